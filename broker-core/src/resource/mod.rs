@@ -1,0 +1,14 @@
+//! Names, kinds, keys and unstructured objects: the vocabulary every other module speaks.
+//!
+//! Nothing here decides anything. Objects are plain JSON with the shape of a Kubernetes object; the types keep the
+//! promises that a bare [`serde_json::Value`] cannot: that a key always carries its cluster, and that printing an
+//! object for debugging never shows what is inside it.
+
+pub mod marker;
+mod name;
+mod object;
+mod path;
+
+pub use name::{ClusterName, Gvk, Gvr, ObjectKey, ObjectRef, ParseGvrError};
+pub use object::{Condition, ConditionStatus, NotAnObject, Object};
+pub use path::{FieldPath, ParsePathError};
