@@ -1,0 +1,20 @@
+//! What a Kubernetes API server computes about objects, without any I/O.
+//!
+//! Pure functions over [`serde_json::Value`]: structural schemas, server-side apply, patches, tables,
+//! OpenAPI documents and selectors. This room knows nothing of storage, watches, connections,
+//! workspaces or rights; it reads no clock (times are handed in) and keeps no state.
+//!
+//! A write usually goes through it like this:
+//!
+//! | request | calls, in order |
+//! |---|---|
+//! | `POST`, `PUT` | [`schema::Schema::unknown_fields`], [`schema::Schema::prune`], [`schema::Schema::fill_defaults`], the server's own rules, [`apply::record_update`], [`schema::Schema::validate`] |
+//! | `PATCH` json, merge, strategic | [`patch`], then as `PUT` |
+//! | `PATCH` apply | [`apply::apply`], then prune, defaults, the server's own rules, validation |
+
+pub mod apply;
+pub mod openapi;
+pub mod patch;
+pub mod schema;
+pub mod selector;
+pub mod table;
