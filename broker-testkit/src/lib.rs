@@ -1,3 +1,4 @@
 //! testkit
 
 pub mod control_plane;
+pub mod provider;
