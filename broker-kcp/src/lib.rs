@@ -1,1 +1,3 @@
-//! kcp
+//! The ports of `broker-core` on kube-rs: the only crate that knows Kubernetes and kcp.
+
+pub mod store;

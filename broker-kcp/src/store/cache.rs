@@ -1,0 +1,53 @@
+//! One table, shared between the watches that feed it, the writers and the readers.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use broker_core::resource::{Object, ObjectKey};
+
+use super::{Change, Index, Source, Table};
+
+/// A shared [`Table`]. Clones share the same table.
+#[derive(Clone)]
+pub struct Cache {
+    table: Arc<RwLock<Table>>,
+}
+
+impl Cache {
+    /// An empty cache with the given indexes.
+    pub fn new(indexes: &'static [Index]) -> Self {
+        Self { table: Arc::new(RwLock::new(Table::new(indexes))) }
+    }
+
+    /// The table for reading. Hold it for a look, never across an await.
+    pub fn read(&self) -> RwLockReadGuard<'_, Table> {
+        // A panic elsewhere leaves at worst one object unfiled in an index; stopping to serve would be worse.
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The table for writing. Hold it for one change, never across an await.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The object, if there is one.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
+        self.read().get(key).cloned()
+    }
+
+    /// The objects that an index files under a text, by key.
+    pub fn find(&self, index: &'static str, text: &str) -> Vec<(ObjectKey, Arc<Object>)> {
+        self.read().find(index, text)
+    }
+
+    /// Takes over the result of a write of our own (see [`Table::write`]).
+    pub fn written(&self, source: &Source, key: ObjectKey, object: Object) -> Option<Change> {
+        self.write().write(source, key, object)
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("len", &self.read().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! What the clusters were last seen to hold.
+//!
+//! A [`Table`] holds all objects of one kind, of all clusters, as plain data; a [`Cache`] shares one between the watch
+//! that feeds it, the writers that show it their results early, and the readers that decide. Neither knows any
+//! client. kube's own store keys objects by namespace and name and so loses objects of different clusters that share
+//! them; this one never does.
+
+mod cache;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use cache::Cache;
+pub use table::{Change, Index, Source, Table};

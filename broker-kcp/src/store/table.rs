@@ -1,0 +1,270 @@
+//! All objects of one kind, of all clusters, and which version of each to believe.
+//!
+//! Two kinds of news arrive: what a watch shows, in the order of the server's versions, and the results of our own
+//! writes, at any time. The rule that reconciles them: a table shows an object as it was at the later of *the
+//! version up to which its watch has told everything* and *the version of our own last write to it*. So our own
+//! writes are visible at once, and a reply that arrives late never brings back what was already seen deleted.
+//!
+//! Versions are compared as numbers, per source: one watch on one server. A server whose versions are no numbers
+//! loses only the early view of our own writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use broker_core::resource::{ClusterName, Object, ObjectKey};
+
+/// One watch on one server: the domain within which versions are comparable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(Arc<str>);
+
+impl Source {
+    /// A source by a name of the caller's choice, such as the server's URL.
+    pub fn new(name: impl AsRef<str>) -> Self {
+        Self(name.as_ref().into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a table can be asked for besides keys: the texts under which an object is found.
+#[derive(Clone, Copy)]
+pub struct Index {
+    /// The name by which the index is asked for.
+    pub name: &'static str,
+    /// The texts under which one object is found.
+    pub texts: fn(&ObjectKey, &Object) -> Vec<String>,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Index").field(&self.name).finish()
+    }
+}
+
+/// One object that is not what it was.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Which object.
+    pub key: ObjectKey,
+    /// What the table showed before.
+    pub old: Option<Arc<Object>>,
+    /// What it shows now.
+    pub new: Option<Arc<Object>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Watched,
+    Written,
+}
+
+#[derive(Debug)]
+struct Row {
+    object: Arc<Object>,
+    version: u64,
+    source: Source,
+    origin: Origin,
+}
+
+/// All objects of one kind.
+#[derive(Debug)]
+pub struct Table {
+    rows: BTreeMap<ObjectKey, Row>,
+    /// Up to which version each source has told everything; absent until its first list.
+    progress: BTreeMap<Source, u64>,
+    indexes: &'static [Index],
+    found: BTreeMap<(&'static str, String), BTreeSet<ObjectKey>>,
+}
+
+impl Table {
+    /// An empty table with the given indexes.
+    pub fn new(indexes: &'static [Index]) -> Self {
+        Self { rows: BTreeMap::new(), progress: BTreeMap::new(), indexes, found: BTreeMap::new() }
+    }
+
+    /// The object, if there is one.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.rows.get(key).map(|row| &row.object)
+    }
+
+    /// Every object, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
+        self.rows.iter().map(|(key, row)| (key, &row.object))
+    }
+
+    /// Every object of one cluster, by key.
+    pub fn in_cluster(&self, cluster: &ClusterName) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
+        let first = ObjectKey { cluster: cluster.clone(), namespace: String::new(), name: String::new() };
+        self.rows
+            .range(first..)
+            .take_while(move |(key, _)| key.cluster == *cluster)
+            .map(|(key, row)| (key, &row.object))
+    }
+
+    /// The objects that the index named `index` files under `text`, by key.
+    pub fn find(&self, index: &'static str, text: &str) -> Vec<(ObjectKey, Arc<Object>)> {
+        let keys = self.found.get(&(index, text.to_owned()));
+        keys.into_iter()
+            .flatten()
+            .filter_map(|key| self.rows.get(key).map(|row| (key.clone(), row.object.clone())))
+            .collect()
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether the source's first list has arrived.
+    pub fn has_listed(&self, source: &Source) -> bool {
+        self.progress.contains_key(source)
+    }
+
+    /// Takes over a complete list of the source, made at `version`.
+    ///
+    /// What the list does not hold is gone, except what we wrote after it was made.
+    pub fn list(&mut self, source: &Source, version: &str, objects: Vec<(ObjectKey, Object)>) -> Vec<Change> {
+        let version = number(version);
+        // A server whose versions went back was restored: nothing known before is worth more than its list.
+        let restored = self.progress.get(source).is_some_and(|known| version < *known);
+        self.progress.insert(source.clone(), version);
+        let listed: BTreeMap<ObjectKey, Object> = objects.into_iter().collect();
+        let vanished: Vec<ObjectKey> = self
+            .rows
+            .iter()
+            .filter(|(key, row)| {
+                let newer = row.origin == Origin::Written && row.version > version;
+                row.source == *source && !listed.contains_key(*key) && (restored || !newer)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut changes: Vec<Change> = vanished.into_iter().filter_map(|key| self.remove(key)).collect();
+        for (key, object) in listed {
+            let seen = number(object.resource_version());
+            let newer = self.rows.get(&key).is_some_and(|row| row.version > seen);
+            if restored || !newer {
+                changes.extend(self.insert(key, object, source, Origin::Watched));
+            }
+        }
+        changes
+    }
+
+    /// Takes over an object that the source's watch showed added or modified.
+    pub fn apply(&mut self, source: &Source, key: ObjectKey, object: Object) -> Option<Change> {
+        let version = number(object.resource_version());
+        self.advance(source, version);
+        if self.rows.get(&key).is_some_and(|row| row.version > version) {
+            return None;
+        }
+        self.insert(key, object, source, Origin::Watched)
+    }
+
+    /// Takes over that the source's watch showed the object deleted, with its last version.
+    pub fn delete(&mut self, source: &Source, key: ObjectKey, version: &str) -> Option<Change> {
+        let version = number(version);
+        self.advance(source, version);
+        let again =
+            self.rows.get(&key).is_some_and(|row| row.origin == Origin::Written && row.version > version);
+        if again { None } else { self.remove(key) }
+    }
+
+    /// Takes over that the source's watch has told everything up to `version`.
+    pub fn bookmark(&mut self, source: &Source, version: &str) {
+        self.advance(source, number(version));
+    }
+
+    /// Takes over the result of a write of our own, unless the watch has already told what became of it.
+    pub fn write(&mut self, source: &Source, key: ObjectKey, object: Object) -> Option<Change> {
+        let version = number(object.resource_version());
+        let told = self.progress.get(source).is_none_or(|told| version <= *told);
+        if told || self.rows.get(&key).is_some_and(|row| row.version >= version) {
+            return None;
+        }
+        self.insert(key, object, source, Origin::Written)
+    }
+
+    /// Forgets a source and everything it told.
+    pub fn forget(&mut self, source: &Source) -> Vec<Change> {
+        self.progress.remove(source);
+        let keys: Vec<ObjectKey> =
+            self.rows.iter().filter(|(_, row)| row.source == *source).map(|(key, _)| key.clone()).collect();
+        keys.into_iter().filter_map(|key| self.remove(key)).collect()
+    }
+
+    fn advance(&mut self, source: &Source, version: u64) {
+        let told = self.progress.entry(source.clone()).or_insert(version);
+        *told = version.max(*told);
+    }
+
+    fn insert(&mut self, key: ObjectKey, object: Object, source: &Source, origin: Origin) -> Option<Change> {
+        let version = number(object.resource_version());
+        let object = Arc::new(stripped(object));
+        let row = Row { object: object.clone(), version, source: source.clone(), origin };
+        let old = self.rows.insert(key.clone(), row);
+        let old_object = old.map(|row| row.object);
+        if let Some(old) = &old_object {
+            if old.resource_version() == object.resource_version() && *old == object {
+                return None;
+            }
+            self.unfile(&key, old);
+        }
+        self.file(&key, &object);
+        Some(Change { key, old: old_object, new: Some(object) })
+    }
+
+    fn remove(&mut self, key: ObjectKey) -> Option<Change> {
+        let row = self.rows.remove(&key)?;
+        self.unfile(&key, &row.object);
+        Some(Change { key, old: Some(row.object), new: None })
+    }
+
+    fn file(&mut self, key: &ObjectKey, object: &Object) {
+        for index in self.indexes {
+            for text in (index.texts)(key, object) {
+                self.found.entry((index.name, text)).or_default().insert(key.clone());
+            }
+        }
+    }
+
+    fn unfile(&mut self, key: &ObjectKey, object: &Object) {
+        for index in self.indexes {
+            for text in (index.texts)(key, object) {
+                let slot = (index.name, text);
+                if let Some(keys) = self.found.get_mut(&slot) {
+                    keys.remove(key);
+                    if keys.is_empty() {
+                        self.found.remove(&slot);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Managed fields are half of an object's size and nobody here reads them.
+fn stripped(mut object: Object) -> Object {
+    if let Some(metadata) = object.fields_mut().get_mut("metadata").and_then(serde_json::Value::as_object_mut)
+    {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
+fn number(version: &str) -> u64 {
+    version.parse().unwrap_or(0)
+}

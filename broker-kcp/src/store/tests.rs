@@ -1,0 +1,261 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+
+use std::collections::BTreeMap;
+
+use broker_core::resource::{Object, ObjectKey};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{Index, Source, Table};
+
+const BY_LABEL: &[Index] = &[Index {
+    name: "label",
+    texts: |_, object| object.label("group").map(str::to_owned).into_iter().collect(),
+}];
+
+fn key(index: u8) -> ObjectKey {
+    // Two clusters with equal namespaces and names.
+    ObjectKey::new(format!("cluster-{}", index % 2), "default", format!("object-{}", index / 2))
+}
+
+fn object(index: u8, version: u64) -> Object {
+    let key = key(index);
+    Object::try_from(json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": key.name, "namespace": key.namespace, "resourceVersion": version.to_string(),
+            "labels": {"group": format!("g{}", version % 3)}, "managedFields": [{"manager": "x"}],
+        },
+    }))
+    .unwrap()
+}
+
+fn version(object: &Object) -> u64 {
+    object.resource_version().parse().unwrap()
+}
+
+/// The whole history of a server: at each version, one object was written or deleted.
+#[derive(Default, Debug)]
+struct Server {
+    history: Vec<(u8, bool)>,
+}
+
+impl Server {
+    fn now(&self) -> u64 {
+        self.history.len() as u64
+    }
+
+    /// The version of the object's state as of `at`, or `None` where it did not exist then.
+    fn at(&self, index: u8, at: u64) -> Option<u64> {
+        let (position, (_, exists)) = self
+            .history
+            .iter()
+            .enumerate()
+            .take(usize::try_from(at).unwrap())
+            .rfind(|(_, (i, _))| *i == index)?;
+        exists.then_some(position as u64 + 1)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Somebody else writes (or, with `false`, deletes).
+    Other(u8, bool),
+    /// We write; the reply is on its way.
+    Ours(u8),
+    /// The n-th outstanding reply arrives.
+    Reply(usize),
+    /// The watch delivers its next event.
+    Event,
+    /// The server tells that there was nothing else up to now; only true once all is delivered.
+    Bookmark,
+    /// The watch broke and a new list is made now.
+    Relist,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(
+        prop_oneof![
+            3 => (0u8..6, any::<bool>()).prop_map(|(i, e)| Step::Other(i, e)),
+            3 => (0u8..6).prop_map(Step::Ours),
+            3 => (0usize..4).prop_map(Step::Reply),
+            5 => Just(Step::Event),
+            1 => Just(Step::Bookmark),
+            1 => Just(Step::Relist),
+        ],
+        0..80,
+    )
+}
+
+/// A table fed by one watch, beside what a naive reading of the server's history says it must show.
+struct World {
+    server: Server,
+    table: Table,
+    source: Source,
+    /// Up to which version the watch has told.
+    told: u64,
+    replies: Vec<(u8, u64)>,
+    /// The last version of our own that we were told, per object.
+    ours: BTreeMap<u8, u64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            server: Server::default(),
+            table: Table::new(BY_LABEL),
+            source: Source::new("shard"),
+            told: 0,
+            replies: Vec::new(),
+            ours: BTreeMap::new(),
+        };
+        world.relist();
+        world
+    }
+
+    fn relist(&mut self) {
+        let now = self.server.now();
+        let items = (0..6).filter_map(|i| Some((key(i), object(i, self.server.at(i, now)?)))).collect();
+        self.table.list(&self.source, &now.to_string(), items);
+        self.told = now;
+    }
+
+    fn event(&mut self) {
+        let Some((index, exists)) = self.server.history.get(usize::try_from(self.told).unwrap()).copied()
+        else {
+            return;
+        };
+        self.told += 1;
+        if exists {
+            self.table.apply(&self.source, key(index), object(index, self.told));
+        } else {
+            self.table.delete(&self.source, key(index), &self.told.to_string());
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Other(index, exists) => {
+                // Only what exists can be deleted.
+                if exists || self.server.at(index, self.server.now()).is_some() {
+                    self.server.history.push((index, exists));
+                }
+            }
+            Step::Ours(index) => {
+                self.server.history.push((index, true));
+                self.replies.push((index, self.server.now()));
+            }
+            Step::Reply(n) if n < self.replies.len() => {
+                let (index, version) = self.replies.remove(n);
+                self.table.write(&self.source, key(index), object(index, version));
+                let ours = self.ours.entry(index).or_default();
+                *ours = version.max(*ours);
+            }
+            Step::Reply(_) => {}
+            Step::Event => self.event(),
+            Step::Bookmark if self.told == self.server.now() => {
+                self.table.bookmark(&self.source, &self.told.to_string());
+            }
+            Step::Bookmark => {}
+            Step::Relist => self.relist(),
+        }
+    }
+
+    fn check(&self) -> Result<(), TestCaseError> {
+        for index in 0..6 {
+            let at = self.told.max(self.ours.get(&index).copied().unwrap_or_default());
+            let shown = self.table.get(&key(index)).map(|o| version(o));
+            prop_assert_eq!(shown, self.server.at(index, at), "object {} at {}", index, at);
+        }
+        for group in ["g0", "g1", "g2"] {
+            let found: Vec<ObjectKey> = self.table.find("label", group).into_iter().map(|(k, _)| k).collect();
+            let scanned: Vec<ObjectKey> = self
+                .table
+                .iter()
+                .filter(|(_, o)| o.label("group") == Some(group))
+                .map(|(k, _)| k.clone())
+                .collect();
+            prop_assert_eq!(found, scanned);
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_table_shows_each_object_at_the_later_of_watch_and_own_write(steps in steps()) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+            world.check()?;
+        }
+        while world.told < world.server.now() {
+            world.event();
+        }
+        world.check()?;
+    }
+}
+
+#[test]
+fn a_late_reply_does_not_bring_back_what_was_seen_deleted() {
+    let source = Source::new("shard");
+    let mut table = Table::new(&[]);
+    table.list(&source, "1", Vec::new());
+    table.apply(&source, key(0), object(0, 5));
+    table.delete(&source, key(0), "6");
+    assert!(table.write(&source, key(0), object(0, 4)).is_none());
+    assert!(table.write(&source, key(0), object(0, 6)).is_none());
+    assert!(table.is_empty());
+}
+
+#[test]
+fn a_list_reports_what_vanished_while_we_were_away() {
+    let source = Source::new("shard");
+    let mut table = Table::new(BY_LABEL);
+    table.list(&source, "2", vec![(key(0), object(0, 1)), (key(1), object(1, 2))]);
+    let changes = table.list(&source, "9", vec![(key(1), object(1, 2))]);
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].key, key(0));
+    assert!(changes[0].new.is_none());
+}
+
+#[test]
+fn sources_do_not_remove_each_others_objects() {
+    let (one, two) = (Source::new("one"), Source::new("two"));
+    let mut table = Table::new(BY_LABEL);
+    table.list(&one, "10", vec![(key(0), object(0, 1))]);
+    table.list(&two, "3", vec![(key(1), object(1, 2))]);
+    assert_eq!(table.len(), 2);
+    table.list(&two, "4", Vec::new());
+    assert_eq!(table.len(), 1);
+    assert_eq!(table.forget(&one).len(), 1);
+    assert!(!table.has_listed(&one));
+}
+
+#[test]
+fn a_restored_server_is_believed() {
+    let source = Source::new("shard");
+    let mut table = Table::new(BY_LABEL);
+    table.list(&source, "50", vec![(key(0), object(0, 40)), (key(1), object(1, 45))]);
+    table.write(&source, key(2), object(2, 51));
+    table.list(&source, "20", vec![(key(0), object(0, 10))]);
+    assert_eq!(table.len(), 1);
+    assert_eq!(version(table.get(&key(0)).unwrap()), 10);
+}
+
+#[test]
+fn managed_fields_are_not_kept() {
+    let source = Source::new("shard");
+    let mut table = Table::new(BY_LABEL);
+    table.apply(&source, key(0), object(0, 1));
+    assert!(table.get(&key(0)).unwrap().get(&["metadata", "managedFields"]).is_none());
+}
+
+#[test]
+fn a_cluster_is_a_range_of_keys() {
+    let source = Source::new("shard");
+    let mut table = Table::new(BY_LABEL);
+    table.list(&source, "9", (0..6).map(|i| (key(i), object(i, 1))).collect());
+    let names: Vec<&str> = table.in_cluster(&"cluster-1".into()).map(|(k, _)| k.name.as_str()).collect();
+    assert_eq!(names, ["object-0", "object-1", "object-2"]);
+}
