@@ -18,3 +18,4 @@ pub mod patch;
 pub mod schema;
 pub mod selector;
 pub mod table;
+pub(crate) mod value;

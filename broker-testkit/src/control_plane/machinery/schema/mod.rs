@@ -4,7 +4,16 @@
 //! strategic merge patches take an object apart. Does not know conversion between versions, nor CEL rules.
 
 mod builtin;
+mod format;
+pub(crate) mod metadata;
+pub(crate) mod node;
+mod prune;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod validate;
 
+use node::{Kind, Node};
 use serde_json::Value;
 use std::fmt;
 
@@ -88,43 +97,68 @@ pub fn invalid_message(group: &str, kind: &str, name: &str, errors: &[FieldError
 }
 
 /// The structural schema of one kind in one version.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Schema {
-    raw: Value,
+    root: Node,
+    open_api: Value,
 }
 
 impl Schema {
     /// Reads `spec.versions[].schema.openAPIV3Schema` of a CRD (or `schema` of an `APIResourceSchema` version).
     ///
     /// `apiVersion`, `kind` and `metadata` get their own schemas whatever is said about them.
+    /// An error names the place as `openAPIV3Schema.properties[spec].type` goes on from the CRD's own path.
     pub fn parse(open_api_v3_schema: &Value) -> Result<Self, SchemaError> {
-        Ok(Self { raw: open_api_v3_schema.clone() })
+        let mut root = Node::parse(open_api_v3_schema, "openAPIV3Schema")?;
+        root.add_type_and_metadata();
+        Ok(Self { root, open_api: open_api_v3_schema.clone() })
     }
 
     /// The schema of a kind of which nothing is known: every field is kept, lists are atomic.
     pub fn untyped() -> Self {
-        Self::default()
+        let mut root = Node { kind: Kind::Object, ..Node::anything() };
+        root.add_type_and_metadata();
+        let open_api = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        Self { root, open_api }
     }
 
     /// Removes the fields the schema does not know. Running it again changes nothing.
-    pub fn prune(&self, _object: &mut Value) {}
+    pub fn prune(&self, object: &mut Value) {
+        prune::prune(object, Some(&self.root), "", &mut Vec::new());
+        prune::tidy_metadata(object);
+    }
 
-    /// The paths of the fields that [`Schema::prune`] would remove, for `fieldValidation=Strict` and `Warn`:
+    /// The paths of the fields that [`Schema::prune`] would remove, sorted, for `fieldValidation=Strict` and `Warn`:
     /// `unknown field "spec.foo"` is made of each.
-    pub fn unknown_fields(&self, _object: &Value) -> Vec<String> {
-        Vec::new()
+    pub fn unknown_fields(&self, object: &Value) -> Vec<String> {
+        let mut unknown = Vec::new();
+        prune::prune(&mut object.clone(), Some(&self.root), "", &mut unknown);
+        unknown.sort();
+        unknown
     }
 
     /// Writes the defaults of absent fields, and of `null` ones that may not be null. Idempotent.
-    pub fn fill_defaults(&self, _object: &mut Value) {}
+    ///
+    /// Other nulls that the schema does not allow are removed, as the real server does before storing.
+    pub fn fill_defaults(&self, object: &mut Value) {
+        prune::fill_defaults(object, &self.root);
+    }
 
     /// Every way in which the object breaks the schema; empty if it is valid.
-    pub fn validate(&self, _object: &Value) -> Vec<FieldError> {
-        Vec::new()
+    ///
+    /// CEL rules and what the server demands of metadata (names, label syntax) are not looked at.
+    pub fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        validate::validate(object, &self.root, "", &mut errors);
+        errors
     }
 
     /// The schema as published in OpenAPI documents.
     pub fn open_api(&self) -> &Value {
-        &self.raw
+        &self.open_api
+    }
+
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
     }
 }

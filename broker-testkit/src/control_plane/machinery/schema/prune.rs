@@ -1,0 +1,96 @@
+//! Removing what a schema does not know, and filling in what it sets by default.
+
+use super::node::{Additional, Kind, Node};
+use serde_json::Value;
+
+/// Removes unknown fields below `value`, and writes the path of each removed one to `unknown`.
+///
+/// `at_root` spares `apiVersion`, `kind` and `metadata`, whatever the schema says.
+pub(super) fn prune(value: &mut Value, node: Option<&Node>, path: &str, unknown: &mut Vec<String>) {
+    let keeps_unknown = node.is_some_and(keeps_unknown);
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, child| {
+                let child_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                match node.and_then(|node| node.field(name)) {
+                    Some(child_node) => prune(child, Some(child_node), &child_path, unknown),
+                    None if keeps_unknown => {}
+                    None => {
+                        unknown.push(child_path);
+                        return false;
+                    }
+                }
+                true
+            });
+        }
+        Value::Array(items) => {
+            let item_node = node.and_then(|node| node.items.as_deref());
+            if item_node.is_none() && keeps_unknown {
+                return;
+            }
+            for (index, item) in items.iter_mut().enumerate() {
+                prune(item, item_node, &format!("{path}[{index}]"), unknown);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn keeps_unknown(node: &Node) -> bool {
+    node.preserve_unknown || matches!(node.additional, Additional::Anything)
+}
+
+/// Writes defaults below `value`, and removes nulls that are neither allowed nor have a default.
+pub(super) fn fill_defaults(value: &mut Value, node: &Node) {
+    match value {
+        Value::Object(fields) => {
+            let is_bad_null = |name: &str, child: &Value| {
+                child.is_null()
+                    && node.field(name).is_some_and(|node| {
+                        !node.nullable && node.default.is_none() && node.kind != Kind::Any
+                    })
+            };
+            fields.retain(|name, child| !is_bad_null(name, child));
+            for (name, property) in &node.properties {
+                let Some(default) = &property.default else { continue };
+                let missing = fields.get(name).is_none_or(|child| child.is_null() && !property.nullable);
+                if missing {
+                    fields.insert(name.clone(), default.clone());
+                }
+            }
+            for (name, child) in fields.iter_mut() {
+                if let Some(child_node) = node.field(name) {
+                    replace_null(child, child_node);
+                    fill_defaults(child, child_node);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let Some(item_node) = node.items.as_deref() else { return };
+            for item in items {
+                replace_null(item, item_node);
+                fill_defaults(item, item_node);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn replace_null(value: &mut Value, node: &Node) {
+    if let (true, false, Some(default)) = (value.is_null(), node.nullable, &node.default) {
+        *value = default.clone();
+    }
+}
+
+/// Removes what typed metadata never shows: nulls and empty collections.
+pub(super) fn tidy_metadata(object: &mut Value) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        // An empty managedFields list means something to server-side apply.
+        metadata.retain(|name, value| match value {
+            Value::Null => false,
+            Value::Object(fields) => !fields.is_empty(),
+            Value::Array(items) => name == "managedFields" || !items.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        });
+    }
+}
