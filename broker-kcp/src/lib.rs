@@ -1,3 +1,4 @@
 //! The ports of `broker-core` on kube-rs: the only crate that knows Kubernetes and kcp.
 
+pub mod controller;
 pub mod store;

@@ -1,0 +1,200 @@
+//! The work queue as plain data: told the time, never asking for it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use broker_core::resource::{ClusterName, ObjectKey};
+
+/// The first back-off after a failure; each further one in a row doubles it.
+const FIRST_RETRY: Duration = Duration::from_millis(10);
+/// The longest back-off. An API server that was away is tried again within this time.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// A key that belongs to a lane; lanes take turns.
+pub trait Laned {
+    /// What takes turns, such as the consumer's cluster.
+    type Lane: Clone + Ord + Send;
+
+    /// The lane of this key.
+    fn lane(&self) -> Self::Lane;
+}
+
+impl Laned for ObjectKey {
+    type Lane = ClusterName;
+
+    fn lane(&self) -> ClusterName {
+        self.cluster.clone()
+    }
+}
+
+/// How working on a key ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more to do until somebody adds the key again.
+    Done,
+    /// Well, but look again after this time.
+    After(Duration),
+    /// It failed: again, after a time that doubles with each failure in a row.
+    Retry,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Clean,
+    /// Added again while it was worked on.
+    Dirty(Instant),
+}
+
+/// Keys that wait, that sleep and that are worked on.
+#[derive(Debug)]
+pub struct Backlog<K: Laned> {
+    lanes: BTreeMap<K::Lane, VecDeque<K>>,
+    /// The lanes that have work, in the order of their turns.
+    turns: VecDeque<K::Lane>,
+    queued: BTreeMap<K, Instant>,
+    sleeping: BTreeMap<K, Instant>,
+    wakes: BTreeSet<(Instant, K)>,
+    running: BTreeMap<K, Running>,
+    failures: BTreeMap<K, u32>,
+}
+
+impl<K: Laned + Clone + Ord> Default for Backlog<K> {
+    fn default() -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            turns: VecDeque::new(),
+            queued: BTreeMap::new(),
+            sleeping: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            running: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Laned + Clone + Ord> Backlog<K> {
+    /// Asks for work on the key, now. A key that waits already keeps its place; one that is worked on is worked on
+    /// again afterwards.
+    pub fn add(&mut self, key: K, now: Instant) {
+        if let Some(running) = self.running.get_mut(&key) {
+            if *running == Running::Clean {
+                *running = Running::Dirty(now);
+            }
+            return;
+        }
+        self.unsleep(&key);
+        if self.queued.contains_key(&key) {
+            return;
+        }
+        let lane = key.lane();
+        let line = self.lanes.entry(lane.clone()).or_default();
+        if line.is_empty() {
+            self.turns.push_back(lane);
+        }
+        line.push_back(key.clone());
+        self.queued.insert(key, now);
+    }
+
+    /// Asks for work on the key at a time; the earliest of several wins, and work asked for now wins over all.
+    pub fn add_at(&mut self, key: K, at: Instant) {
+        if self.queued.contains_key(&key) || self.sleeping.get(&key).is_some_and(|known| *known <= at) {
+            return;
+        }
+        self.unsleep(&key);
+        self.sleeping.insert(key.clone(), at);
+        self.wakes.insert((at, key));
+    }
+
+    /// The next key to work on, or nothing while none is due.
+    pub fn next(&mut self, now: Instant) -> Option<K> {
+        self.wake(now);
+        let lane = self.turns.pop_front()?;
+        let line = self.lanes.get_mut(&lane)?;
+        let key = line.pop_front();
+        if line.is_empty() {
+            self.lanes.remove(&lane);
+        } else {
+            self.turns.push_back(lane);
+        }
+        let key = key?;
+        self.queued.remove(&key);
+        self.running.insert(key.clone(), Running::Clean);
+        Some(key)
+    }
+
+    /// Gives a key back that [`Self::next`] handed out.
+    pub fn finish(&mut self, key: K, outcome: Outcome, now: Instant) {
+        let again = match self.running.remove(&key) {
+            Some(Running::Dirty(since)) => Some(since),
+            Some(Running::Clean) | None => None,
+        };
+        match outcome {
+            Outcome::Done => {
+                self.failures.remove(&key);
+            }
+            Outcome::After(delay) => {
+                self.failures.remove(&key);
+                self.add_at(key.clone(), now + delay);
+            }
+            Outcome::Retry => {
+                let failures = self.failures.entry(key.clone()).or_insert(0);
+                let delay = back_off(*failures);
+                *failures = failures.saturating_add(1);
+                // A change that arrived meanwhile does not cut the back-off short while things keep failing, or a
+                // busy object would be retried in a tight loop.
+                self.add_at(key, now + delay);
+                return;
+            }
+        }
+        if let Some(since) = again {
+            self.add(key, since);
+        }
+    }
+
+    /// When the next sleeping key is due.
+    pub fn next_wake(&self) -> Option<Instant> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// How many keys wait to be worked on now.
+    pub fn waiting(&self) -> usize {
+        self.queued.len()
+    }
+
+    /// How many keys are worked on.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Since when the key that waits longest has been waiting.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.queued.values().min().copied()
+    }
+
+    fn wake(&mut self, now: Instant) {
+        while let Some((at, key)) = self.wakes.first().cloned() {
+            if at > now {
+                return;
+            }
+            self.wakes.remove(&(at, key.clone()));
+            self.sleeping.remove(&key);
+            if self.running.contains_key(&key) {
+                // Due while it is worked on: once more afterwards.
+                self.running.insert(key, Running::Dirty(now));
+            } else {
+                self.add(key, at);
+            }
+        }
+    }
+
+    fn unsleep(&mut self, key: &K) {
+        if let Some(at) = self.sleeping.remove(key) {
+            self.wakes.remove(&(at, key.clone()));
+        }
+    }
+}
+
+/// The time to wait after this many failures in a row before.
+pub(crate) fn back_off(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(2u32.saturating_pow(failures)).min(LONGEST_RETRY)
+}
