@@ -1,4 +1,5 @@
 //! The ports of `broker-core` on kube-rs: the only crate that knows Kubernetes and kcp.
 
 pub mod controller;
+pub mod kcp;
 pub mod store;

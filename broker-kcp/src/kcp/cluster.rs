@@ -1,0 +1,338 @@
+//! The requests to one logical cluster, or to all of them at once.
+
+use std::fmt;
+use std::time::Duration;
+
+use broker_core::resource::Object;
+use futures::{Stream, StreamExt};
+use http::{Method, Request};
+use kube::Client;
+use kube::core::WatchEvent;
+use serde_json::{Value, json};
+
+use super::{ApiError, ApiErrorKind, Resource};
+
+/// The longest a request may take before the server counts as unavailable. Far above what a busy server needs.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Objects per page of a list.
+const PAGE: u32 = 500;
+
+/// What must hold of an object for a deletion to happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// Its uid.
+    pub uid: Option<String>,
+    /// Its version.
+    pub resource_version: Option<String>,
+}
+
+/// A facade over one client that addresses one logical cluster by URL path.
+///
+/// kube's own `Api` is not used here: it rebuilds URLs from the kind alone in places and would lose the cluster.
+#[derive(Clone)]
+pub struct ClusterApi {
+    client: Client,
+    prefix: String,
+}
+
+impl ClusterApi {
+    pub(super) fn new(client: Client, prefix: String) -> Self {
+        Self { client, prefix }
+    }
+
+    /// Reads one object.
+    pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Object, ApiError> {
+        let call = Call::new("get", resource, namespace, name);
+        self.send(&call, Method::GET, self.url(&call, "", &[]), None, "").await
+    }
+
+    /// Lists all objects of a kind, page by page; the second value is the version at which the list holds.
+    pub async fn list(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        selector: Option<&str>,
+    ) -> Result<(Vec<Object>, String), ApiError> {
+        let call = Call::new("list", resource, namespace, "");
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        loop {
+            let limit = PAGE.to_string();
+            let mut query = vec![("limit", limit.as_str())];
+            query.extend(selector.map(|selector| ("labelSelector", selector)));
+            if !next.is_empty() {
+                query.push(("continue", &next));
+            }
+            let page: Value = self.send(&call, Method::GET, self.url(&call, "", &query), None, "").await?;
+            let text = |key: &str| page.pointer(&format!("/metadata/{key}")).and_then(Value::as_str);
+            let version = text("resourceVersion").unwrap_or_default().to_owned();
+            next = text("continue").unwrap_or_default().to_owned();
+            let Value::Object(mut page) = page else {
+                return Err(call.failed(ApiErrorKind::Unavailable, "the answer is no list"));
+            };
+            if let Some(Value::Array(items)) = page.remove("items") {
+                objects.extend(items.into_iter().filter_map(|item| named_kind(item, resource)));
+            }
+            if next.is_empty() {
+                return Ok((objects, version));
+            }
+        }
+    }
+
+    /// Watches all objects of a kind from a version on, for about `span`.
+    pub(super) async fn watch(
+        &self,
+        resource: &Resource,
+        selector: Option<&str>,
+        version: &str,
+        span: Duration,
+    ) -> Result<impl Stream<Item = Result<WatchEvent<Object>, ApiError>> + use<>, ApiError> {
+        let call = Call::new("watch", resource, "", "");
+        let seconds = span.as_secs().to_string();
+        let mut query = vec![
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", &seconds),
+        ];
+        query.extend(selector.map(|selector| ("labelSelector", selector)));
+        let request = call.request(Method::GET, self.url(&call, "", &query), None, "")?;
+        let events = tokio::time::timeout(PATIENCE, self.client.request_events::<Object>(request))
+            .await
+            .map_err(|_| call.timed_out())?
+            .map_err(|error| call.refused(&error))?;
+        Ok(events.map(move |event| event.map_err(|error| call.refused(&error))))
+    }
+
+    /// Creates an object; an existing one is [`ApiErrorKind::AlreadyExists`].
+    pub async fn create(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        let call = Call::new("create", resource, object.namespace(), object.name());
+        let url = self.collection(&call, &[("fieldManager", manager)]);
+        self.send(&call, Method::POST, url, Some(body(object)), "application/json").await
+    }
+
+    /// Applies an object server-side, taking over fields that others own. With a uid in it, it never creates.
+    pub async fn apply(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        self.apply_to(resource, object, manager, "").await
+    }
+
+    /// Applies the status of an object server-side.
+    pub async fn apply_status(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        self.apply_to(resource, object, manager, "status").await
+    }
+
+    /// Changes an object by a JSON merge patch. Put the uid and resourceVersion that it is meant for into
+    /// `patch.metadata`: the server then refuses it with [`ApiErrorKind::Conflict`] for any other.
+    pub async fn merge(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        let call = Call::new("patch", resource, namespace, name);
+        let url = self.url(&call, "", &[("fieldManager", manager)]);
+        let body = patch.to_string().into_bytes();
+        self.send(&call, Method::PATCH, url, Some(body), "application/merge-patch+json").await
+    }
+
+    /// Replaces an object; its `metadata.resourceVersion` is the precondition.
+    pub async fn replace(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        let call = Call::new("replace", resource, object.namespace(), object.name());
+        let url = self.url(&call, "", &[("fieldManager", manager)]);
+        self.send(&call, Method::PUT, url, Some(body(object)), "application/json").await
+    }
+
+    /// Replaces the status of an object; its `metadata.resourceVersion` is the precondition.
+    pub async fn replace_status(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        let call = Call::new("replace", resource, object.namespace(), object.name());
+        let url = self.url(&call, "/status", &[("fieldManager", manager)]);
+        self.send(&call, Method::PUT, url, Some(body(object)), "application/json").await
+    }
+
+    /// Begins the deletion of an object, with what depends on it deleted in the background.
+    pub async fn delete(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        preconditions: &Preconditions,
+    ) -> Result<(), ApiError> {
+        let call = Call::new("delete", resource, namespace, name);
+        let mut conditions = serde_json::Map::new();
+        if let Some(uid) = &preconditions.uid {
+            conditions.insert("uid".into(), uid.clone().into());
+        }
+        if let Some(version) = &preconditions.resource_version {
+            conditions.insert("resourceVersion".into(), version.clone().into());
+        }
+        let options = json!({
+            "apiVersion": "v1", "kind": "DeleteOptions",
+            "propagationPolicy": "Background", "preconditions": conditions,
+        });
+        let body = options.to_string().into_bytes();
+        let url = self.url(&call, "", &[]);
+        self.send::<Value>(&call, Method::DELETE, url, Some(body), "application/json").await?;
+        Ok(())
+    }
+
+    async fn apply_to(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        manager: &str,
+        subresource: &str,
+    ) -> Result<Object, ApiError> {
+        let call = Call::new("apply", resource, object.namespace(), object.name());
+        let part = if subresource.is_empty() { String::new() } else { format!("/{subresource}") };
+        let url = self.url(&call, &part, &[("fieldManager", manager), ("force", "true")]);
+        self.send(&call, Method::PATCH, url, Some(body(object)), "application/apply-patch+yaml").await
+    }
+
+    fn collection(&self, call: &Call, query: &[(&str, &str)]) -> String {
+        let path = call.resource.path(&call.namespace);
+        with_query(format!("{}{path}", self.prefix), query)
+    }
+
+    fn url(&self, call: &Call, subresource: &str, query: &[(&str, &str)]) -> String {
+        let path = call.resource.path(&call.namespace);
+        let name = if call.name.is_empty() { String::new() } else { format!("/{}", call.name) };
+        with_query(format!("{}{path}{name}{subresource}", self.prefix), query)
+    }
+
+    async fn send<T: serde::de::DeserializeOwned>(
+        &self,
+        call: &Call,
+        method: Method,
+        url: String,
+        body: Option<Vec<u8>>,
+        content_type: &'static str,
+    ) -> Result<T, ApiError> {
+        let request = call.request(method, url, body, content_type)?;
+        // Not `Client::request`: that one logs answers it cannot read, and an answer may be a Secret.
+        let text = tokio::time::timeout(PATIENCE, self.client.request_text(request))
+            .await
+            .map_err(|_| call.timed_out())?
+            .map_err(|error| call.refused(&error))?;
+        serde_json::from_str(&text)
+            .map_err(|_| call.failed(ApiErrorKind::Unavailable, "the answer is no JSON object"))
+    }
+}
+
+impl fmt::Debug for ClusterApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClusterApi").field(&self.prefix).finish()
+    }
+}
+
+/// What a request is about, for its URL and for its error.
+#[derive(Clone, Debug)]
+struct Call {
+    verb: &'static str,
+    resource: Resource,
+    namespace: String,
+    name: String,
+}
+
+impl Call {
+    fn new(verb: &'static str, resource: &Resource, namespace: &str, name: &str) -> Self {
+        Self { verb, resource: resource.clone(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: String,
+        body: Option<Vec<u8>>,
+        content_type: &'static str,
+    ) -> Result<Request<Vec<u8>>, ApiError> {
+        let mut request =
+            Request::builder().method(method).uri(url).header(http::header::ACCEPT, "application/json");
+        if body.is_some() {
+            request = request.header(http::header::CONTENT_TYPE, content_type);
+        }
+        request
+            .body(body.unwrap_or_default())
+            .map_err(|error| self.failed(ApiErrorKind::Invalid, &error.to_string()))
+    }
+
+    fn target(&self) -> String {
+        let mut target = self.resource.to_string();
+        if !self.name.is_empty() {
+            target.push(' ');
+            if !self.namespace.is_empty() {
+                target.push_str(&self.namespace);
+                target.push('/');
+            }
+            target.push_str(&self.name);
+        }
+        target
+    }
+
+    fn failed(&self, kind: ApiErrorKind, message: &str) -> ApiError {
+        ApiError::new(kind, self.verb, self.target(), message)
+    }
+
+    fn timed_out(&self) -> ApiError {
+        self.failed(ApiErrorKind::Unavailable, &format!("no answer within {} s", PATIENCE.as_secs()))
+    }
+
+    fn refused(&self, error: &kube::Error) -> ApiError {
+        ApiError::from_kube(error, self.verb, self.target(), self.resource.is_confidential())
+    }
+}
+
+fn body(object: &Object) -> Vec<u8> {
+    Value::Object(object.fields().clone()).to_string().into_bytes()
+}
+
+/// Items of a list carry neither kind nor version; readers of single objects expect both.
+fn named_kind(item: Value, resource: &Resource) -> Option<Object> {
+    let mut object = Object::try_from(item).ok()?;
+    let fields = object.fields_mut();
+    fields.entry("apiVersion").or_insert_with(|| resource.gvr.api_version().into());
+    fields.entry("kind").or_insert_with(|| resource.kind.clone().into());
+    Some(object)
+}
+
+fn with_query(mut url: String, query: &[(&str, &str)]) -> String {
+    for (index, (key, value)) in query.iter().enumerate() {
+        url.push(if index == 0 { '?' } else { '&' });
+        url.push_str(key);
+        url.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                url.push(char::from(byte));
+            } else {
+                url.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    url
+}

@@ -1,0 +1,16 @@
+//! How a logical cluster is reached.
+//!
+//! One [`Endpoint`] per server URL holds one client; a [`ClusterApi`] addresses one logical cluster (or all of them at
+//! once) through it by URL path, as kcp and its virtual workspaces have it. [`feed`] follows all objects of one kind by
+//! list and watch. What the objects mean is not known here.
+
+mod cluster;
+mod endpoint;
+mod error;
+pub mod feed;
+mod resource;
+
+pub use cluster::{ClusterApi, Preconditions};
+pub use endpoint::Endpoint;
+pub use error::{ApiError, ApiErrorKind};
+pub use resource::{Resource, Scope};
