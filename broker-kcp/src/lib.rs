@@ -1,5 +1,6 @@
 //! The ports of `broker-core` on kube-rs: the only crate that knows Kubernetes and kcp.
 
+pub mod api;
 pub mod controller;
 pub mod kcp;
 pub mod store;
