@@ -138,9 +138,7 @@ pub struct ResourceStorage {
 
 impl Default for ResourceStorage {
     fn default() -> Self {
-        Self {
-            crd: Some(BTreeMap::new()),
-        }
+        Self { crd: Some(BTreeMap::new()) }
     }
 }
 
