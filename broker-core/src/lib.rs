@@ -13,5 +13,9 @@
 //! as [`time::Timestamp`], identities come in with the objects. The shell that observes and acts is described by
 //! the traits of [`port`]; `broker-kcp` implements them on kube-rs.
 
+pub mod expression;
+pub mod matching;
+pub mod offer;
 pub mod resource;
+pub mod selection;
 pub mod time;

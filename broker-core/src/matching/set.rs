@@ -1,0 +1,122 @@
+//! The immutable snapshot that orders are matched against.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::policy::{Policies, Terms};
+use crate::offer::{
+    ApiPattern, Availability, AvailabilityInput, InvalidFilter, Offer, OfferId, Reachability, availability,
+};
+use crate::resource::{Condition, Gvr};
+
+/// One AcceptAPI as observed.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// Which AcceptAPI.
+    pub id: OfferId,
+    /// The API it is about, valid or not: an invalid offer is still explained to orders of that API.
+    pub api: ApiPattern,
+    /// What parsing its spec gave.
+    pub parsed: Result<Arc<Offer>, Vec<InvalidFilter>>,
+    /// The condition `Ready` that the provider itself wrote, if any.
+    pub ready: Option<Condition>,
+    /// The APIs that the provider's cluster serves.
+    pub served: Vec<Gvr>,
+    /// Whether the provider's cluster answers.
+    pub reachability: Reachability,
+    /// Orders assigned to it now; with them a capacity is compared.
+    pub assigned: u64,
+}
+
+/// One offer of a snapshot, with everything that was decided about it for all orders alike.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    id: OfferId,
+    api: ApiPattern,
+    offer: Option<Arc<Offer>>,
+    terms: Option<Terms>,
+    availability: Availability,
+    assigned: u64,
+}
+
+impl Listing {
+    /// Which AcceptAPI.
+    pub fn id(&self) -> &OfferId {
+        &self.id
+    }
+
+    /// The API it is about, as far as named.
+    pub fn api(&self) -> &ApiPattern {
+        &self.api
+    }
+
+    /// The parsed offer; `None` where the spec is invalid.
+    pub fn offer(&self) -> Option<&Arc<Offer>> {
+        self.offer.as_ref()
+    }
+
+    /// On which terms the platform lets it take part; `None` where it does not, or nobody can tell for which API.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref()
+    }
+
+    /// Whether it can be chosen at all: what its condition `Available` says.
+    pub fn availability(&self) -> &Availability {
+        &self.availability
+    }
+
+    /// Orders assigned to it.
+    pub fn assigned(&self) -> u64 {
+        self.assigned
+    }
+}
+
+/// An immutable snapshot of all offers, under the platform's policy.
+#[derive(Clone, Debug, Default)]
+pub struct OfferSet {
+    listings: BTreeMap<OfferId, Listing>,
+}
+
+impl OfferSet {
+    /// A snapshot; of several offers of one identity the last counts.
+    pub fn new(policies: &Policies, offers: impl IntoIterator<Item = Offered>) -> Self {
+        let listings = offers.into_iter().map(|offered| (offered.id.clone(), list(policies, offered)));
+        Self { listings: listings.collect() }
+    }
+
+    /// The offers, in the order of their identities.
+    pub fn listings(&self) -> impl Iterator<Item = &Listing> {
+        self.listings.values()
+    }
+
+    /// One offer.
+    pub fn get(&self, id: &OfferId) -> Option<&Listing> {
+        self.listings.get(id)
+    }
+
+    /// How many offers there are, unavailable ones included.
+    pub fn len(&self) -> usize {
+        self.listings.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.listings.is_empty()
+    }
+}
+
+fn list(policies: &Policies, offered: Offered) -> Listing {
+    let availability = availability(&AvailabilityInput {
+        parsed: offered.parsed.as_deref().map_err(Vec::as_slice),
+        ready: offered.ready.as_ref(),
+        policies,
+        served: &offered.served,
+        reachability: offered.reachability,
+    });
+    let offer = offered.parsed.ok();
+    let terms = match (&availability.api, &offer) {
+        (Some(api), Some(offer)) => policies.terms(api, offer),
+        _ => None,
+    };
+    Listing { id: offered.id, api: offered.api, offer, terms, availability, assigned: offered.assigned }
+}

@@ -1,0 +1,238 @@
+//! One filter of an offer: a field of the order, and what it must look like.
+//!
+//! Parsed once into typed criteria; evaluating cannot fail, and whatever is not clearly accepted is refused:
+//! - A missing field (an explicit null counts as missing) fails, unless the filter is `optional`.
+//! - Texts, numbers and booleans have a text (`true`, `2.5`, numbers without trailing zeros). An object has none and
+//!   fails every criterion on it.
+//! - A list passes a criterion when each of its elements does: an order for two names is accepted by who accepts both.
+//!   An empty list counts as missing.
+//! - `expression` looks at the whole order, so it is evaluated even where an optional field is missing; where it
+//!   itself reaches a field that is not there, it fails, unless the filter is `optional`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::nearness::{text_gap, value_gap};
+use super::{Bound, Expected, Miss, OrderView, Quantity};
+use crate::expression::{EvalError, Expression};
+use crate::resource::FieldPath;
+
+/// A parsed filter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    pub(super) index: usize,
+    pub(super) key: Option<FieldPath>,
+    pub(super) criteria: Vec<Criterion>,
+    pub(super) optional: bool,
+}
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Criterion {
+    /// The text is one of these.
+    ValueIn(BTreeSet<String>),
+    /// The text is none of these.
+    NotIn(BTreeSet<String>),
+    /// The text starts with this.
+    Prefix(String),
+    /// The text ends with this.
+    Suffix(String),
+    /// The number lies within these bounds, both included.
+    Boundary {
+        /// The least that passes.
+        min: Option<Bound>,
+        /// The greatest that passes.
+        max: Option<Bound>,
+    },
+    /// The expression over `self` is true.
+    Expression(Expression),
+}
+
+impl Filter {
+    /// The field looked at; `None` where an expression looks at the whole order.
+    pub fn key(&self) -> Option<&FieldPath> {
+        self.key.as_ref()
+    }
+
+    /// What must hold; empty where the field only has to be there.
+    pub fn criteria(&self) -> &[Criterion] {
+        &self.criteria
+    }
+
+    /// Whether an order without the field passes.
+    pub fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// How specifically the filter matches: the length of its longest prefix or suffix; `None` where it does not match.
+    pub fn matches(&self, order: &OrderView<'_>) -> Option<u32> {
+        self.first_failure(order).is_none().then(|| self.specificity(order))
+    }
+
+    /// Why the filter does not match; `None` where it does.
+    pub fn miss(&self, order: &OrderView<'_>) -> Option<Miss> {
+        let failure = self.first_failure(order)?;
+        let field = self.key.as_ref().map(ToString::to_string).unwrap_or_default();
+        let value = self.value(order);
+        let found = value.map(|value| match scalar_text(value) {
+            Some(text) => text.into_owned(),
+            None if value.is_array() => "a list with other elements".to_owned(),
+            None => "an object".to_owned(),
+        });
+        let (expected, distance) = match failure {
+            Failure::Missing => (self.expected(), 1000),
+            Failure::Criterion(criterion) => (criterion.expected(), criterion.distance(value)),
+        };
+        Some(Miss { filter: self.index, field, found, expected, distance })
+    }
+
+    fn value<'o>(&self, order: &OrderView<'o>) -> Option<&'o Value> {
+        let value = self.key.as_ref()?.find(order.object())?;
+        if value.as_array().is_some_and(Vec::is_empty) { None } else { Some(value) }
+    }
+
+    fn first_failure(&self, order: &OrderView<'_>) -> Option<Failure<'_>> {
+        let value = self.value(order);
+        if value.is_none() && self.key.is_some() && !self.optional {
+            return Some(Failure::Missing);
+        }
+        self.criteria
+            .iter()
+            .find(|criterion| match (criterion, value) {
+                (Criterion::Expression(expression), _) => !self.expression_holds(expression, order),
+                (field_criterion, Some(value)) => !field_criterion.accepts(value),
+                // Only an optional field gets here.
+                (_, None) => false,
+            })
+            .map(Failure::Criterion)
+    }
+
+    fn expression_holds(&self, expression: &Expression, order: &OrderView<'_>) -> bool {
+        match expression.evaluate_bool_in(order.scope()) {
+            Ok(holds) => holds,
+            Err(EvalError::Missing { .. }) => self.optional,
+            Err(_) => false,
+        }
+    }
+
+    fn specificity(&self, order: &OrderView<'_>) -> u32 {
+        if self.value(order).is_none() {
+            return 0;
+        }
+        self.criteria.iter().map(Criterion::specificity).max().unwrap_or_default()
+    }
+
+    /// What a missing field would have to be: the first criterion on the field.
+    fn expected(&self) -> Expected {
+        self.criteria
+            .iter()
+            .find(|criterion| !matches!(criterion, Criterion::Expression(_)))
+            .map_or(Expected::Present, Criterion::expected)
+    }
+}
+
+enum Failure<'f> {
+    Missing,
+    Criterion(&'f Criterion),
+}
+
+impl Criterion {
+    fn accepts(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(elements) => elements.iter().all(|element| self.accepts_scalar(element)),
+            _ => self.accepts_scalar(value),
+        }
+    }
+
+    fn accepts_scalar(&self, value: &Value) -> bool {
+        if let Self::Boundary { min, max } = self {
+            return Quantity::from_value(value).is_some_and(|found| {
+                min.as_ref().is_none_or(|bound| bound.is_at_most(found))
+                    && max.as_ref().is_none_or(|bound| bound.is_at_least(found))
+            });
+        }
+        let Some(text) = scalar_text(value) else { return false };
+        match self {
+            Self::ValueIn(values) => values.contains(text.as_ref()),
+            Self::NotIn(values) => !values.contains(text.as_ref()),
+            // Numbers have no ends: `prefix: "1"` is about texts.
+            Self::Prefix(prefix) => value.is_string() && text.starts_with(prefix.as_str()),
+            Self::Suffix(suffix) => value.is_string() && text.ends_with(suffix.as_str()),
+            Self::Boundary { .. } | Self::Expression(_) => false,
+        }
+    }
+
+    fn specificity(&self) -> u32 {
+        match self {
+            Self::Prefix(text) | Self::Suffix(text) => {
+                u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
+            }
+            Self::ValueIn(_) | Self::NotIn(_) | Self::Boundary { .. } | Self::Expression(_) => 0,
+        }
+    }
+
+    /// What would be accepted.
+    pub fn expected(&self) -> Expected {
+        match self {
+            Self::ValueIn(values) => Expected::OneOf(values.iter().cloned().collect()),
+            Self::NotIn(values) => Expected::NoneOf(values.iter().cloned().collect()),
+            Self::Prefix(prefix) => Expected::StartsWith(prefix.clone()),
+            Self::Suffix(suffix) => Expected::EndsWith(suffix.clone()),
+            Self::Boundary { min, max } => Expected::Between {
+                min: min.as_ref().map(ToString::to_string),
+                max: max.as_ref().map(ToString::to_string),
+            },
+            Self::Expression(expression) => Expected::Expression(expression.text().to_owned()),
+        }
+    }
+
+    /// How far the value is from what would be accepted, in thousandths; the worst element of a list counts.
+    fn distance(&self, value: Option<&Value>) -> u32 {
+        match (self, value) {
+            (Self::Expression(_), _) => 500,
+            (_, None) => 1000,
+            (_, Some(Value::Array(elements))) => elements
+                .iter()
+                .filter(|element| !self.accepts_scalar(element))
+                .map(|element| self.scalar_distance(element))
+                .max()
+                .unwrap_or(1000),
+            (_, Some(value)) => self.scalar_distance(value),
+        }
+    }
+
+    fn scalar_distance(&self, value: &Value) -> u32 {
+        if let Self::Boundary { min, max } = self {
+            let Some(found) = Quantity::from_value(value) else { return 1000 };
+            let gaps = [min, max].into_iter().flatten().filter_map(|bound| bound.gap(found));
+            return gaps.min().unwrap_or(1000);
+        }
+        let Some(text) = scalar_text(value) else { return 1000 };
+        match self {
+            Self::ValueIn(values) => {
+                values.iter().map(|accepted| value_gap(&text, accepted)).min().unwrap_or(1000)
+            }
+            Self::NotIn(_) => 500,
+            Self::Prefix(prefix) => text_gap(text.chars(), prefix.chars()),
+            Self::Suffix(suffix) => text_gap(text.chars().rev(), suffix.chars().rev()),
+            Self::Boundary { .. } | Self::Expression(_) => 1000,
+        }
+    }
+}
+
+/// The canonical text of a text, number or boolean; `None` for what has none.
+pub fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Bool(true) => Some(Cow::Borrowed("true")),
+        Value::Bool(false) => Some(Cow::Borrowed("false")),
+        Value::Number(number) => Some(Cow::Owned(match Quantity::from_number(number) {
+            Some(quantity) => quantity.to_string(),
+            None => number.to_string(),
+        })),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}

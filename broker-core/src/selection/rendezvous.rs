@@ -1,0 +1,108 @@
+//! Weighted rendezvous hashing: spreads orders over equal offers, and moves as few as possible when offers change.
+//!
+//! Every pair of order and offer draws a number `u` in `(0, 1]`; the offer with the least `-log2(u) / weight` wins
+//! (D. Thaler and C. V. Ravishankar, *A name-based mapping scheme for rendezvous*, 1996; weights by the logarithm as in
+//! draft-ietf-bess-weighted-hrw). A draw depends on this pair alone: adding an offer only takes orders to it, losing
+//! one only moves its own, and each offer gets its weight's share.
+//!
+//! The draws must be the same on every replica of every release, so nothing here may ever change: the seeds are the first
+//! eight bytes (big-endian) of SHA-256, mixed by the finaliser of SplitMix64 (G. Steele, D. Lea, C. Flood, 2014),
+//! and the logarithm is computed in fixed point, because the one of floats differs between platforms.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::offer::OfferId;
+
+/// Fractional bits of the fixed-point logarithm.
+const FRACTION_BITS: u32 = 56;
+
+/// The lot of one offer for one order; the smaller one wins.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Draw {
+    /// `-log2(u)` in fixed point with 56 fractional bits.
+    cost: u64,
+    weight: u32,
+}
+
+impl Draw {
+    /// The lot of an offer with this weight (0 counts as 1) for the order of this identity.
+    pub fn new(identity: &str, offer: &OfferId, weight: u32) -> Self {
+        let order_seed = seed(&[identity]);
+        let offer_seed = seed(&[offer.cluster.as_str(), &offer.namespace, &offer.name]);
+        Self { cost: negative_log2(mix(order_seed ^ mix(offer_seed))), weight: weight.max(1) }
+    }
+
+    /// The weight that counted.
+    pub fn weight(self) -> u32 {
+        self.weight
+    }
+}
+
+impl PartialEq for Draw {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Draw {}
+
+impl Ord for Draw {
+    /// Compares the quotients by multiplying crosswise, so that nothing is rounded.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let one = u128::from(self.cost) * u128::from(other.weight);
+        let two = u128::from(other.cost) * u128::from(self.weight);
+        one.cmp(&two)
+    }
+}
+
+impl PartialOrd for Draw {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The texts' seed; each is hashed with its length in front, so that no two lists of texts run together.
+fn seed(texts: &[&str]) -> u64 {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.finalize().iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
+}
+
+/// The finaliser of SplitMix64: every bit of the input changes half of the output's.
+fn mix(input: u64) -> u64 {
+    let mixed = (input ^ (input >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// `-log2((hash + 1) / 2^64)` in fixed point, always in `0..=64 << 56`... rounded up by at most one unit.
+fn negative_log2(hash: u64) -> u64 {
+    // 64 - log2(hash + 1): the whole part from the leading bit, the fraction bit by bit by squaring.
+    let number = u128::from(hash) + 1;
+    let whole = number.ilog2();
+    // Normalised to [1, 2) with 63 fractional bits; `number` is at most 2^64.
+    let mut mantissa = if whole >= 63 { number >> (whole - 63) } else { number << (63 - whole) };
+    let mut fraction: u64 = 0;
+    for _ in 0..FRACTION_BITS {
+        mantissa = (mantissa * mantissa) >> 63;
+        fraction <<= 1;
+        if mantissa >> 64 != 0 {
+            mantissa >>= 1;
+            fraction |= 1;
+        }
+    }
+    let log = (u128::from(whole) << FRACTION_BITS) | u128::from(fraction);
+    let negative = (64_u128 << FRACTION_BITS) - log;
+    u64::try_from(negative).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+}
