@@ -1,5 +1,6 @@
 //! testkit
 
 pub mod control_plane;
+pub mod kcp;
 pub mod provider;
 pub mod wait;

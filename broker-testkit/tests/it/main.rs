@@ -1,0 +1,3 @@
+//! What the test kit promises, seen from outside.
+
+mod kcp;
