@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod controller;
+pub mod fleet;
 pub mod kcp;
 pub mod store;

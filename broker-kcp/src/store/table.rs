@@ -120,6 +120,12 @@ impl Table {
             .collect()
     }
 
+    /// Which source showed the objects of a cluster, where there are any.
+    pub fn source_of(&self, cluster: &ClusterName) -> Option<&Source> {
+        let first = ObjectKey { cluster: cluster.clone(), namespace: String::new(), name: String::new() };
+        self.rows.range(first..).next().filter(|(key, _)| key.cluster == *cluster).map(|(_, row)| &row.source)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -1,0 +1,257 @@
+//! One export: its virtual workspace on every shard, and what is seen through it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use broker_core::resource::{ClusterName, Gvk, Gvr, Object, marker};
+use kube::Config;
+
+use super::follow::{Follower, Keying};
+use super::plan::{ExportPlan, OFFERS_EXPORT};
+use super::topic::{Observer, Topic};
+use super::Indexes;
+use crate::kcp::{ClusterApi, Endpoint, Resource};
+use crate::store::{Cache, Source};
+
+/// What is seen of one kind through an export.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// The kind.
+    pub resource: Resource,
+    /// Its objects.
+    pub cache: Cache,
+    topic: Topic,
+    selector: Option<String>,
+}
+
+/// Where a cluster is reached.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// The cluster, for writing.
+    pub api: ClusterApi,
+    /// The domain of its versions.
+    pub source: Source,
+}
+
+/// One export that is followed.
+pub struct Export {
+    name: String,
+    kinds: BTreeMap<String, Resource>,
+    claims: BTreeSet<(String, String)>,
+    followed: Vec<Followed>,
+    shards: Mutex<BTreeMap<String, Shard>>,
+}
+
+struct Shard {
+    endpoint: Endpoint,
+    /// Dropping them ends the watches.
+    _followers: Vec<Follower>,
+}
+
+impl Export {
+    pub(super) fn new(name: &str, plan: &ExportPlan, indexes: Indexes) -> Self {
+        let mut followed: Vec<Followed> = plan
+            .kinds
+            .iter()
+            .map(|(api, resource)| Followed {
+                resource: resource.clone(),
+                cache: Cache::new(indexes.orders),
+                topic: if name == OFFERS_EXPORT { Topic::Offers } else { Topic::Orders(api.clone()) },
+                selector: None,
+            })
+            .collect();
+        let managed = format!("{}={}", marker::MANAGED_LABEL, marker::MANAGED_VALUE);
+        for resource in [Resource::secrets(), Resource::config_maps()] {
+            if name != OFFERS_EXPORT && plan.claims.contains(&(String::new(), resource.gvr.resource.clone())) {
+                followed.push(Followed {
+                    resource,
+                    cache: Cache::new(indexes.related),
+                    topic: Topic::Related(name.to_owned()),
+                    selector: Some(managed.clone()),
+                });
+            }
+        }
+        followed.push(Followed {
+            resource: bindings(),
+            cache: Cache::new(&[]),
+            topic: Topic::Bindings(name.to_owned()),
+            selector: None,
+        });
+        if plan.claims.contains(&("core.kcp.io".to_owned(), "logicalclusters".to_owned())) {
+            followed.push(Followed {
+                resource: logical_clusters(),
+                cache: Cache::new(&[]),
+                topic: Topic::Clusters(name.to_owned()),
+                selector: None,
+            });
+        }
+        Self {
+            name: name.to_owned(),
+            kinds: plan.kinds.clone(),
+            claims: plan.claims.clone(),
+            followed,
+            shards: Mutex::default(),
+        }
+    }
+
+    /// The name of the export.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is seen of a kind, if it is followed.
+    pub fn followed(&self, gvr: &Gvr) -> Option<&Followed> {
+        self.followed.iter().find(|followed| followed.resource.gvr == *gvr)
+    }
+
+    /// What is seen of a kind, if it is followed.
+    pub fn of_kind(&self, gvk: &Gvk) -> Option<&Followed> {
+        self.followed.iter().find(|followed| followed.resource.gvk() == *gvk)
+    }
+
+    /// The brokered kinds of this export (or AcceptAPI), by `<resource>.<group>`.
+    pub fn kinds(&self) -> &BTreeMap<String, Resource> {
+        &self.kinds
+    }
+
+    /// Whether the export claims a kind in its consumers' workspaces.
+    pub fn claims(&self, group: &str, resource: &str) -> bool {
+        self.claims.contains(&(group.to_owned(), resource.to_owned()))
+    }
+
+    /// The APIBindings to this export, with what is known of them.
+    pub fn bindings(&self) -> Option<&Cache> {
+        self.followed(&bindings().gvr).map(|followed| &followed.cache)
+    }
+
+    /// Whether a cluster binds this export.
+    pub fn is_bound(&self, cluster: &ClusterName) -> bool {
+        self.binding(cluster).is_some()
+    }
+
+    /// The binding of a cluster to this export.
+    pub fn binding(&self, cluster: &ClusterName) -> Option<Arc<Object>> {
+        let table = self.bindings()?.read();
+        table
+            .in_cluster(cluster)
+            .find(|(_, binding)| {
+                binding.text(&["spec", "reference", "export", "name"]) == Some(self.name.as_str())
+            })
+            .map(|(_, binding)| binding.clone())
+    }
+
+    /// The path of a cluster, such as `root:consumer`, where the claim on logical clusters tells it.
+    pub fn path(&self, cluster: &ClusterName) -> Option<String> {
+        let followed = self.followed(&logical_clusters().gvr)?;
+        let table = followed.cache.read();
+        let object = table.in_cluster(cluster).map(|(_, object)| object).next()?;
+        object.annotation("kcp.io/path").map(str::to_owned)
+    }
+
+    /// Where a cluster is reached through this export; nothing while it is not known on any shard.
+    pub fn home(&self, cluster: &ClusterName) -> Option<Home> {
+        let shards = self.lock();
+        let seen = |cache: &Cache| cache.read().source_of(cluster).cloned();
+        let source = self.followed.iter().find_map(|followed| seen(&followed.cache))?;
+        let shard = shards.get(source.as_str())?;
+        Some(Home { api: shard.endpoint.cluster(cluster), source })
+    }
+
+    /// Whether everything followed was listed once on every shard. An export nobody binds has no shard, and holds
+    /// nothing.
+    pub fn is_synced(&self) -> bool {
+        let shards = self.lock();
+        self.followed.iter().all(|followed| {
+            let table = followed.cache.read();
+            shards.values().all(|shard| table.has_listed(&shard.endpoint.source()))
+        })
+    }
+
+    /// Whether any shard serves this export.
+    pub fn is_served(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    pub(super) fn fits(&self, plan: &ExportPlan) -> bool {
+        self.kinds == plan.kinds && self.claims == plan.claims
+    }
+
+    pub(super) fn engage(&self, urls: &BTreeSet<String>, config: &Config, observer: &Arc<dyn Observer>) {
+        let mut gone = Vec::new();
+        {
+            let mut shards = self.lock();
+            let left: Vec<String> = shards.keys().filter(|url| !urls.contains(*url)).cloned().collect();
+            gone.extend(left.iter().filter_map(|url| shards.remove(url)));
+            for url in urls {
+                if shards.contains_key(url) {
+                    continue;
+                }
+                match Endpoint::at(config, url) {
+                    Ok(endpoint) => {
+                        tracing::info!(export = %self.name, %url, "engaging shard");
+                        let shard = self.follow(endpoint, observer);
+                        shards.insert(url.clone(), shard);
+                    }
+                    Err(error) => tracing::error!(export = %self.name, %error, "cannot engage shard"),
+                }
+            }
+        }
+        for shard in gone {
+            self.forget(&shard, observer.as_ref());
+        }
+    }
+
+    pub(super) fn disengage(&self, observer: &dyn Observer) {
+        let shards = std::mem::take(&mut *self.lock());
+        for shard in shards.values() {
+            self.forget(shard, observer);
+        }
+    }
+
+    fn follow(&self, endpoint: Endpoint, observer: &Arc<dyn Observer>) -> Shard {
+        let followers = self
+            .followed
+            .iter()
+            .map(|followed| {
+                Follower::start(
+                    endpoint.every_cluster(),
+                    followed.resource.clone(),
+                    followed.selector.clone(),
+                    followed.cache.clone(),
+                    endpoint.source(),
+                    Keying::Stamped,
+                    followed.topic.clone(),
+                    observer.clone(),
+                )
+            })
+            .collect();
+        Shard { endpoint, _followers: followers }
+    }
+
+    fn forget(&self, shard: &Shard, observer: &dyn Observer) {
+        tracing::info!(export = %self.name, url = shard.endpoint.url(), "disengaging shard");
+        for followed in &self.followed {
+            let changes = followed.cache.write().forget(&shard.endpoint.source());
+            observer.changed(&followed.topic, &changes);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shard>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Export").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn bindings() -> Resource {
+    Resource::cluster_scoped(Gvr::new("apis.kcp.io", "v1alpha2", "apibindings"), "APIBinding")
+}
+
+fn logical_clusters() -> Resource {
+    Resource::cluster_scoped(Gvr::new("core.kcp.io", "v1alpha1", "logicalclusters"), "LogicalCluster")
+}

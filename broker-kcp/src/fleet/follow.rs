@@ -1,0 +1,118 @@
+//! One feed poured into one cache.
+
+use std::sync::Arc;
+
+use broker_core::resource::{ClusterName, Object, ObjectKey};
+use tokio::task::JoinHandle;
+
+use super::topic::{Observer, Topic};
+use crate::kcp::feed::{Feed, News};
+use crate::kcp::{ApiErrorKind, ClusterApi, Resource};
+use crate::store::{Cache, Source};
+
+/// How an object's cluster is known.
+#[derive(Clone, Debug)]
+pub(super) enum Keying {
+    /// All objects are of this cluster.
+    Fixed(ClusterName),
+    /// kcp says so on each object.
+    Stamped,
+}
+
+impl Keying {
+    fn key(&self, object: &Object) -> Option<ObjectKey> {
+        let cluster = match self {
+            Self::Fixed(cluster) => cluster.clone(),
+            Self::Stamped => object.kcp_cluster()?,
+        };
+        Some(object.key_in(&cluster))
+    }
+}
+
+/// Follows one kind on one server until dropped.
+#[derive(Debug)]
+pub(super) struct Follower {
+    task: JoinHandle<()>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Follower {
+    #[expect(clippy::too_many_arguments, reason = "what to follow, where to put it and whom to tell; one caller each")]
+    pub(super) fn start(
+        api: ClusterApi,
+        resource: Resource,
+        selector: Option<String>,
+        cache: Cache,
+        source: Source,
+        keying: Keying,
+        topic: Topic,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let pour = Pour { resource: resource.clone(), cache, source, keying, topic, observer };
+        let feed = Feed { api, resource, selector };
+        Self { task: tokio::spawn(async move { feed.follow(|news| pour.take(news)).await }) }
+    }
+}
+
+struct Pour {
+    resource: Resource,
+    cache: Cache,
+    source: Source,
+    keying: Keying,
+    topic: Topic,
+    observer: Arc<dyn Observer>,
+}
+
+impl Pour {
+    fn take(&self, news: News) {
+        match news {
+            News::Listed(objects, version) => {
+                let count = objects.len();
+                let objects =
+                    objects.into_iter().filter_map(|o| self.keying.key(&o).map(|key| (key, o))).collect();
+                let changes = self.cache.write().list(&self.source, &version, objects);
+                tracing::debug!(resource = %self.resource, source = %self.source, count, "listed");
+                self.observer.changed(&self.topic, &changes);
+                self.observer.synced();
+            }
+            News::Applied(object) => {
+                let Some(key) = self.key(&object) else { return };
+                let change = self.cache.write().apply(&self.source, key, object);
+                self.tell(change);
+            }
+            News::Deleted(object) => {
+                let Some(key) = self.key(&object) else { return };
+                let change = self.cache.write().delete(&self.source, key, object.resource_version());
+                self.tell(change);
+            }
+            News::Reached(version) => self.cache.write().bookmark(&self.source, &version),
+            News::Failed(error) => {
+                // A watch that a server closed early is everyday; what keeps failing is said loudly.
+                if error.kind() == ApiErrorKind::Unavailable {
+                    tracing::debug!(source = %self.source, %error, "cannot follow just now");
+                } else {
+                    tracing::warn!(source = %self.source, %error, "cannot follow");
+                }
+            }
+        }
+    }
+
+    fn key(&self, object: &Object) -> Option<ObjectKey> {
+        let key = self.keying.key(object);
+        if key.is_none() {
+            tracing::warn!(resource = %self.resource, source = %self.source, "object without its cluster");
+        }
+        key
+    }
+
+    fn tell(&self, change: Option<crate::store::Change>) {
+        if let Some(change) = change {
+            self.observer.changed(&self.topic, &[change]);
+        }
+    }
+}

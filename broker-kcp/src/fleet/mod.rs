@@ -1,0 +1,272 @@
+//! Which clusters there are, and what they hold.
+//!
+//! The platform workspace tells which APIs are brokered, which exports serve them and at which URLs their virtual
+//! workspaces are; a [`Fleet`] follows all of that, and behind each URL one wildcard watch per kind. It engages and
+//! disengages by watches alone, without polling, and decides nothing about orders.
+
+mod export;
+mod follow;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use broker_core::resource::{ClusterName, Gvr, marker};
+use kube::Config;
+use tokio::sync::Notify;
+
+pub use export::{Export, Followed, Home};
+pub use plan::{ExportPlan, Plan, Problem};
+pub use topic::{Observer, Topic};
+
+use crate::kcp::{ClusterApi, Endpoint, EndpointError, Resource};
+use crate::store::{Cache, Index, Source};
+use follow::{Follower, Keying};
+
+/// Name under which the platform's own objects are kept: its id is nobody's business.
+pub const PLATFORM: &str = "platform";
+
+/// The platform's own records and what kcp tells there about exports.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// What is brokered.
+    pub brokered_apis: Cache,
+    /// Who serves whom.
+    pub assignments: Cache,
+    /// Every move.
+    pub migrations: Cache,
+    /// The playbooks.
+    pub configurations: Cache,
+    pub(crate) exports: Cache,
+    pub(crate) slices: Cache,
+    pub(crate) schemas: Cache,
+}
+
+/// All clusters that the platform reaches. Clones share the same fleet.
+#[derive(Clone)]
+pub struct Fleet {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    endpoint: Endpoint,
+    platform: Platform,
+    exports: RwLock<BTreeMap<String, Arc<Export>>>,
+    plan: RwLock<Arc<Plan>>,
+    replan: Notify,
+    indexes: Indexes,
+}
+
+impl Fleet {
+    /// A fleet that begins at the platform workspace which `config` names; nothing is followed before [`Self::run`].
+    pub fn new(config: Config, indexes: Indexes) -> Result<Self, EndpointError> {
+        let endpoint = Endpoint::new(config.clone())?;
+        let platform = Platform {
+            brokered_apis: Cache::new(&[]),
+            assignments: Cache::new(indexes.assignments),
+            migrations: Cache::new(indexes.migrations),
+            configurations: Cache::new(&[]),
+            exports: Cache::new(&[]),
+            slices: Cache::new(&[]),
+            schemas: Cache::new(&[]),
+        };
+        let inner = Inner {
+            config,
+            endpoint,
+            platform,
+            exports: RwLock::default(),
+            plan: RwLock::default(),
+            replan: Notify::new(),
+            indexes,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Follows everything until the future is dropped, telling `observer` what changed.
+    pub async fn run(&self, observer: Arc<dyn Observer>) {
+        let told: Arc<dyn Observer> = Arc::new(Replanner { fleet: self.clone(), next: observer });
+        let _platform: Vec<Follower> = platform_kinds(&self.inner.platform)
+            .into_iter()
+            .map(|(topic, resource, cache)| {
+                Follower::start(
+                    self.inner.endpoint.itself(),
+                    resource,
+                    None,
+                    cache,
+                    self.inner.endpoint.source(),
+                    Keying::Fixed(PLATFORM.into()),
+                    topic,
+                    told.clone(),
+                )
+            })
+            .collect();
+        loop {
+            self.inner.replan.notified().await;
+            if self.platform_is_synced() {
+                self.replan(&told);
+            }
+        }
+    }
+
+    /// The platform's records.
+    pub fn platform(&self) -> &Platform {
+        &self.inner.platform
+    }
+
+    /// The platform workspace, for writing.
+    pub fn platform_api(&self) -> ClusterApi {
+        self.inner.endpoint.itself()
+    }
+
+    /// The domain of the platform's versions.
+    pub fn platform_source(&self) -> Source {
+        self.inner.endpoint.source()
+    }
+
+    /// What is to be followed at the moment, and what stands in the way.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.inner.plan.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An export that is followed.
+    pub fn export(&self, name: &str) -> Option<Arc<Export>> {
+        self.inner.exports.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The export through which providers make offers.
+    pub fn offers(&self) -> Option<Arc<Export>> {
+        self.export(plan::OFFERS_EXPORT)
+    }
+
+    /// Every export that is followed.
+    pub fn exports(&self) -> Vec<Arc<Export>> {
+        self.inner.exports.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether every record of the platform is in cache.
+    pub fn platform_is_synced(&self) -> bool {
+        let source = self.inner.endpoint.source();
+        platform_kinds(&self.inner.platform).iter().all(|(_, _, cache)| cache.read().has_listed(&source))
+    }
+
+    /// Whether all that a decision about an order of this API may depend on is in cache: records, offers, orders,
+    /// copies and related objects.
+    pub fn is_synced(&self, api: &str) -> bool {
+        self.platform_is_synced()
+            && self.offers().is_some_and(|export| export.is_synced())
+            && self
+                .plan()
+                .apis
+                .get(api)
+                .and_then(|export| self.export(export))
+                .is_some_and(|export| export.is_synced())
+    }
+
+    fn replan(&self, observer: &Arc<dyn Observer>) {
+        let plan = Arc::new(Plan::of(&self.inner.platform));
+        let before = self.plan();
+        if *before == *plan {
+            return;
+        }
+        *self.inner.plan.write().unwrap_or_else(PoisonError::into_inner) = plan.clone();
+        let mut left: Vec<Arc<Export>> = Vec::new();
+        {
+            let mut exports = self.inner.exports.write().unwrap_or_else(PoisonError::into_inner);
+            let gone: Vec<String> = exports
+                .iter()
+                .filter(|(name, export)| !plan.exports.get(*name).is_some_and(|planned| export.fits(planned)))
+                .map(|(name, _)| name.clone())
+                .collect();
+            left.extend(gone.iter().filter_map(|name| exports.remove(name)));
+            for (name, planned) in &plan.exports {
+                exports
+                    .entry(name.clone())
+                    .or_insert_with(|| Arc::new(Export::new(name, planned, self.inner.indexes)))
+                    .engage(&planned.urls, &self.inner.config, observer);
+            }
+        }
+        for export in left {
+            export.disengage(observer.as_ref());
+        }
+        observer.synced();
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").field("endpoint", &self.inner.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// How what is followed can be asked for besides by key.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexes {
+    /// Of orders and copies.
+    pub orders: &'static [Index],
+    /// Of related objects.
+    pub related: &'static [Index],
+    /// Of assignments.
+    pub assignments: &'static [Index],
+    /// Of migrations.
+    pub migrations: &'static [Index],
+}
+
+/// Plans anew when what the plan depends on changes.
+struct Replanner {
+    fleet: Fleet,
+    next: Arc<dyn Observer>,
+}
+
+impl Observer for Replanner {
+    fn changed(&self, topic: &Topic, changes: &[crate::store::Change]) {
+        if matches!(topic, Topic::BrokeredApis | Topic::Exports | Topic::Slices | Topic::Schemas) {
+            self.fleet.inner.replan.notify_one();
+        }
+        self.next.changed(topic, changes);
+    }
+
+    fn synced(&self) {
+        self.fleet.inner.replan.notify_one();
+        self.next.synced();
+    }
+}
+
+fn platform_kinds(platform: &Platform) -> Vec<(Topic, Resource, Cache)> {
+    let own = |plural: &str, kind: &str| {
+        Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, plural), kind)
+    };
+    let kcp = |version: &str, plural: &str, kind: &str| {
+        Resource::cluster_scoped(Gvr::new("apis.kcp.io", version, plural), kind)
+    };
+    vec![
+        (Topic::BrokeredApis, own("brokeredapis", "BrokeredAPI"), platform.brokered_apis.clone()),
+        (Topic::Assignments, own("assignments", "Assignment"), platform.assignments.clone()),
+        (Topic::Migrations, own("migrations", "Migration"), platform.migrations.clone()),
+        (
+            Topic::Configurations,
+            own("migrationconfigurations", "MigrationConfiguration"),
+            platform.configurations.clone(),
+        ),
+        (Topic::Exports, kcp("v1alpha2", "apiexports", "APIExport"), platform.exports.clone()),
+        (
+            Topic::Slices,
+            kcp("v1alpha1", "apiexportendpointslices", "APIExportEndpointSlice"),
+            platform.slices.clone(),
+        ),
+        (
+            Topic::Schemas,
+            kcp("v1alpha1", "apiresourceschemas", "APIResourceSchema"),
+            platform.schemas.clone(),
+        ),
+    ]
+}
+
+/// The cluster that keys of the platform's own objects name.
+pub fn platform_cluster() -> ClusterName {
+    PLATFORM.into()
+}

@@ -1,0 +1,172 @@
+//! What is to be followed, from the platform's own objects. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use broker_core::resource::{Gvr, Object, marker};
+use serde_json::Value;
+
+use super::Platform;
+use crate::kcp::{Resource, Scope};
+
+/// The export through which providers make offers.
+pub(super) const OFFERS_EXPORT: &str = "acceptapi";
+/// The plural of AcceptAPI.
+pub(super) const OFFERS_RESOURCE: &str = "acceptapis";
+
+/// What is to be followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Brokered API by name → the export that serves it.
+    pub apis: BTreeMap<String, String>,
+    /// The exports, by name.
+    pub exports: BTreeMap<String, ExportPlan>,
+    /// What stands in the way of brokering an API, by its name.
+    pub problems: BTreeMap<String, Problem>,
+}
+
+/// What is to be followed of one export.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportPlan {
+    /// The URLs of its virtual workspace: one per shard; none before the first binding.
+    pub urls: BTreeSet<String>,
+    /// Its brokered kinds (or AcceptAPI), by `<resource>.<group>`.
+    pub kinds: BTreeMap<String, Resource>,
+    /// The kinds it claims in its consumers' workspaces, as (group, resource).
+    pub claims: BTreeSet<(String, String)>,
+}
+
+/// Why an API cannot be brokered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// There is no such export.
+    #[error("the platform workspace has no APIExport {0}")]
+    NoExport(String),
+    /// The export does not serve the API.
+    #[error("the APIExport {export} does not export {api}")]
+    NotExported {
+        /// The export.
+        export: String,
+        /// The API.
+        api: String,
+    },
+    /// The export names a schema that is not there.
+    #[error("the APIExport {export} names the APIResourceSchema {schema}, which does not exist")]
+    NoSchema {
+        /// The export.
+        export: String,
+        /// The schema.
+        schema: String,
+    },
+    /// The schema serves no version.
+    #[error("the APIResourceSchema {0} serves no version")]
+    NothingServed(String),
+}
+
+impl Problem {
+    /// A stable word for conditions.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NoExport(_) => "NoExport",
+            Self::NotExported { .. } => "NotExported",
+            Self::NoSchema { .. } => "NoSchema",
+            Self::NothingServed(_) => "NothingServed",
+        }
+    }
+}
+
+impl Plan {
+    /// The plan that follows from what the platform workspace holds.
+    pub(super) fn of(platform: &Platform) -> Self {
+        let named = |cache: &crate::store::Cache| -> BTreeMap<String, std::sync::Arc<Object>> {
+            cache.read().iter().map(|(key, object)| (key.name.clone(), object.clone())).collect()
+        };
+        let (exports, slices, schemas) =
+            (named(&platform.exports), named(&platform.slices), named(&platform.schemas));
+        let mut plan = Self::default();
+        let wanted = named(&platform.brokered_apis);
+        let offers = Gvr::new(marker::GROUP, marker::VERSION, OFFERS_RESOURCE).group_resource();
+        let wanted = wanted
+            .iter()
+            .filter(|(_, api)| !api.is_deleting())
+            .map(|(name, api)| {
+                (name.clone(), api.text(&["spec", "export"]).unwrap_or(name.as_str()).to_owned())
+            })
+            .chain([(offers, OFFERS_EXPORT.to_owned())]);
+        for (api, export) in wanted {
+            match kind_of(&api, &export, &exports, &schemas) {
+                Ok(kind) => {
+                    let planned = plan.exports.entry(export.clone()).or_default();
+                    planned.kinds.insert(api.clone(), kind);
+                    plan.apis.insert(api, export);
+                }
+                Err(problem) => {
+                    plan.problems.insert(api, problem);
+                }
+            }
+        }
+        for (name, planned) in &mut plan.exports {
+            planned.urls = urls_of(name, slices.values().map(AsRef::as_ref));
+            planned.claims = exports.get(name).map(|export| claims_of(export)).unwrap_or_default();
+        }
+        plan
+    }
+}
+
+type Named = BTreeMap<String, std::sync::Arc<Object>>;
+
+fn kind_of(api: &str, export: &str, exports: &Named, schemas: &Named) -> Result<Resource, Problem> {
+    let object = exports.get(export).ok_or_else(|| Problem::NoExport(export.to_owned()))?;
+    let schema = schema_name(object, api)
+        .ok_or_else(|| Problem::NotExported { export: export.to_owned(), api: api.to_owned() })?;
+    let schema_object = schemas
+        .get(&schema)
+        .ok_or_else(|| Problem::NoSchema { export: export.to_owned(), schema: schema.clone() })?;
+    served(schema_object).ok_or(Problem::NothingServed(schema))
+}
+
+/// The schema that an export names for `<resource>.<group>`.
+fn schema_name(export: &Object, api: &str) -> Option<String> {
+    let resources = export.get(&["spec", "resources"])?.as_array()?;
+    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    resources
+        .iter()
+        .find(|entry| Gvr::new(text(entry, "group"), "", text(entry, "name")).group_resource() == api)
+        .map(|entry| text(entry, "schema"))
+        .filter(|schema| !schema.is_empty())
+}
+
+/// The kind that a schema serves, in the version it is stored in (or else the first one served).
+fn served(schema: &Object) -> Option<Resource> {
+    let versions = schema.get(&["spec", "versions"])?.as_array()?;
+    let flag = |version: &Value, key: &str| version.get(key).and_then(Value::as_bool).unwrap_or_default();
+    let served = || versions.iter().filter(|version| flag(version, "served"));
+    let version = served().find(|version| flag(version, "storage")).or_else(|| served().next())?;
+    let group = schema.text(&["spec", "group"]).unwrap_or_default();
+    let gvr = Gvr::new(
+        if group == "core" { "" } else { group },
+        version.get("name").and_then(Value::as_str)?,
+        schema.text(&["spec", "names", "plural"])?,
+    );
+    let scope = match schema.text(&["spec", "scope"]) {
+        Some("Cluster") => Scope::Cluster,
+        _ => Scope::Namespaced,
+    };
+    Some(Resource { gvr, kind: schema.text(&["spec", "names", "kind"])?.to_owned(), scope })
+}
+
+fn urls_of<'s>(export: &str, slices: impl Iterator<Item = &'s Object>) -> BTreeSet<String> {
+    slices
+        .filter(|slice| slice.text(&["spec", "export", "name"]) == Some(export))
+        .filter_map(|slice| slice.get(&["status", "endpoints"])?.as_array())
+        .flatten()
+        .filter_map(|endpoint| endpoint.get("url").and_then(Value::as_str))
+        .filter(|url| !url.is_empty())
+        .map(|url| url.trim_end_matches('/').to_owned())
+        .collect()
+}
+
+fn claims_of(export: &Object) -> BTreeSet<(String, String)> {
+    let claims = export.get(&["spec", "permissionClaims"]).and_then(Value::as_array);
+    let text = |claim: &Value, key: &str| claim.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    claims.into_iter().flatten().map(|claim| (text(claim, "group"), text(claim, "resource"))).collect()
+}

@@ -1,0 +1,41 @@
+//! What a change is about, and who wants to know.
+
+use crate::store::Change;
+
+/// Which objects changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// The platform's BrokeredAPIs.
+    BrokeredApis,
+    /// The platform's Assignments.
+    Assignments,
+    /// The platform's Migrations.
+    Migrations,
+    /// The platform's MigrationConfigurations.
+    Configurations,
+    /// The platform's APIExports.
+    Exports,
+    /// The platform's APIExportEndpointSlices.
+    Slices,
+    /// The platform's APIResourceSchemas.
+    Schemas,
+    /// The providers' AcceptAPIs.
+    Offers,
+    /// Orders and copies of the brokered API of this name.
+    Orders(String),
+    /// Secrets or ConfigMaps seen through the export of this name.
+    Related(String),
+    /// The APIBindings to the export of this name.
+    Bindings(String),
+    /// The LogicalClusters that bind the export of this name.
+    Clusters(String),
+}
+
+/// Somebody who wants to know what changed. Told from the tasks that follow: must not block.
+pub trait Observer: Send + Sync {
+    /// These objects changed.
+    fn changed(&self, topic: &Topic, changes: &[Change]);
+
+    /// Something finished its first list, or what is followed changed: ask again whether all is in cache.
+    fn synced(&self);
+}
