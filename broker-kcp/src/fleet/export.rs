@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use broker_core::resource::{ClusterName, Gvk, Gvr, Object, marker};
 use kube::Config;
 
+use super::Indexes;
 use super::follow::{Follower, Keying};
 use super::plan::{ExportPlan, OFFERS_EXPORT};
 use super::topic::{Observer, Topic};
-use super::Indexes;
 use crate::kcp::{ClusterApi, Endpoint, Resource};
 use crate::store::{Cache, Source};
 
@@ -63,7 +63,8 @@ impl Export {
             .collect();
         let managed = format!("{}={}", marker::MANAGED_LABEL, marker::MANAGED_VALUE);
         for resource in [Resource::secrets(), Resource::config_maps()] {
-            if name != OFFERS_EXPORT && plan.claims.contains(&(String::new(), resource.gvr.resource.clone())) {
+            if name != OFFERS_EXPORT && plan.claims.contains(&(String::new(), resource.gvr.resource.clone()))
+            {
                 followed.push(Followed {
                     resource,
                     cache: Cache::new(indexes.related),

@@ -42,7 +42,10 @@ impl Drop for Follower {
 }
 
 impl Follower {
-    #[expect(clippy::too_many_arguments, reason = "what to follow, where to put it and whom to tell; one caller each")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what to follow, where to put it and whom to tell; one caller each"
+    )]
     pub(super) fn start(
         api: ClusterApi,
         resource: Resource,

@@ -127,7 +127,8 @@ fn kind_of(api: &str, export: &str, exports: &Named, schemas: &Named) -> Result<
 /// The schema that an export names for `<resource>.<group>`.
 fn schema_name(export: &Object, api: &str) -> Option<String> {
     let resources = export.get(&["spec", "resources"])?.as_array()?;
-    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     resources
         .iter()
         .find(|entry| Gvr::new(text(entry, "group"), "", text(entry, "name")).group_resource() == api)
@@ -167,6 +168,7 @@ fn urls_of<'s>(export: &str, slices: impl Iterator<Item = &'s Object>) -> BTreeS
 
 fn claims_of(export: &Object) -> BTreeSet<(String, String)> {
     let claims = export.get(&["spec", "permissionClaims"]).and_then(Value::as_array);
-    let text = |claim: &Value, key: &str| claim.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |claim: &Value, key: &str| claim.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     claims.into_iter().flatten().map(|claim| (text(claim, "group"), text(claim, "resource"))).collect()
 }
