@@ -13,9 +13,15 @@
 //! as [`time::Timestamp`], identities come in with the objects. The shell that observes and acts is described by
 //! the traits of [`port`]; `broker-kcp` implements them on kube-rs.
 
+pub mod audit;
+pub mod broker;
 pub mod expression;
 pub mod matching;
+pub mod migration;
 pub mod offer;
+pub mod order;
+pub mod port;
 pub mod resource;
 pub mod selection;
 pub mod time;
+pub mod translate;

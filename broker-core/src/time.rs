@@ -21,6 +21,23 @@ impl Timestamp {
         self.0
     }
 
+    /// A point in time from RFC 3339 text; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
+    }
+
+    /// RFC 3339 in whole seconds, as Kubernetes writes times.
+    pub fn to_rfc3339(self) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// RFC 3339 with milliseconds.
+    pub fn to_rfc3339_millis(self) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
     /// The time from `earlier` to `self`; zero when the clock went backwards.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -36,5 +53,19 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}ms", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_kubernetes_writes_them() {
+        let at = Timestamp::from_millis(1_700_000_000_123);
+        assert_eq!(at.to_rfc3339(), "2023-11-14T22:13:20Z");
+        assert_eq!(at.to_rfc3339_millis(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(Timestamp::parse("2023-11-14T22:13:20.123Z"), Some(at));
+        assert_eq!(Timestamp::parse("soon"), None);
     }
 }

@@ -32,3 +32,5 @@ pub const DELETION_POLICY_ANNOTATION: &str = "broker.platform-mesh.io/deletion-p
 pub const MOVES_ANNOTATION: &str = "broker.platform-mesh.io/moves";
 /// Annotation with which kcp names the logical cluster of an object.
 pub const CLUSTER_ANNOTATION: &str = "kcp.io/cluster";
+/// Annotation on a copy that outlived its order on purpose: never brokered, never removed by the broker.
+pub const RETAINED_ANNOTATION: &str = "broker.platform-mesh.io/retained";

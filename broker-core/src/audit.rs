@@ -1,0 +1,218 @@
+//! Checks a decision against the invariants, written without looking at how decisions are made.
+//!
+//! The driver asks before it acts: what would break a promise is not carried out. Tests ask for every world they meet.
+
+use crate::migration::MigrationState;
+use crate::order::readiness::{Readiness, readiness};
+use crate::order::{Action, Assignment, CopyView, Decision, World};
+use crate::resource::{ObjectRef, marker};
+
+/// A promise that a decision would break.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Something would be changed for a paused order.
+    #[error("the order is paused")]
+    Paused,
+    /// A copy would be made before the order holds our finalizer, or that no assignment names.
+    #[error("copy {0} would be made without finalizer and assignment")]
+    UnrecordedCopy(String),
+    /// The copy that the consumer sees would be deleted while the order lives.
+    #[error("copy {0} serves the order and would be deleted")]
+    ServingCopyDeleted(String),
+    /// The old copy would be deleted before the hand-over was seen and recorded.
+    #[error("copy {0} would be deleted before the hand-over was observed and recorded")]
+    SourceDeletedEarly(String),
+    /// The pointer would name a copy that is not ready.
+    #[error("the pointer would name copy {0}, which is not ready")]
+    PointerToUnready(String),
+    /// The pointer would name nothing, or nothing that the assignment names.
+    #[error("the pointer would name no copy")]
+    DanglingPointer,
+    /// A third copy, or none.
+    #[error("the assignment would name {0} copies")]
+    CopyCount(usize),
+    /// Something would be written outside the consumer's namespace.
+    #[error("{0} is outside the order's namespace")]
+    OutsideNamespace(ObjectRef),
+    /// A kind that the platform does not hand over.
+    #[error("{0} is of a kind that is not handed over")]
+    KindNotAllowed(ObjectRef),
+    /// A mirrored object without the marks that let it be found and collected again.
+    #[error("{0} would be mirrored without owner or labels")]
+    Unmarked(ObjectRef),
+    /// The finalizer would go while something is left.
+    #[error("the finalizer would be released while something is left")]
+    FinalizerReleasedEarly,
+    /// Two writes to one object at once.
+    #[error("two writes to {0} at once")]
+    TwoWrites(String),
+    /// A new assignment for an order that was placed before.
+    #[error("the order would be placed twice")]
+    PlacedTwice,
+}
+
+/// The promises that the decision would break; empty for a sound one.
+pub fn audit(world: &World<'_>, decision: &Decision) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if is_paused(world) && !decision.actions.is_empty() {
+        found.push(Violation::Paused);
+    }
+    let mut targets = std::collections::BTreeSet::new();
+    for action in &decision.actions {
+        if let Some(target) = written(action)
+            && !targets.insert(target.clone())
+        {
+            found.push(Violation::TwoWrites(target));
+        }
+        check(world, action, &mut found);
+    }
+    found
+}
+
+fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
+    match action {
+        Action::CreateCopy { copy, .. } => {
+            let named =
+                world.assignment.as_ref().is_some_and(|asg| asg.copies.iter().any(|c| c.key == copy.key));
+            if !named || !holds_finalizer(world) {
+                found.push(Violation::UnrecordedCopy(copy.key.name.clone()));
+            }
+        }
+        Action::DeleteCopy { copy, .. } => deletion(world, &copy.key.name, found),
+        Action::CreateAssignment(next) => {
+            if world.assignment.is_some() || holds_finalizer(world) {
+                found.push(Violation::PlacedTwice);
+            }
+            record(world, next, found);
+        }
+        Action::UpdateAssignment(next) => record(world, next, found),
+        Action::CreateRelated { target, object } | Action::ApplyRelated { target, object } => {
+            inside(world, target, found);
+            if !world.policy.related_kinds.contains(&target.gvk) {
+                found.push(Violation::KindNotAllowed(target.clone()));
+            }
+            let marked = object.label(marker::MANAGED_LABEL) == Some(marker::MANAGED_VALUE)
+                && object.label(marker::ORDER_LABEL).is_some()
+                && object
+                    .get(&["metadata", "ownerReferences"])
+                    .and_then(|owners| {
+                        owners.get(0)?.get("uid")?.as_str().map(|uid| uid == world.identity.uid)
+                    })
+                    .unwrap_or_default();
+            if !marked {
+                found.push(Violation::Unmarked(target.clone()));
+            }
+        }
+        Action::DeleteRelated { target, .. } => inside(world, target, found),
+        Action::RemoveFinalizer { .. } => {
+            let copies_left = world.copies.values().any(|view| {
+                matches!(view, CopyView::Present(copy) if copy.annotation(marker::RETAINED_ANNOTATION).is_none())
+            });
+            if world.assignment.is_some() || copies_left || !world.mirrored.is_empty() {
+                found.push(Violation::FinalizerReleasedEarly);
+            }
+        }
+        Action::AddFinalizer { .. }
+        | Action::ApplyStatus { .. }
+        | Action::Tell { .. }
+        | Action::ApplyAssignmentStatus { .. }
+        | Action::DeleteAssignment { .. }
+        | Action::CreateMigration(_)
+        | Action::UpdateMigration(_)
+        | Action::DeleteMigration { .. }
+        | Action::ApplyCopy { .. } => {}
+    }
+}
+
+/// While the order lives: never the serving copy, and a former one only after the recorded point of no return.
+fn deletion(world: &World<'_>, name: &str, found: &mut Vec<Violation>) {
+    let lives = world.order.as_ref().is_some_and(|order| !order.is_deleting());
+    let Some(assignment) = &world.assignment else { return };
+    if !lives {
+        return;
+    }
+    if assignment.serving().is_some_and(|serving| serving.key.name == name) {
+        found.push(Violation::ServingCopyDeleted(name.to_owned()));
+        return;
+    }
+    let is_source = assignment.copies.first().is_some_and(|first| first.key.name == name);
+    let recorded = world.migrations.iter().any(|migration| {
+        migration.state == MigrationState::CutoverCompleted && migration.point_of_no_return.is_some()
+            || migration.state == MigrationState::Completed
+    });
+    if is_source && !recorded {
+        found.push(Violation::SourceDeletedEarly(name.to_owned()));
+    }
+}
+
+fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
+    if !matches!(next.copies.len(), 1 | 2) {
+        found.push(Violation::CopyCount(next.copies.len()));
+    }
+    let before = world.assignment.as_ref();
+    let Some(pointer) = &next.pointer else {
+        if before.is_some_and(|before| before.pointer.is_some()) {
+            found.push(Violation::DanglingPointer);
+        }
+        return;
+    };
+    let Some(copy) = next.copies.iter().find(|copy| &copy.key.name == pointer) else {
+        found.push(Violation::DanglingPointer);
+        return;
+    };
+    // A copy that is made again keeps the pointer that its predecessor had: nothing is switched.
+    let replaced = before.is_some_and(|before| {
+        before.pointer.is_some() && before.copies.len() == next.copies.len() && copy.uid.is_none()
+    });
+    let same = before.is_some_and(|before| before.pointer.as_ref() == Some(pointer));
+    if same || replaced {
+        return;
+    }
+    let ready = matches!(world.copies.get(&copy.key), Some(CopyView::Present(live))
+        if Some(live.uid()) == copy.uid.as_deref() && readiness(live, world.policy) == Readiness::Ready);
+    if !ready {
+        found.push(Violation::PointerToUnready(pointer.clone()));
+    }
+}
+
+fn inside(world: &World<'_>, target: &ObjectRef, found: &mut Vec<Violation>) {
+    let order = &world.identity.key;
+    if target.key.cluster != order.cluster || target.key.namespace != order.namespace {
+        found.push(Violation::OutsideNamespace(target.clone()));
+    }
+}
+
+fn is_paused(world: &World<'_>) -> bool {
+    world.order.as_ref().is_some_and(|order| order.annotation(marker::PAUSED_ANNOTATION) == Some("true"))
+}
+
+fn holds_finalizer(world: &World<'_>) -> bool {
+    world.order.as_ref().is_some_and(|order| order.finalizers().any(|name| name == marker::ORDER_FINALIZER))
+}
+
+/// Which object an action writes.
+fn written(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::AddFinalizer { order, .. }
+        | Action::RemoveFinalizer { order, .. }
+        | Action::ApplyStatus { order, .. } => order.to_string(),
+        Action::CreateAssignment(record) | Action::UpdateAssignment(record) => {
+            format!("assignment {}", record.name)
+        }
+        Action::ApplyAssignmentStatus { name, .. } | Action::DeleteAssignment { name, .. } => {
+            format!("assignment {name}")
+        }
+        Action::CreateMigration(record) | Action::UpdateMigration(record) => {
+            format!("migration {}", record.name)
+        }
+        Action::DeleteMigration { name, .. } => format!("migration {name}"),
+        Action::CreateCopy { copy, .. }
+        | Action::ApplyCopy { copy, .. }
+        | Action::DeleteCopy { copy, .. } => copy.object_ref().to_string(),
+        Action::CreateRelated { target, .. }
+        | Action::ApplyRelated { target, .. }
+        | Action::DeleteRelated { target, .. } => target.to_string(),
+        Action::Tell { .. } => return None,
+    })
+}

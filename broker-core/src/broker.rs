@@ -1,0 +1,409 @@
+//! The driver: observe, decide, act, and again until the order is at rest.
+//!
+//! It needs no runtime of its own; whoever embeds it polls the future of [`Broker::pass`]. One order must not be passed
+//! twice at the same time; different orders may.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::audit::{Violation, audit};
+use crate::matching::{Matcher, OrderFacts, Routing, Verdict};
+use crate::offer::OfferId;
+use crate::order::{Action, Blocked, Chooser, Decision, Fit, Placement, Report, Settled, World, decide};
+use crate::port::{
+    Clock, MigrationExecutor, Observed, OrderAddress, OrderObserver, PortError, PortErrorKind,
+    ProviderRegistry, Written,
+};
+use crate::resource::{Object, ObjectRef};
+use crate::time::Timestamp;
+use crate::translate::assignment_name;
+
+/// An order needs a handful of rounds for its longest step; more means that something keeps answering differently.
+const MAX_ROUNDS: usize = 24;
+/// A write that was refused is tried again after this long, doubled each time.
+const FIRST_RETRY: Duration = Duration::from_secs(15);
+/// The doubling ends here.
+const LONGEST_RETRY: Duration = Duration::from_mins(10);
+
+/// Drives orders to rest over the ports.
+#[derive(Debug)]
+pub struct Broker<R, O, E, C> {
+    registry: R,
+    observer: O,
+    executor: E,
+    clock: C,
+    memories: Mutex<BTreeMap<String, Memory>>,
+}
+
+/// What one pass came to.
+#[derive(Clone, Debug, Default)]
+pub struct Passed {
+    /// What the last decision said of itself.
+    pub report: Report,
+    /// When to pass again even if nothing changes.
+    pub wake: Option<Timestamp>,
+    /// The verbs of what was written, in order.
+    pub written: Vec<&'static str>,
+    /// Failures that stop nothing, such as an Event that could not be written.
+    pub warnings: Vec<String>,
+}
+
+/// Why a pass ended before the order was at rest.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// A call failed; pass again later.
+    #[error("a call failed")]
+    Port(#[from] PortError),
+    /// The providers were not read completely yet.
+    #[error("the offers were not read completely yet")]
+    NotReady,
+    /// A decision broke an invariant and was not carried out. A bug; nothing was written.
+    #[error("a decision was withheld because it breaks an invariant: {0}")]
+    Unsound(Violation),
+    /// The order does not come to rest.
+    #[error("the order did not come to rest within {MAX_ROUNDS} rounds; the last wrote {0}")]
+    Restless(String),
+}
+
+impl<R, O, E, C> Broker<R, O, E, C>
+where
+    R: ProviderRegistry,
+    O: OrderObserver,
+    E: MigrationExecutor,
+    C: Clock,
+{
+    /// A broker over these ports.
+    pub fn new(registry: R, observer: O, executor: E, clock: C) -> Self {
+        Self { registry, observer, executor, clock, memories: Mutex::default() }
+    }
+
+    /// Brings one order to rest: to the point where it waits for a provider, a consumer or the time.
+    pub async fn pass(&self, address: &OrderAddress) -> Result<Passed, PassError> {
+        let mut passed = Passed::default();
+        for _ in 0..MAX_ROUNDS {
+            let Some(observed) = self.observer.observe(address)? else { return Ok(passed) };
+            let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
+            let now = self.clock.now();
+            let memory_key = assignment_name(&observed.identity);
+            let memory = self.memory(&memory_key, &basis(&observed), now);
+            let decision = look(&observed, matcher.as_ref(), &memory, now)?;
+            passed.report = decision.report;
+            passed.wake = earlier(decision.wake, memory.next_retry());
+            if decision.actions.is_empty() {
+                if observed.order.is_none() && observed.assignment.is_none() {
+                    self.memories().remove(&memory_key);
+                }
+                return Ok(passed);
+            }
+            let results = join_all(decision.actions.iter().map(|action| self.executor.execute(action))).await;
+            let mut failure = None;
+            for (action, result) in decision.actions.iter().zip(results) {
+                match self.learn(&memory_key, &basis(&observed), action, result, now) {
+                    Learnt::Done => passed.written.push(action.verb()),
+                    Learnt::Warning(text) => passed.warnings.push(text),
+                    Learnt::Failed(error) => failure = Some(worse(failure, error)),
+                }
+            }
+            if let Some(error) = failure {
+                return Err(error.into());
+            }
+        }
+        Err(PassError::Restless(passed.written.iter().rev().take(6).copied().collect::<Vec<_>>().join(", ")))
+    }
+
+    /// The ports' registry.
+    pub fn registry(&self) -> &R {
+        &self.registry
+    }
+
+    /// The ports' observer.
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// The ports' executor.
+    pub fn executor(&self) -> &E {
+        &self.executor
+    }
+
+    fn memories(&self) -> MutexGuard<'_, BTreeMap<String, Memory>> {
+        // Nothing panics while it is held; and what is in it only saves repeated writes.
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self, key: &str, basis: &str, now: Timestamp) -> Memory {
+        let mut memories = self.memories();
+        let Some(memory) = memories.get_mut(key) else { return Memory::default() };
+        memory.blocked.retain(|_, entry| entry.basis == basis);
+        let mut memory = memory.clone();
+        memory.blocked.retain(|_, entry| entry.until > now);
+        memory
+    }
+
+    fn learn(
+        &self,
+        key: &str,
+        basis: &str,
+        action: &Action,
+        result: Result<Written, PortError>,
+        now: Timestamp,
+    ) -> Learnt {
+        match result {
+            Ok(written) => {
+                if let Some((target, settled)) =
+                    written.object.as_deref().and_then(|object| settles(action, object))
+                {
+                    self.memories().entry(key.to_owned()).or_default().settled.insert(target, settled);
+                }
+                Learnt::Done
+            }
+            Err(error) => match (action, blocks(action, &error)) {
+                (_, Some((target, blocked))) => {
+                    let mut memories = self.memories();
+                    let entry = memories.entry(key.to_owned()).or_default();
+                    entry.block(target, blocked, basis, now);
+                    Learnt::Warning(error.to_string())
+                }
+                (Action::Tell { .. }, None) => Learnt::Warning(error.to_string()),
+                (_, None) => Learnt::Failed(error),
+            },
+        }
+    }
+}
+
+/// Decides about what was observed, and has the decision checked.
+fn look(
+    observed: &Observed,
+    matcher: &dyn Matcher,
+    memory: &Memory,
+    now: Timestamp,
+) -> Result<Decision, PassError> {
+    let identity = assignment_name(&observed.identity);
+    let chooser = MatcherChooser { matcher, observed, identity: &identity };
+    let world = World {
+        now,
+        identity: observed.identity.clone(),
+        policy: &observed.policy,
+        order: observed.order.clone(),
+        assignment: observed.assignment.clone(),
+        migrations: observed.migrations.clone(),
+        copies: observed.copies.clone(),
+        provided: observed.provided.clone(),
+        mirrored: observed.mirrored.clone(),
+        blocked: memory
+            .blocked
+            .iter()
+            .map(|(target, entry)| (target.clone(), entry.blocked.clone()))
+            .collect(),
+        chooser: &chooser,
+        settled: memory.settled.clone(),
+    };
+    let decision = decide(&world);
+    match audit(&world, &decision).into_iter().next() {
+        Some(violation) => Err(PassError::Unsound(violation)),
+        None => Ok(decision),
+    }
+}
+
+enum Learnt {
+    Done,
+    Warning(String),
+    Failed(PortError),
+}
+
+/// Of two failures the one that needs more attention: a conflict is answered by looking again.
+fn worse(one: Option<PortError>, other: PortError) -> PortError {
+    match one {
+        Some(one) if one.kind != PortErrorKind::Conflict => one,
+        Some(_) | None => other,
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// What a refused write depended on: when it changes, the write is worth another try at once.
+fn basis(observed: &Observed) -> String {
+    use std::fmt::Write as _;
+    let mut text = observed.order.as_ref().map(|order| order.generation().to_string()).unwrap_or_default();
+    for view in observed.copies.values() {
+        if let crate::order::CopyView::Present(copy) = view {
+            // Writing to a String cannot fail.
+            let _ = write!(text, " {}@{}", copy.uid(), copy.resource_version());
+        }
+    }
+    text
+}
+
+fn settles(action: &Action, object: &Object) -> Option<(ObjectRef, Settled)> {
+    match action {
+        Action::ApplyStatus { order, status, .. } => {
+            Some((order.clone(), Settled::of_status(status, object)))
+        }
+        Action::ApplyCopy { copy, object: wanted } => {
+            Some((copy.object_ref(), Settled::of_object(wanted, object)))
+        }
+        Action::ApplyRelated { target, object: wanted } => {
+            Some((target.clone(), Settled::of_object(wanted, object)))
+        }
+        Action::CreateCopy { copy, object: wanted } => {
+            Some((copy.object_ref(), Settled::of_object(wanted, object)))
+        }
+        Action::CreateRelated { target, object: wanted } => {
+            Some((target.clone(), Settled::of_object(wanted, object)))
+        }
+        Action::AddFinalizer { .. }
+        | Action::RemoveFinalizer { .. }
+        | Action::Tell { .. }
+        | Action::CreateAssignment(_)
+        | Action::UpdateAssignment(_)
+        | Action::ApplyAssignmentStatus { .. }
+        | Action::DeleteAssignment { .. }
+        | Action::CreateMigration(_)
+        | Action::UpdateMigration(_)
+        | Action::DeleteMigration { .. }
+        | Action::DeleteCopy { .. }
+        | Action::DeleteRelated { .. } => None,
+    }
+}
+
+/// Which writes are not tried again at once after which refusal.
+fn blocks(action: &Action, error: &PortError) -> Option<(ObjectRef, Blocked)> {
+    let refused = |target: ObjectRef| match error.kind {
+        PortErrorKind::Denied | PortErrorKind::Invalid | PortErrorKind::NotFound => {
+            Some((target, Blocked::Refused(error.kind.reason().to_owned())))
+        }
+        PortErrorKind::AlreadyExists
+        | PortErrorKind::Conflict
+        | PortErrorKind::Unavailable
+        | PortErrorKind::Fenced => None,
+    };
+    match action {
+        Action::CreateRelated { target, .. } if error.kind == PortErrorKind::AlreadyExists => {
+            Some((target.clone(), Blocked::Foreign))
+        }
+        Action::CreateRelated { target, .. } => refused(target.clone()),
+        Action::ApplyRelated { target, .. } if error.kind != PortErrorKind::NotFound => {
+            refused(target.clone())
+        }
+        Action::CreateCopy { copy, .. } => refused(copy.object_ref()),
+        Action::ApplyCopy { copy, .. } if error.kind != PortErrorKind::NotFound => refused(copy.object_ref()),
+        Action::ApplyRelated { .. }
+        | Action::ApplyCopy { .. }
+        | Action::AddFinalizer { .. }
+        | Action::RemoveFinalizer { .. }
+        | Action::ApplyStatus { .. }
+        | Action::Tell { .. }
+        | Action::CreateAssignment(_)
+        | Action::UpdateAssignment(_)
+        | Action::ApplyAssignmentStatus { .. }
+        | Action::DeleteAssignment { .. }
+        | Action::CreateMigration(_)
+        | Action::UpdateMigration(_)
+        | Action::DeleteMigration { .. }
+        | Action::DeleteCopy { .. }
+        | Action::DeleteRelated { .. } => None,
+    }
+}
+
+/// What is remembered of one order between passes. Losing it costs repeated writes, nothing else.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    settled: BTreeMap<ObjectRef, Settled>,
+    blocked: BTreeMap<ObjectRef, BlockedWrite>,
+}
+
+#[derive(Clone, Debug)]
+struct BlockedWrite {
+    blocked: Blocked,
+    basis: String,
+    pause: Duration,
+    until: Timestamp,
+}
+
+impl Memory {
+    fn block(&mut self, target: ObjectRef, blocked: Blocked, basis: &str, now: Timestamp) {
+        let pause =
+            self.blocked.get(&target).map_or(FIRST_RETRY, |before| (before.pause * 2).min(LONGEST_RETRY));
+        let entry = BlockedWrite { blocked, basis: basis.to_owned(), pause, until: now.plus(pause) };
+        self.blocked.insert(target, entry);
+    }
+
+    fn next_retry(&self) -> Option<Timestamp> {
+        self.blocked.values().map(|entry| entry.until).min()
+    }
+}
+
+/// The matcher, asked about one order.
+struct MatcherChooser<'a> {
+    matcher: &'a dyn Matcher,
+    observed: &'a Observed,
+    identity: &'a str,
+}
+
+impl std::fmt::Debug for MatcherChooser<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MatcherChooser").field("order", &self.observed.identity).finish_non_exhaustive()
+    }
+}
+
+impl MatcherChooser<'_> {
+    fn route(&self, current: Option<&OfferId>, excluded: &BTreeSet<OfferId>) -> Option<Routing> {
+        let object: &Arc<Object> = self.observed.order.as_ref()?;
+        let api = &self.observed.identity.gvr;
+        Some(self.matcher.match_order(&OrderFacts {
+            object,
+            api,
+            identity: self.identity,
+            current,
+            excluded,
+        }))
+    }
+
+    fn placement(&self, offer: &OfferId, namespace: &str) -> Placement {
+        Placement {
+            offer: offer.clone(),
+            namespace: namespace.to_owned(),
+            gvr: self.observed.identity.gvr.clone(),
+            kind: self.observed.policy.kind.clone(),
+        }
+    }
+}
+
+impl Chooser for MatcherChooser<'_> {
+    fn fit(&self, offer: &OfferId) -> Fit {
+        let Some(routing) = self.route(Some(offer), &BTreeSet::new()) else { return Fit::Withdrawn };
+        let namespace =
+            routing.best().filter(|chosen| chosen.id == *offer).map(|chosen| chosen.copy_namespace.clone());
+        match (routing.current, namespace) {
+            (Some((_, Verdict::Matches { .. })), Some(namespace)) => {
+                Fit::Fits(self.placement(offer, &namespace))
+            }
+            (Some((_, Verdict::Refused(refusal))), _) => Fit::Refused(refusal.to_string()),
+            (Some(_) | None, _) => Fit::Withdrawn,
+        }
+    }
+
+    fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement> {
+        let routing = self.route(None, excluded)?;
+        let chosen = routing.best()?;
+        Some(self.placement(&chosen.id, &chosen.copy_namespace))
+    }
+
+    fn explain(&self) -> serde_json::Value {
+        self.route(None, &BTreeSet::new())
+            .and_then(|routing| serde_json::to_value(&routing.explanation).ok())
+            .unwrap_or_default()
+    }
+
+    fn refusal(&self) -> String {
+        self.route(None, &BTreeSet::new()).map(|routing| routing.consumer_message).unwrap_or_default()
+    }
+}

@@ -1,0 +1,201 @@
+//! What is decided about one order: the writes to make now, what to tell, when to look again.
+
+use super::{Assignment, AssignmentStatus, CopyRef, OrderIdentity};
+use crate::migration::Migration;
+use crate::resource::{Object, ObjectRef};
+use crate::time::Timestamp;
+
+/// The outcome of [`super::decide`].
+///
+/// The actions of one decision do not depend on each other: they may be carried out at once and in any order, and any
+/// of them may fail. What depends on them comes with the next decision, which is made after their results are part of
+/// the observed world. Deciding twice on the same world gives the same decision; a world at rest gives no actions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// The writes to make.
+    pub actions: Vec<Action>,
+    /// Why, for logs and people.
+    pub report: Report,
+    /// When to decide again even if nothing changes.
+    pub wake: Option<Timestamp>,
+}
+
+impl Decision {
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(super) fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Whether anything is to be written.
+    pub fn is_at_rest(&self) -> bool {
+        self.actions.is_empty()
+    }
+}
+
+/// What a decision says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// One stable word for what happens now, such as `Bound` or `NoMatchingOffer`.
+    pub reason: &'static str,
+    /// A sentence for the platform's people; may name providers, never contents.
+    pub message: String,
+}
+
+/// One write. Every one is safe to repeat and carries what guards it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Put our finalizer on the order (guard: resource version of the order as observed).
+    AddFinalizer {
+        /// The order as observed.
+        order: ObjectRef,
+        /// Resource version it was observed at.
+        resource_version: String,
+    },
+    /// Take our finalizer off the order (guard: resource version).
+    RemoveFinalizer {
+        /// The order as observed.
+        order: ObjectRef,
+        /// Resource version it was observed at.
+        resource_version: String,
+    },
+    /// Apply the status of the order (guard: uid).
+    ApplyStatus {
+        /// The order.
+        order: ObjectRef,
+        /// Uid of the order.
+        uid: String,
+        /// The whole status.
+        status: serde_json::Value,
+    },
+    /// Tell the consumer with an Event on the order.
+    Tell {
+        /// The order.
+        order: OrderIdentity,
+        /// `Normal` or `Warning`.
+        severity: Severity,
+        /// `PascalCase` reason.
+        reason: &'static str,
+        /// Text for the consumer: nothing of other parties.
+        message: String,
+    },
+    /// Create the assignment (guard: the name must be free).
+    CreateAssignment(Assignment),
+    /// Replace the spec of the assignment (guard: its resource version).
+    UpdateAssignment(Assignment),
+    /// Apply the status of the assignment (guard: uid).
+    ApplyAssignmentStatus {
+        /// Name of the assignment.
+        name: String,
+        /// Uid of the assignment.
+        uid: String,
+        /// The status.
+        status: AssignmentStatus,
+    },
+    /// Delete the assignment (guard: uid).
+    DeleteAssignment {
+        /// Name of the assignment.
+        name: String,
+        /// Uid of the assignment.
+        uid: String,
+    },
+    /// Create the record of a move (guard: the name must be free).
+    CreateMigration(Migration),
+    /// Apply the status of the record (guard: its resource version).
+    UpdateMigration(Migration),
+    /// Delete the record (guard: uid).
+    DeleteMigration {
+        /// Name of the migration.
+        name: String,
+        /// Uid of the migration.
+        uid: String,
+    },
+    /// Create a copy by POST (guard: the name must be free).
+    CreateCopy {
+        /// The copy.
+        copy: CopyRef,
+        /// The object to create.
+        object: Object,
+    },
+    /// Apply a copy (guard: uid in the applied object).
+    ApplyCopy {
+        /// The copy.
+        copy: CopyRef,
+        /// The object to apply.
+        object: Object,
+    },
+    /// Delete a copy (guard: uid).
+    DeleteCopy {
+        /// The copy.
+        copy: CopyRef,
+        /// Uid of the object that was observed.
+        uid: String,
+    },
+    /// Create a mirrored object in the consumer's namespace by POST (guard: the name must be free).
+    CreateRelated {
+        /// The object to create.
+        target: ObjectRef,
+        /// What it is to be.
+        object: Object,
+    },
+    /// Apply a mirrored object (guard: uid in the applied object).
+    ApplyRelated {
+        /// The object to change.
+        target: ObjectRef,
+        /// What it is to be.
+        object: Object,
+    },
+    /// Delete a mirrored object (guard: uid).
+    DeleteRelated {
+        /// The object to delete.
+        target: ObjectRef,
+        /// Uid of the object that was observed.
+        uid: String,
+    },
+}
+
+impl Action {
+    /// A word for logs and metrics.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::AddFinalizer { .. } => "add-finalizer",
+            Self::RemoveFinalizer { .. } => "remove-finalizer",
+            Self::ApplyStatus { .. } => "apply-status",
+            Self::Tell { .. } => "tell",
+            Self::CreateAssignment(_) => "create-assignment",
+            Self::UpdateAssignment(_) => "update-assignment",
+            Self::ApplyAssignmentStatus { .. } => "apply-assignment-status",
+            Self::DeleteAssignment { .. } => "delete-assignment",
+            Self::CreateMigration(_) => "create-migration",
+            Self::UpdateMigration(_) => "update-migration",
+            Self::DeleteMigration { .. } => "delete-migration",
+            Self::CreateCopy { .. } => "create-copy",
+            Self::ApplyCopy { .. } => "apply-copy",
+            Self::DeleteCopy { .. } => "delete-copy",
+            Self::CreateRelated { .. } => "create-related",
+            Self::ApplyRelated { .. } => "apply-related",
+            Self::DeleteRelated { .. } => "delete-related",
+        }
+    }
+}
+
+/// How loud an Event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// All is well.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+impl Severity {
+    /// The `type` of a Kubernetes Event.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! One order's life: what is known, what is decided, how it ends.
+//!
+//! [`decide`] is a total, deterministic function from a [`World`] to a [`Decision`]. It never asks a clock or a server.
+//! Sequences come about by deciding again on the world that a write left behind, so a crash after any write leaves a
+//! world from which the same function goes on.
+
+mod decide;
+mod decision;
+mod ending;
+mod keeping;
+mod moving;
+mod policy;
+pub mod readiness;
+mod record;
+mod serving;
+mod world;
+
+pub use decide::decide;
+pub use decision::{Action, Decision, Report, Severity};
+pub use policy::{Glob, Moves, Policy};
+pub use record::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
+pub use world::{Blocked, Chooser, CopyView, Fit, Placement, Provided, Settled, World};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Moving an order: replacement first, then the switch, then the old copy's end.
+//!
+//! The record of the move (a [`Migration`]) and the assignment are written one after the other, never as one: so each
+//! step is told from both. With two copies in the assignment, the pointer says on which side of the switch the order
+//! is, whatever became of the record.
+
+use std::sync::Arc;
+
+use super::decision::{Action, Decision};
+use super::keeping::{
+    Step, created_at, is_ready, keep, keep_in_step, new_copy, record_of_move, tell_platform,
+};
+use super::policy::Moves;
+use super::readiness::{Readiness, readiness};
+use super::record::{Assignment, CopyRef, Phase};
+use super::serving::{Holds, Sight, can_hand_over, serve};
+use super::world::{CopyView, Fit, World};
+use crate::migration::{Event, Migration, MigrationState};
+use crate::resource::{ConditionStatus, Object};
+use crate::translate::Told;
+
+/// A move that is recorded while the assignment names one copy: it has just begun, or is just over.
+pub(super) fn go_on(
+    world: &World<'_>,
+    order: &Arc<Object>,
+    assignment: &Assignment,
+    copy: &CopyRef,
+    migration: &Migration,
+    decision: &mut Decision,
+) {
+    if copy.migration.as_deref() == Some(migration.name.as_str()) {
+        // The old copy left the assignment: all that is missing is to write so.
+        advance(world, migration, Event::SourceRemoved, "the old copy is gone", decision);
+        return;
+    }
+    let still_wanted = must_leave(world, assignment, copy);
+    match world.chooser.fit(&migration.to) {
+        Fit::Fits(placement) if still_wanted && migration.state == MigrationState::Pending => {
+            let mut next = assignment.clone();
+            next.serial += 1;
+            next.copies.push(new_copy(world, placement, next.serial, Some(migration.name.clone())));
+            decision.report.reason = "Migrating";
+            decision.report.message = format!("migration: {} replaces {}", migration.to, migration.from);
+            decision.act(Action::UpdateAssignment(next));
+        }
+        Fit::Fits(_) | Fit::Refused(_) | Fit::Withdrawn => {
+            advance(world, migration, Event::Cancelled, "no longer wanted", decision);
+            if decision.actions.is_empty() {
+                keep(world, order, assignment, copy, decision);
+            }
+        }
+    }
+}
+
+/// An order with two copies.
+pub(super) fn moving(
+    world: &World<'_>,
+    order: &Arc<Object>,
+    assignment: &Assignment,
+    source: &CopyRef,
+    target: &CopyRef,
+    decision: &mut Decision,
+) {
+    let name = target.migration.clone().unwrap_or_default();
+    let Some(migration) = world.migrations.iter().find(|migration| migration.name == name) else {
+        // Somebody deleted the record. The move is half done all the same, and must not be forgotten.
+        decision.report.reason = "Migrating";
+        decision.act(Action::CreateMigration(record_of_move(
+            world,
+            name,
+            &source.offer,
+            &target.offer,
+            "the record was missing",
+        )));
+        return;
+    };
+    let it = Move { world, order, assignment, source, target, migration };
+    if assignment.points_to(target) {
+        it.after_the_switch(decision)
+    } else {
+        it.before_the_switch(decision)
+    }
+    if decision.actions.is_empty() {
+        tell_platform(world, assignment, Phase::Migrating, decision);
+    }
+}
+
+struct Move<'w> {
+    world: &'w World<'w>,
+    order: &'w Arc<Object>,
+    assignment: &'w Assignment,
+    source: &'w CopyRef,
+    target: &'w CopyRef,
+    migration: &'w Migration,
+}
+
+impl Move<'_> {
+    fn before_the_switch(&self, decision: &mut Decision) {
+        let world = self.world;
+        let told = match self.migration.state {
+            MigrationState::Pending => {
+                self.advance(Event::Provisioned, "the replacement is being made", decision);
+                self.make_replacement(decision).1
+            }
+            MigrationState::InitialInProgress
+            | MigrationState::InitialCompleted
+            | MigrationState::CutoverInProgress => self.towards_the_switch(decision),
+            MigrationState::Failed
+            | MigrationState::RolledBack
+            | MigrationState::Cancelled
+            | MigrationState::CutoverCompleted
+            | MigrationState::Completed => {
+                self.remove(self.target, self.source, decision);
+                told(ConditionStatus::True, "Migrating", "a replacement that is not needed is being removed")
+            }
+        };
+        let sight = if self.assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
+        serve(world, &self.assignment.name, self.order, self.source, sight, told, decision);
+    }
+
+    /// The replacement is on its way: give up, wait, or switch.
+    fn towards_the_switch(&self, decision: &mut Decision) -> Told {
+        let world = self.world;
+        let ready_again = self.assignment.pointer.is_none() && is_ready(world, self.source);
+        if ready_again || !must_leave(world, self.assignment, self.source) {
+            self.advance(Event::Cancelled, "the order fits the offer that serves it again", decision);
+            return told(ConditionStatus::True, "Migrating", "the move is being called off");
+        }
+        if !matches!(world.chooser.fit(&self.target.offer), Fit::Fits(_)) {
+            self.advance(
+                Event::Cancelled,
+                "the order no longer fits the offer that it was moving to",
+                decision,
+            );
+            return told(ConditionStatus::True, "Migrating", "the move is being called off");
+        }
+        if matches!(world.copy(self.target), CopyView::Gone) {
+            self.advance(Event::Failed, "the provider of the replacement is gone", decision);
+            return told(ConditionStatus::True, "Migrating", "the replacement failed");
+        }
+        let (step, told_now) = self.make_replacement(decision);
+        let Some(live) = world.live(self.target) else { return told_now };
+        if !step.in_step {
+            return told_now;
+        }
+        if readiness(live, world.policy) != Readiness::Ready || live.is_deleting() {
+            return self.wait_for_readiness(
+                live,
+                "the replacement was not ready in time",
+                told_now,
+                decision,
+            );
+        }
+        if let Err(why) = can_hand_over(world, &self.assignment.name, self.target, live) {
+            return self.wait_for_readiness(live, &why, told_now, decision);
+        }
+        if !world.policy.migrations_enabled {
+            return told(
+                ConditionStatus::False,
+                "MigrationDisabled",
+                "the replacement is ready, but migrations are switched off",
+            );
+        }
+        if self.migration.state == MigrationState::CutoverInProgress {
+            let mut next = self.assignment.clone();
+            next.pointer = Some(self.target.key.name.clone());
+            next.offer = self.target.offer.clone();
+            decision.act(Action::UpdateAssignment(next));
+        } else {
+            self.advance(Event::CutoverBegun, "the replacement is ready; switching over", decision);
+        }
+        told_now
+    }
+
+    fn wait_for_readiness(&self, live: &Object, why: &str, told_now: Told, decision: &mut Decision) -> Told {
+        let Some(since) = created_at(live) else { return told_now };
+        let deadline = since.plus(self.world.policy.ready_timeout);
+        if self.world.now >= deadline {
+            self.advance(Event::Failed, why, decision);
+        } else {
+            decision.wake_at(deadline);
+        }
+        told_now
+    }
+
+    /// Makes the replacement and keeps it in step; what the consumer is told meanwhile.
+    fn make_replacement(&self, decision: &mut Decision) -> (Step, Told) {
+        let accepted = matches!(self.world.chooser.fit(&self.target.offer), Fit::Fits(_));
+        let mut step = keep_in_step(self.world, self.order, self.assignment, self.target, accepted, decision);
+        if let Some(next) = step.record.take() {
+            decision.act(Action::UpdateAssignment(next));
+        }
+        let told_now = told(
+            ConditionStatus::True,
+            "Migrating",
+            "a replacement is being made first; what serves now stays until it is ready",
+        );
+        (step, told_now)
+    }
+
+    fn after_the_switch(&self, decision: &mut Decision) {
+        let world = self.world;
+        if matches!(
+            self.migration.state,
+            MigrationState::RolledBack | MigrationState::Failed | MigrationState::Cancelled
+        ) {
+            // Recorded first, done now.
+            let mut next = self.assignment.clone();
+            next.pointer = Some(self.source.key.name.clone());
+            next.offer = self.source.offer.clone();
+            decision.report.reason = "RolledBack";
+            decision.act(Action::UpdateAssignment(next));
+            return;
+        }
+        let fit = world.chooser.fit(&self.target.offer);
+        let mut step = keep_in_step(
+            world,
+            self.order,
+            self.assignment,
+            self.target,
+            matches!(fit, Fit::Fits(_)),
+            decision,
+        );
+        let told_now = match step.obstacle.take() {
+            Some(obstacle) => obstacle,
+            None if matches!(fit, Fit::Fits(_)) => told(ConditionStatus::True, "Bound", "served"),
+            None => told(
+                ConditionStatus::True,
+                "Migrating",
+                "the order changed again; it moves once more when this move is over",
+            ),
+        };
+        if self.falls_back(decision) {
+            serve(world, &self.assignment.name, self.order, self.target, Sight::Full, told_now, decision);
+            return;
+        }
+        if let Some(next) = step.record.take() {
+            decision.act(Action::UpdateAssignment(next));
+            return;
+        }
+        let holds =
+            serve(world, &self.assignment.name, self.order, self.target, Sight::Full, told_now, decision);
+        if holds == Holds::NotYet || !decision.actions.is_empty() {
+            return;
+        }
+        match self.migration.state {
+            MigrationState::Pending => {
+                self.advance(Event::Provisioned, "the replacement is being made", decision)
+            }
+            MigrationState::InitialInProgress | MigrationState::InitialCompleted => {
+                self.advance(Event::CutoverBegun, "the replacement is ready; switching over", decision);
+            }
+            MigrationState::CutoverInProgress => {
+                self.advance(
+                    Event::HandOverObserved,
+                    "switched over; the old copy stays for the grace period",
+                    decision,
+                );
+            }
+            MigrationState::CutoverCompleted | MigrationState::Completed => {
+                self.retire_source(step.in_step, decision)
+            }
+            MigrationState::Failed | MigrationState::RolledBack | MigrationState::Cancelled => {}
+        }
+    }
+
+    /// Back to the old copy if the new one does not hold and nothing can be lost by it. True if so.
+    fn falls_back(&self, decision: &mut Decision) -> bool {
+        let world = self.world;
+        let failing = match world.copy(self.target) {
+            CopyView::Absent | CopyView::Gone => self.target.uid.is_some(),
+            CopyView::Unknown => false,
+            CopyView::Present(live) => {
+                live.is_deleting()
+                    || Some(live.uid()) != self.target.uid.as_deref()
+                    || readiness(live, world.policy) == Readiness::NotReady
+            }
+        };
+        let may = world.policy.moves == Moves::Free
+            && self.migration.point_of_no_return.is_none()
+            && matches!(
+                self.migration.state,
+                MigrationState::CutoverInProgress | MigrationState::CutoverCompleted
+            );
+        if failing && may && is_ready(world, self.source) {
+            self.advance(
+                Event::RolledBack,
+                "the replacement did not stay ready; back to the old copy",
+                decision,
+            );
+            return true;
+        }
+        false
+    }
+
+    /// The grace period, the point of no return, and the old copy's end.
+    fn retire_source(&self, in_step: bool, decision: &mut Decision) {
+        let world = self.world;
+        if self.migration.point_of_no_return.is_none() {
+            let until = self.migration.switched_at.unwrap_or(world.now).plus(world.policy.grace_period);
+            if world.now < until {
+                decision.wake_at(until);
+                return;
+            }
+            if !in_step || !is_ready(world, self.target) {
+                return;
+            }
+            let mut record = self.migration.clone();
+            record.point_of_no_return = Some(world.now);
+            "the grace period is over; the old copy is being removed".clone_into(&mut record.message);
+            decision.act(Action::UpdateMigration(record));
+            return;
+        }
+        self.remove(self.source, self.target, decision);
+    }
+
+    /// Deletes one copy; when it is seen to be gone, takes it out of the assignment.
+    fn remove(&self, old: &CopyRef, kept: &CopyRef, decision: &mut Decision) {
+        match self.world.copy(old) {
+            CopyView::Unknown => {
+                decision.report.reason = "ProviderUnreachable";
+            }
+            CopyView::Present(there) if old.uid.as_deref().is_none_or(|uid| uid == there.uid()) => {
+                if !there.is_deleting() {
+                    decision.act(Action::DeleteCopy { copy: old.clone(), uid: there.uid().to_owned() });
+                }
+            }
+            CopyView::Present(_) | CopyView::Absent | CopyView::Gone => {
+                let mut next = self.assignment.clone();
+                next.copies = vec![kept.clone()];
+                next.offer = kept.offer.clone();
+                decision.act(Action::UpdateAssignment(next));
+            }
+        }
+    }
+
+    fn advance(&self, event: Event, message: &str, decision: &mut Decision) {
+        advance(self.world, self.migration, event, message, decision);
+    }
+}
+
+/// Whether the order cannot stay with this copy: its offer does not accept it any more, or its provider is gone, or it
+/// never became ready.
+fn must_leave(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> bool {
+    if matches!(world.copy(copy), CopyView::Gone) || !matches!(world.chooser.fit(&copy.offer), Fit::Fits(_)) {
+        return true;
+    }
+    assignment.pointer.is_none() && !is_ready(world, copy)
+}
+
+fn advance(world: &World<'_>, migration: &Migration, event: Event, message: &str, decision: &mut Decision) {
+    decision.report.reason = "Migrating";
+    decision.report.message = format!("migration {}: {message}", migration.name);
+    // An event that is not legal in the recorded state is not written: the record was moved by somebody else, and the
+    // next look decides from what it says then.
+    if let Ok(next) = migration.advanced(event, world.now, message) {
+        decision.act(Action::UpdateMigration(next));
+    }
+}
+
+fn told(status: ConditionStatus, reason: &'static str, message: &str) -> Told {
+    Told { status, reason, message: message.to_owned() }
+}

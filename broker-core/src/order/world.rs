@@ -1,0 +1,144 @@
+//! What was observed before a decision about one order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Assignment, CopyRef, OrderIdentity, Policy};
+use crate::migration::Migration;
+use crate::offer::OfferId;
+use crate::resource::{Gvr, Object, ObjectKey, ObjectRef};
+use crate::time::Timestamp;
+
+/// Everything that [`super::decide`] may know about one order.
+///
+/// The contract of whoever assembles it: nothing in here may be older than the result of a write that was decided
+/// earlier for the same order (read your writes); what a cache has not finished reading must not be passed as absent.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Which order this is about.
+    pub identity: OrderIdentity,
+    /// How orders of its API are treated.
+    pub policy: &'a Policy,
+    /// The order itself; `None` when it is gone.
+    pub order: Option<Arc<Object>>,
+    /// Its assignment.
+    pub assignment: Option<Assignment>,
+    /// All migrations of the order, oldest first.
+    pub migrations: Vec<Migration>,
+    /// The copies that the assignment names, by key. A copy that is not in here was not observed, and waits.
+    pub copies: BTreeMap<ObjectKey, CopyView>,
+    /// The objects that the copies name in `status.relatedResources`, in the providers' clusters.
+    pub provided: BTreeMap<ObjectRef, Provided>,
+    /// The objects in the consumer's namespace that carry this order's ownership label.
+    pub mirrored: Vec<Arc<Object>>,
+    /// Writes that were refused for a reason that trying again at once would not change.
+    pub blocked: BTreeMap<ObjectRef, Blocked>,
+    /// Which offers serve the order.
+    pub chooser: &'a dyn Chooser,
+    /// Writes that were answered and changed nothing more than before, so that they are not repeated.
+    pub settled: BTreeMap<ObjectRef, Settled>,
+}
+
+impl World<'_> {
+    /// What was observed of a copy.
+    pub fn copy(&self, copy: &CopyRef) -> &CopyView {
+        self.copies.get(&copy.key).unwrap_or(&CopyView::Unknown)
+    }
+
+    /// The live object of a copy, if it is there and is the one that the assignment names.
+    pub fn live(&self, copy: &CopyRef) -> Option<&Arc<Object>> {
+        match self.copy(copy) {
+            CopyView::Present(object) if copy.uid.as_deref().is_none_or(|uid| uid == object.uid()) => {
+                Some(object)
+            }
+            CopyView::Present(_) | CopyView::Absent | CopyView::Unknown | CopyView::Gone => None,
+        }
+    }
+}
+
+/// What was observed of one copy.
+#[derive(Clone, Debug)]
+pub enum CopyView {
+    /// An object of that name is there. It may be another one: compare the uid.
+    Present(Arc<Object>),
+    /// No object of that name is there.
+    Absent,
+    /// The cluster does not answer, or was not read yet.
+    Unknown,
+    /// The cluster no longer belongs to the fleet: its binding, workspace or registration is gone.
+    Gone,
+}
+
+/// What was observed of one object that a provider names.
+#[derive(Clone, Debug)]
+pub enum Provided {
+    /// It is there.
+    Present {
+        /// The object.
+        object: Arc<Object>,
+        /// Whether the copy of another order names it as well.
+        shared: bool,
+    },
+    /// It is not there, or not visible for lack of the managed label.
+    Missing,
+}
+
+/// Fingerprints of a write that was answered: what was asked for, and what the server made of it.
+///
+/// A server that prunes or rewrites a field would otherwise be asked again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Fingerprint of what was asked for.
+    pub desired: String,
+    /// Fingerprint of what was there afterwards.
+    pub result: String,
+}
+
+/// Why a write was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// An object that is not ours has the name.
+    Foreign,
+    /// The server said no, with these words.
+    Refused(String),
+}
+
+/// Which offers serve one order, asked only as far as a decision needs it.
+///
+/// Deterministic: the same question about the same world has the same answer on every replica.
+pub trait Chooser: std::fmt::Debug {
+    /// Whether an offer that the order already holds, or is about to, still serves it. Cordoned and full offers do.
+    fn fit(&self, offer: &OfferId) -> Fit;
+    /// The best offer for the order that is not excluded.
+    fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement>;
+    /// Why the best is the best, and the others are not: for the platform's eyes.
+    fn explain(&self) -> serde_json::Value;
+    /// Why nothing fits, in the consumer's own terms: its field, its value, what would be accepted.
+    fn refusal(&self) -> String;
+}
+
+/// Whether an offer serves an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It does, there.
+    Fits(Placement),
+    /// It does not. The reason is for the platform.
+    Refused(String),
+    /// There is no such offer any more.
+    Withdrawn,
+}
+
+/// Where an offer wants its copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The offer; its cluster is the copy's.
+    pub offer: OfferId,
+    /// Namespace of the copy.
+    pub namespace: String,
+    /// Resource of the copy.
+    pub gvr: Gvr,
+    /// Kind of the copy.
+    pub kind: String,
+}

@@ -1,0 +1,159 @@
+//! What the shell must offer: the roles around the decisions, each with its contract.
+//!
+//! A shell on Kubernetes is `broker-kcp`; one in memory is in `broker-testkit`, which also publishes the suites that
+//! decide whether an implementation keeps these contracts.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::matching::{Matcher, OfferSet};
+use crate::migration::Migration;
+use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided};
+use crate::resource::{Gvr, Object, ObjectKey, ObjectRef};
+use std::collections::BTreeMap;
+
+/// Knows which providers offer what.
+///
+/// # Contract
+/// - [`offers`](Self::offers) and [`matcher`](Self::matcher) answer at once from an immutable snapshot; they never wait
+///   and never call out.
+/// - Both speak of the same snapshot, or of a later one when asked later; a snapshot never goes back in time.
+/// - An offer that was withdrawn, or whose provider left the fleet, is in no snapshot published after that was seen.
+/// - Nothing is answered before the first complete reading: until then [`matcher`](Self::matcher) gives `None`, and
+///   nobody decides.
+pub trait ProviderRegistry: Send + Sync {
+    /// The offers as they are known now.
+    fn offers(&self) -> Arc<OfferSet>;
+    /// A matcher over them; `None` until they were read completely.
+    fn matcher(&self) -> Option<Arc<dyn Matcher>>;
+}
+
+/// Observes everything that belongs to one order.
+///
+/// # Contract
+/// - Read your writes: what a [`MigrationExecutor`] was answered is part of every later observation.
+/// - What was not read yet is [`CopyView::Unknown`], never [`CopyView::Absent`].
+/// - Nothing is observed before all assignments and migrations were read: [`PortError`] of kind
+///   [`Unavailable`](PortErrorKind::Unavailable) until then.
+/// - Costs no calls: an order at rest is observed from what watches brought.
+pub trait OrderObserver: Send + Sync {
+    /// Everything known of the order under this address; `None` if there is neither an order nor a record of one.
+    fn observe(&self, address: &OrderAddress) -> Result<Option<Observed>, PortError>;
+}
+
+/// Carries out what was decided: for the first placement, for every move, and for the end of an order.
+///
+/// # Contract
+/// - Each action is carried out at most once per call and answers only when the server did; being dropped half-way is
+///   like a crash at that point, and is safe.
+/// - Each is guarded as [`Action`] says: a write that would hit another object or another version than the one decided
+///   about is answered with [`PortErrorKind::Conflict`] and changes nothing.
+/// - Creating what exists is [`PortErrorKind::AlreadyExists`]; deleting what is gone is success.
+/// - Several actions may be carried out at the same time.
+pub trait MigrationExecutor: Send + Sync {
+    /// Carries out one action.
+    fn execute(&self, action: &Action) -> impl Future<Output = Result<Written, PortError>> + Send;
+}
+
+/// The broker's clock.
+///
+/// # Contract
+/// Never goes back by more than clocks do; a decision made with a clock that jumped is wrong about grace periods only,
+/// never about what must come before what.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> crate::time::Timestamp;
+}
+
+/// Which order is meant, before its uid is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderAddress {
+    /// The brokered API.
+    pub gvr: Gvr,
+    /// Cluster, namespace and name.
+    pub key: ObjectKey,
+    /// Uid of the order, where the address was read from its assignment: an order of the same name that came later is
+    /// another one.
+    pub uid: Option<String>,
+}
+
+/// What was observed of one order; see [`crate::order::World`] for the meaning of each part.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Which order.
+    pub identity: OrderIdentity,
+    /// How orders of its API are treated.
+    pub policy: Arc<Policy>,
+    /// The order; `None` when it is gone.
+    pub order: Option<Arc<Object>>,
+    /// Its assignment.
+    pub assignment: Option<Assignment>,
+    /// Its migrations, oldest first.
+    pub migrations: Vec<Migration>,
+    /// The copies that the assignment names.
+    pub copies: BTreeMap<ObjectKey, CopyView>,
+    /// The objects that the copies name.
+    pub provided: BTreeMap<ObjectRef, Provided>,
+    /// The objects at the consumer that carry the order's ownership label.
+    pub mirrored: Vec<Arc<Object>>,
+}
+
+/// The answer to a write.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// The object as it is now, where there is one.
+    pub object: Option<Arc<Object>>,
+}
+
+/// What to do about a failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortErrorKind {
+    /// The object, or what it lives in, is not there.
+    NotFound,
+    /// Something else has the name.
+    AlreadyExists,
+    /// The object is another one, or of another version, than the one decided about: observe again.
+    Conflict,
+    /// Not allowed; trying again helps only after somebody changed the rights.
+    Denied,
+    /// The object is not acceptable to the server; trying again helps only after it changed.
+    Invalid,
+    /// No answer, or an answer that means later: try again with growing pauses.
+    Unavailable,
+    /// This broker no longer leads; stop.
+    Fenced,
+}
+
+impl PortErrorKind {
+    /// The stable text for conditions, events and metrics.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFound",
+            Self::AlreadyExists => "AlreadyExists",
+            Self::Conflict => "Conflict",
+            Self::Denied => "Denied",
+            Self::Invalid => "Invalid",
+            Self::Unavailable => "Unavailable",
+            Self::Fenced => "Fenced",
+        }
+    }
+}
+
+/// A call across a port that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {message}")]
+pub struct PortError {
+    /// What to do about it.
+    pub kind: PortErrorKind,
+    /// What was tried, naming the object.
+    pub what: String,
+    /// What came back. Never the content of a Secret.
+    pub message: String,
+}
+
+impl PortError {
+    /// An error from its parts.
+    pub fn new(kind: PortErrorKind, what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), message: message.into() }
+    }
+}

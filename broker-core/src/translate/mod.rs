@@ -1,0 +1,18 @@
+//! Between an order and its copy: names, what goes down, what comes back up, which objects are handed over.
+//!
+//! All functions are pure; none decides whether something is written, only what it would be.
+
+mod down;
+mod fingerprint;
+mod names;
+mod related;
+mod up;
+
+pub use down::desired_copy;
+pub use fingerprint::{FINGERPRINT_ANNOTATION, covers, fingerprint};
+pub use names::{assignment_name, copy_name, migration_name};
+pub use related::{Handed, RelatedReference, RelatedRefusal, desired_related, references};
+pub use up::{OrderStatus, Told, desired_status};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Names derived by hash: stable, free of collisions between consumers, and silent about whose they are.
+
+use sha2::{Digest, Sha256};
+
+use crate::order::OrderIdentity;
+
+/// The name of an order's assignment: `a-` and 128 bits of a hash of its identity.
+///
+/// Deterministic, so that two brokers that both believe to lead create the same name and one of them is refused.
+pub fn assignment_name(order: &OrderIdentity) -> String {
+    format!(
+        "a-{}",
+        hash(&[
+            &order.gvr.group,
+            &order.gvr.resource,
+            order.key.cluster.as_str(),
+            &order.key.namespace,
+            &order.key.name,
+            &order.uid,
+        ])
+    )
+}
+
+/// The name of the `serial`-th copy of an order: a DNS label of 34 characters, so that Jobs and labels made from it fit.
+///
+/// It depends on the order's uid, which providers never see, so they can neither read from it whose it is nor foretell it.
+pub fn copy_name(order: &OrderIdentity, serial: u32) -> String {
+    format!("c-{}", hash(&["copy", &assignment_name(order), &order.uid, &serial.to_string()]))
+}
+
+/// The name of the migration that makes the `serial`-th copy.
+pub fn migration_name(assignment: &str, serial: u32) -> String {
+    format!("{assignment}-{serial}")
+}
+
+/// 128 bits of SHA-256 over the parts, each preceded by its length, in hexadecimal.
+fn hash(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    super::fingerprint::hex(digest.finalize().iter().take(16))
+}
