@@ -1,0 +1,74 @@
+//! The command line: which command there is and what happens to its errors. What a command does is in
+//! the module of its name.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::run;
+
+/// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
+#[derive(Debug, Parser)]
+#[command(name = "resource-broker", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the broker until it is told to stop.
+    Run(run::RunArgs),
+    /// Show a certificate ordered, brokered and moved, on an embedded control plane.
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::DemoArgs),
+}
+
+/// Runs the command of this process's arguments. Its error is printed, cause by cause.
+pub async fn main() -> ExitCode {
+    // Boxed: the commands' futures are large, and main's stack is not the place for them.
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => Box::pin(run::run(&args)).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => Box::pin(crate::demo::demo(&args)).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", explained(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and its causes, each on a line of its own and none twice.
+fn explained(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str("\n  because: ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_that_is_already_told_is_not_told_twice() {
+        let error = anyhow::anyhow!("connection refused")
+            .context("no server: connection refused")
+            .context("init failed");
+        assert_eq!(explained(&error), "init failed\n  because: no server: connection refused");
+    }
+}
