@@ -90,7 +90,7 @@ impl Pour {
             }
             News::Deleted(object) => {
                 let Some(key) = self.key(&object) else { return };
-                let change = self.cache.write().delete(&self.source, key, object.resource_version());
+                let change = self.cache.write().delete(&self.source, key, &object);
                 self.tell(change);
             }
             News::Reached(version) => self.cache.write().bookmark(&self.source, &version),

@@ -26,6 +26,15 @@ pub struct Preconditions {
     pub resource_version: Option<String>,
 }
 
+/// What became of a deletion.
+#[derive(Clone, Debug)]
+pub enum Deletion {
+    /// Nothing is left of the object.
+    Done,
+    /// It goes once its finalizers are gone; this is its state now.
+    Begun(Object),
+}
+
 /// A facade over one client that addresses one logical cluster by URL path.
 ///
 /// kube's own `Api` is not used here: it rebuilds URLs from the kind alone in places and would lose the cluster.
@@ -183,7 +192,7 @@ impl ClusterApi {
         namespace: &str,
         name: &str,
         preconditions: &Preconditions,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Deletion, ApiError> {
         let call = Call::new("delete", resource, namespace, name);
         let mut conditions = serde_json::Map::new();
         if let Some(uid) = &preconditions.uid {
@@ -198,8 +207,10 @@ impl ClusterApi {
         });
         let body = options.to_string().into_bytes();
         let url = self.url(&call, "", &[]);
-        self.send::<Value>(&call, Method::DELETE, url, Some(body), "application/json").await?;
-        Ok(())
+        let answer: Object = self.send(&call, Method::DELETE, url, Some(body), "application/json").await?;
+        // Without anything to wait for, the answer is a Status, or the object as it was.
+        let going = answer.gvk().kind != "Status" && answer.finalizers().next().is_some();
+        Ok(if going { Deletion::Begun(answer) } else { Deletion::Done })
     }
 
     async fn apply_to(

@@ -11,7 +11,7 @@ mod error;
 pub mod feed;
 mod resource;
 
-pub use cluster::{ClusterApi, Preconditions};
+pub use cluster::{ClusterApi, Deletion, Preconditions};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ApiError, ApiErrorKind};
 pub use resource::{Resource, Scope};

@@ -44,6 +44,11 @@ impl Cache {
     pub fn written(&self, source: &Source, key: ObjectKey, object: Object) -> Option<Change> {
         self.write().write(source, key, object)
     }
+
+    /// Takes over that we deleted an object and nothing of it is left (see [`Table::bury`]).
+    pub fn deleted(&self, key: ObjectKey, uid: &str) -> Option<Change> {
+        self.write().bury(key, uid)
+    }
 }
 
 impl fmt::Debug for Cache {

@@ -82,6 +82,8 @@ pub struct Table {
     rows: BTreeMap<ObjectKey, Row>,
     /// Up to which version each source has told everything; absent until its first list.
     progress: BTreeMap<Source, u64>,
+    /// Incarnations that we deleted ourselves and whose end the watch has not shown yet.
+    buried: BTreeSet<(ObjectKey, String)>,
     indexes: &'static [Index],
     found: BTreeMap<(&'static str, String), BTreeSet<ObjectKey>>,
 }
@@ -89,7 +91,13 @@ pub struct Table {
 impl Table {
     /// An empty table with the given indexes.
     pub fn new(indexes: &'static [Index]) -> Self {
-        Self { rows: BTreeMap::new(), progress: BTreeMap::new(), indexes, found: BTreeMap::new() }
+        Self {
+            rows: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            buried: BTreeSet::new(),
+            indexes,
+            found: BTreeMap::new(),
+        }
     }
 
     /// The object, if there is one.
@@ -160,6 +168,7 @@ impl Table {
             .map(|(key, _)| key.clone())
             .collect();
         let mut changes: Vec<Change> = vanished.into_iter().filter_map(|key| self.remove(key)).collect();
+        self.buried.retain(|(key, _)| listed.contains_key(key));
         for (key, object) in listed {
             let seen = number(object.resource_version());
             let newer = self.rows.get(&key).is_some_and(|row| row.version > seen);
@@ -180,10 +189,11 @@ impl Table {
         self.insert(key, object, source, Origin::Watched)
     }
 
-    /// Takes over that the source's watch showed the object deleted, with its last version.
-    pub fn delete(&mut self, source: &Source, key: ObjectKey, version: &str) -> Option<Change> {
-        let version = number(version);
+    /// Takes over that the source's watch showed this object deleted; `last` is its last state.
+    pub fn delete(&mut self, source: &Source, key: ObjectKey, last: &Object) -> Option<Change> {
+        let version = number(last.resource_version());
         self.advance(source, version);
+        self.buried.remove(&(key.clone(), last.uid().to_owned()));
         let again =
             self.rows.get(&key).is_some_and(|row| row.origin == Origin::Written && row.version > version);
         if again { None } else { self.remove(key) }
@@ -204,6 +214,15 @@ impl Table {
         self.insert(key, object, source, Origin::Written)
     }
 
+    /// Takes over that we deleted this incarnation of an object and that nothing of it is left.
+    pub fn bury(&mut self, key: ObjectKey, uid: &str) -> Option<Change> {
+        if self.rows.get(&key).is_none_or(|row| row.object.uid() != uid) {
+            return None;
+        }
+        self.buried.insert((key.clone(), uid.to_owned()));
+        self.remove(key)
+    }
+
     /// Forgets a source and everything it told.
     pub fn forget(&mut self, source: &Source) -> Vec<Change> {
         self.progress.remove(source);
@@ -218,6 +237,9 @@ impl Table {
     }
 
     fn insert(&mut self, key: ObjectKey, object: Object, source: &Source, origin: Origin) -> Option<Change> {
+        if !self.buried.is_empty() && self.buried.contains(&(key.clone(), object.uid().to_owned())) {
+            return None;
+        }
         let version = number(object.resource_version());
         let object = Arc::new(stripped(object));
         let row = Row { object: object.clone(), version, source: source.clone(), origin };

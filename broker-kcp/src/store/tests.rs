@@ -19,11 +19,15 @@ fn key(index: u8) -> ObjectKey {
 }
 
 fn object(index: u8, version: u64) -> Object {
+    incarnation(index, version, 0)
+}
+
+fn incarnation(index: u8, version: u64, born: u64) -> Object {
     let key = key(index);
     Object::try_from(json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {
-            "name": key.name, "namespace": key.namespace, "resourceVersion": version.to_string(),
+            "name": key.name, "namespace": key.namespace, "resourceVersion": version.to_string(), "uid": format!("{index}-{born}"),
             "labels": {"group": format!("g{}", version % 3)}, "managedFields": [{"manager": "x"}],
         },
     }))
@@ -55,6 +59,26 @@ impl Server {
             .rfind(|(_, (i, _))| *i == index)?;
         exists.then_some(position as u64 + 1)
     }
+
+    /// The object as of `at`.
+    fn object(&self, index: u8, at: u64) -> Option<Object> {
+        Some(incarnation(index, self.at(index, at)?, self.born(index, at)))
+    }
+
+    /// The version at which the incarnation of the object that lived last before `at` was created.
+    fn born(&self, index: u8, at: u64) -> u64 {
+        let mut born = 0;
+        let mut lives = false;
+        for (position, (i, exists)) in self.history.iter().enumerate().take(usize::try_from(at).unwrap()) {
+            if *i == index {
+                if *exists && !lives {
+                    born = position as u64 + 1;
+                }
+                lives = *exists;
+            }
+        }
+        born
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +87,8 @@ enum Step {
     Other(u8, bool),
     /// We write; the reply is on its way.
     Ours(u8),
+    /// We delete; the reply is on its way.
+    OurDeletion(u8),
     /// The n-th outstanding reply arrives.
     Reply(usize),
     /// The watch delivers its next event.
@@ -78,6 +104,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![
             3 => (0u8..6, any::<bool>()).prop_map(|(i, e)| Step::Other(i, e)),
             3 => (0u8..6).prop_map(Step::Ours),
+            2 => (0u8..6).prop_map(Step::OurDeletion),
             3 => (0usize..4).prop_map(Step::Reply),
             5 => Just(Step::Event),
             1 => Just(Step::Bookmark),
@@ -87,6 +114,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
+#[derive(Clone, Debug)]
+enum Reply {
+    Written(Object),
+    Deleted(Object),
+}
+
 /// A table fed by one watch, beside what a naive reading of the server's history says it must show.
 struct World {
     server: Server,
@@ -94,7 +127,8 @@ struct World {
     source: Source,
     /// Up to which version the watch has told.
     told: u64,
-    replies: Vec<(u8, u64)>,
+    /// Object, version, and what it is.
+    replies: Vec<(u8, u64, Reply)>,
     /// The last version of our own that we were told, per object.
     ours: BTreeMap<u8, u64>,
 }
@@ -115,7 +149,7 @@ impl World {
 
     fn relist(&mut self) {
         let now = self.server.now();
-        let items = (0..6).filter_map(|i| Some((key(i), object(i, self.server.at(i, now)?)))).collect();
+        let items = (0..6).filter_map(|i| Some((key(i), self.server.object(i, now)?))).collect();
         self.table.list(&self.source, &now.to_string(), items);
         self.told = now;
     }
@@ -127,9 +161,10 @@ impl World {
         };
         self.told += 1;
         if exists {
-            self.table.apply(&self.source, key(index), object(index, self.told));
+            self.table.apply(&self.source, key(index), self.server.object(index, self.told).unwrap());
         } else {
-            self.table.delete(&self.source, key(index), &self.told.to_string());
+            let last = incarnation(index, self.told, self.server.born(index, self.told));
+            self.table.delete(&self.source, key(index), &last);
         }
     }
 
@@ -143,11 +178,30 @@ impl World {
             }
             Step::Ours(index) => {
                 self.server.history.push((index, true));
-                self.replies.push((index, self.server.now()));
+                let now = self.server.now();
+                self.replies.push((index, now, Reply::Written(self.server.object(index, now).unwrap())));
+            }
+            // A deletion carries the uid of what the table shows, as ours always do.
+            Step::OurDeletion(index) => {
+                let live = self.server.object(index, self.server.now());
+                let shown = self.table.get(&key(index));
+                if let (Some(live), Some(shown)) = (live, shown)
+                    && live.uid() == shown.uid()
+                {
+                    self.server.history.push((index, false));
+                    self.replies.push((index, self.server.now(), Reply::Deleted(live)));
+                }
             }
             Step::Reply(n) if n < self.replies.len() => {
-                let (index, version) = self.replies.remove(n);
-                self.table.write(&self.source, key(index), object(index, version));
+                let (index, version, reply) = self.replies.remove(n);
+                match reply {
+                    Reply::Written(object) => {
+                        self.table.write(&self.source, key(index), object);
+                    }
+                    Reply::Deleted(object) => {
+                        self.table.bury(key(index), object.uid());
+                    }
+                }
                 let ours = self.ours.entry(index).or_default();
                 *ours = version.max(*ours);
             }
@@ -202,7 +256,7 @@ fn a_late_reply_does_not_bring_back_what_was_seen_deleted() {
     let mut table = Table::new(&[]);
     table.list(&source, "1", Vec::new());
     table.apply(&source, key(0), object(0, 5));
-    table.delete(&source, key(0), "6");
+    table.delete(&source, key(0), &object(0, 6));
     assert!(table.write(&source, key(0), object(0, 4)).is_none());
     assert!(table.write(&source, key(0), object(0, 6)).is_none());
     assert!(table.is_empty());

@@ -47,6 +47,10 @@ pub struct AssignmentSpec {
     /// The copy whose status and related objects the consumer sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<CopyRef>,
+    /// How many copies were ever named here; names of copies are derived from it.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub serial: i64,
 }
 
 /// An order: an object of a brokered API in a consumer's cluster.
@@ -95,6 +99,10 @@ pub struct CopyRef {
     pub cluster_name: String,
     /// Its kind.
     pub gvk: Gvk,
+    /// Its resource: the plural of its kind in URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub resource: Option<String>,
     /// Its namespace; none where its kind is cluster-scoped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
@@ -109,6 +117,10 @@ pub struct CopyRef {
     /// The offer it was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferRef>,
+    /// The migration that made it; none for the first placement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub migration: Option<String>,
 }
 
 /// Where an order stands, and why.

@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Gvk, rules::rule};
+use super::{Condition, Gvk, Gvr, OfferRef, rules::rule};
 
 /// One move; made by the broker when an order must move, or by a person.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +80,9 @@ pub struct MigrationEnd {
     /// The provider's cluster: its id, alias or path.
     #[schemars(length(min = 1, max = 253))]
     pub cluster_name: String,
+    /// The offer there, in migrations that the broker made; a person may leave it to the broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferRef>,
 }
 
 /// The order of a migration.
@@ -96,6 +99,13 @@ pub struct MigrationOrder {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// Its uid, in migrations that the broker made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub uid: Option<String>,
+    /// Its API, in migrations that the broker made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gvr: Option<Gvr>,
 }
 
 /// How far a move has come.
@@ -172,10 +182,18 @@ pub struct Receipt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub started_at: Option<String>,
+    /// When the switch was about to begin (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub cutover_at: Option<String>,
     /// When the consumer was switched (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub switched_at: Option<String>,
+    /// When it was decided to delete the old copy (RFC 3339); from then on there is no way back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub point_of_no_return_at: Option<String>,
     /// When it ended (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]

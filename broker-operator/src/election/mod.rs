@@ -1,0 +1,207 @@
+//! Which of several brokers works: the one that holds the Lease.
+//!
+//! Losing the Lease must be harmless rather than unlikely (every write carries a precondition), so a broker that
+//! loses it simply stops beginning work and waits, with warm caches, until it holds it again. Expiry is measured by
+//! our own monotonic clock since we last saw the record change: clocks of different machines are never compared.
+
+mod decide;
+
+use std::future::Future;
+use std::time::Duration;
+
+use broker_core::resource::{Gvr, Object, marker};
+use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use decide::{Seen, Step, decide};
+
+/// Name of the Lease.
+const LEASE: &str = "resource-broker";
+
+/// How a Lease is held.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Who we are; must be unique among all brokers, across restarts too.
+    pub identity: String,
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// After how long without a sign of life another may take over.
+    pub duration: Duration,
+    /// How often the holder gives a sign of life, and others look.
+    pub renewal: Duration,
+}
+
+impl Terms {
+    /// The usual terms: taken over after 15 seconds, renewed every 3.
+    pub fn new(identity: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self {
+            identity: identity.into(),
+            namespace: namespace.into(),
+            duration: Duration::from_secs(15),
+            renewal: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Competes for the Lease until `stop` resolves, saying through `leading` whether we hold it; gives it up at the end.
+pub async fn campaign(
+    api: &ClusterApi,
+    terms: &Terms,
+    leading: &watch::Sender<bool>,
+    stop: impl Future<Output = ()>,
+) {
+    tokio::pin!(stop);
+    let mut candidate = Candidate { api, terms, seen: None, held_since: None };
+    loop {
+        let pause = candidate.round(leading).await;
+        tokio::select! {
+            () = &mut stop => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    leading.send_replace(false);
+    candidate.release().await;
+}
+
+struct Candidate<'a> {
+    api: &'a ClusterApi,
+    terms: &'a Terms,
+    seen: Option<(Seen, Object)>,
+    /// When our last successful renewal was sent.
+    held_since: Option<Instant>,
+}
+
+impl Candidate<'_> {
+    /// One look and at most one write; gives back how long to wait.
+    async fn round(&mut self, leading: &watch::Sender<bool>) -> Duration {
+        let began = Instant::now();
+        let patience = self.terms.duration.saturating_sub(self.terms.renewal);
+        let result = match tokio::time::timeout(patience, self.compete()).await {
+            Ok(result) => result,
+            Err(_) => Err("the API server did not answer in time".to_owned()),
+        };
+        match result {
+            Ok(true) => {
+                self.held_since = Some(began);
+                if !leading.send_replace(true) {
+                    tracing::info!(identity = %self.terms.identity, "leading");
+                }
+            }
+            Ok(false) => {
+                self.held_since = None;
+                if leading.send_replace(false) {
+                    tracing::warn!(identity = %self.terms.identity, "no longer leading: another holds the lease");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot renew the lease");
+                // We must stop before another may begin: it counts from our last renewal that it saw.
+                if self.held_since.is_some_and(|since| since.elapsed() >= patience) {
+                    self.held_since = None;
+                    if leading.send_replace(false) {
+                        tracing::warn!(identity = %self.terms.identity, "no longer leading: the lease ran out");
+                    }
+                }
+            }
+        }
+        self.terms.renewal
+    }
+
+    /// Whether we hold the Lease now.
+    async fn compete(&mut self) -> Result<bool, String> {
+        if self.held_since.is_none() {
+            self.look().await.map_err(|error| error.to_string())?;
+        }
+        let seen = self.seen.as_ref().map(|(seen, _)| seen);
+        let written = match decide(seen, &self.terms.identity, Instant::now().into_std()) {
+            Step::Wait => return Ok(false),
+            Step::Create => self.api.create(&leases(), &self.record(None, 0), marker::MANAGER).await,
+            Step::Renew => {
+                let transitions = seen.map(|seen| seen.transitions).unwrap_or_default();
+                let record = self.record(self.seen.as_ref().map(|(_, object)| object), transitions);
+                self.api.replace(&leases(), &record, marker::MANAGER).await
+            }
+            Step::TakeOver => {
+                let transitions = seen.map(|seen| seen.transitions).unwrap_or_default().saturating_add(1);
+                let record = self.record(self.seen.as_ref().map(|(_, object)| object), transitions);
+                self.api.replace(&leases(), &record, marker::MANAGER).await
+            }
+        };
+        match written {
+            Ok(object) => {
+                self.seen = Some((Seen::of(&object, Instant::now().into_std()), object));
+                Ok(true)
+            }
+            Err(error) if matches!(error.kind(), ApiErrorKind::Conflict | ApiErrorKind::AlreadyExists) => {
+                // Somebody else wrote: look before anything else, and do not claim to lead meanwhile.
+                self.held_since = None;
+                self.look().await.map_err(|error| error.to_string())?;
+                Ok(self.seen.as_ref().is_some_and(|(seen, _)| seen.holder == self.terms.identity))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), ApiError> {
+        match self.api.get(&leases(), &self.terms.namespace, LEASE).await {
+            Ok(object) => {
+                let unchanged =
+                    self.seen.as_ref().is_some_and(|(seen, _)| seen.version == object.resource_version());
+                if !unchanged {
+                    self.seen = Some((Seen::of(&object, Instant::now().into_std()), object));
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == ApiErrorKind::NotFound => {
+                self.seen = None;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn release(&mut self) {
+        let Some((seen, object)) = &self.seen else { return };
+        if seen.holder != self.terms.identity || self.held_since.is_none() {
+            return;
+        }
+        let mut record = object.clone();
+        record.set(&["spec", "holderIdentity"], "".into());
+        record.set(&["spec", "leaseDurationSeconds"], 1.into());
+        match self.api.replace(&leases(), &record, marker::MANAGER).await {
+            Ok(_) => tracing::info!("released the lease"),
+            Err(error) => tracing::warn!(%error, "could not release the lease; it runs out by itself"),
+        }
+    }
+
+    fn record(&self, before: Option<&Object>, transitions: i64) -> Object {
+        let mut object = before
+            .cloned()
+            .unwrap_or_else(|| Object::named(&leases().gvk(), &self.terms.namespace, LEASE));
+        let now = jiff::Timestamp::now();
+        let now = format!("{now:.6}");
+        let acquired = match before {
+            Some(before) if before.text(&["spec", "holderIdentity"]) == Some(&self.terms.identity) => {
+                before.text(&["spec", "acquireTime"]).unwrap_or(&now).to_owned()
+            }
+            Some(_) | None => now.clone(),
+        };
+        object.set(
+            &["spec"],
+            json!({
+                "holderIdentity": self.terms.identity,
+                "leaseDurationSeconds": self.terms.duration.as_secs().max(1),
+                "acquireTime": acquired,
+                "renewTime": now,
+                "leaseTransitions": transitions,
+            }),
+        );
+        object
+    }
+}
+
+fn leases() -> Resource {
+    Resource::namespaced(Gvr::new("coordination.k8s.io", "v1", "leases"), "Lease")
+}
