@@ -8,6 +8,7 @@
 //! - [`verify`] says whether a Secret holds what an authority promised, and [`SecretReader`] asks that
 //!   of one Secret without pause while something happens to it.
 
+pub mod samples;
 pub mod verify;
 
 mod authority;

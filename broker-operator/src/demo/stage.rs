@@ -1,0 +1,272 @@
+//! A small platform on one server that speaks kcp: a platform workspace, providers with their
+//! authorities, consumers. Built by the library behind `init`, on the embedded control plane and on a
+//! real kcp alike; the demo, the end-to-end tests and the bench all play on it.
+
+use std::fmt;
+use std::time::Duration;
+
+use broker_kcp::api::v1alpha1::{AcceptApi, Assignment, BrokeredApi, Migration};
+use broker_kcp::kcp::api::{ApiBinding, Workspace};
+use broker_testkit::provider::{CertificateAuthority, certificate_resource, samples};
+use k8s_openapi::api::core::v1::{Event, Secret};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Config};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::DemoError;
+
+/// Where the orders and the copies live.
+pub const NAMESPACE: &str = "default";
+/// The brokered API of the samples.
+const CERTIFICATES: &str = "certificates.example.com";
+/// The platform's workspace, below the stage's.
+const PLATFORM: &str = "platform";
+
+/// A server's administrator, and the part of the workspace tree that is played on.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    admin: Config,
+    tree: String,
+    broker: Config,
+}
+
+impl Stage {
+    /// Builds the platform below `tree`, such as `root`, which exists: the certificates of the samples
+    /// are brokered, with this grace period. `admin` may do everything on the server; its path is ignored.
+    pub async fn build(admin: Config, tree: &str, grace: Duration) -> Result<Self, DemoError> {
+        let mut stage = Self { broker: admin.clone(), admin, tree: tree.to_owned() };
+        let broker = setup::platform(&stage.admin, &stage.path(PLATFORM)).await?;
+        stage.broker = broker;
+        let brokered: Api<BrokeredApi> = Api::all(stage.client(PLATFORM)?);
+        let shorter = Patch::Merge(json!({"spec": {"gracePeriod": format!("{}ms", grace.as_millis())}}));
+        brokered
+            .patch(CERTIFICATES, &PatchParams::default(), &shorter)
+            .await
+            .map_err(DemoError::call("shorten the grace period", PLATFORM))?;
+        Ok(stage)
+    }
+
+    /// The path of a workspace of this stage.
+    pub fn path(&self, workspace: &str) -> String {
+        format!("{}:{workspace}", self.tree)
+    }
+
+    /// The administrator's configuration for a workspace of this stage.
+    pub fn config(&self, workspace: &str) -> Result<Config, DemoError> {
+        at_workspace(&self.admin, &self.path(workspace))
+    }
+
+    /// The administrator's client for a workspace of this stage.
+    pub fn client(&self, workspace: &str) -> Result<Client, DemoError> {
+        client(self.config(workspace)?)
+    }
+
+    /// What the operator runs with: its `ServiceAccount`, at the platform's workspace.
+    pub fn broker(&self) -> &Config {
+        &self.broker
+    }
+
+    /// The same account elsewhere on the server.
+    pub fn broker_at(&self, workspace_or_id: &str) -> Result<Client, DemoError> {
+        client(at_workspace(&self.broker, workspace_or_id)?)
+    }
+
+    /// Prepares a provider's workspace, and lets the authority serve it. It offers nothing yet.
+    pub async fn provider(&self, name: &str, authority: CertificateAuthority) -> Result<Provider, DemoError> {
+        setup::provider(&self.admin, &self.path(name), &self.path(PLATFORM)).await?;
+        let client = self.client(name)?;
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn({
+            let (authority, client, stop) = (authority.clone(), client.clone(), stop.clone());
+            async move {
+                if let Err(error) = authority.run(client, stop).await {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the authority is out of service"
+                    );
+                }
+            }
+        });
+        Ok(Provider { name: name.to_owned(), workspace: self.path(name), client, authority, stop, serving })
+    }
+
+    /// Prepares a consumer's workspace.
+    pub async fn consumer(&self, name: &str) -> Result<Consumer, DemoError> {
+        setup::consumer(&self.admin, &self.path(name), &self.path(PLATFORM)).await?;
+        Ok(Consumer { name: name.to_owned(), workspace: self.path(name), client: self.client(name)? })
+    }
+
+    /// The broker's records: which offer serves which order.
+    pub fn assignments(&self) -> Result<Api<Assignment>, DemoError> {
+        Ok(Api::all(self.client(PLATFORM)?))
+    }
+
+    /// The broker's records of moves.
+    pub fn migrations(&self) -> Result<Api<Migration>, DemoError> {
+        Ok(Api::all(self.client(PLATFORM)?))
+    }
+
+    /// The workspaces of this stage, as their parent lists them.
+    pub fn workspaces(&self) -> Result<Api<Workspace>, DemoError> {
+        Ok(Api::all(client(at_workspace(&self.admin, &self.tree)?)?))
+    }
+}
+
+/// A provider's workspace with its authority at work, until it is dropped.
+pub struct Provider {
+    /// The workspace's name.
+    pub name: String,
+    /// The workspace's path.
+    pub workspace: String,
+    /// The client of the workspace's owner.
+    pub client: Client,
+    /// The authority that serves it.
+    pub authority: CertificateAuthority,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("workspace", &self.workspace).finish_non_exhaustive()
+    }
+}
+
+impl Provider {
+    /// The copies, and whatever else of their kind is there.
+    pub fn copies(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), NAMESPACE, &certificate_resource())
+    }
+
+    /// Its offers.
+    pub fn offers(&self) -> Api<AcceptApi> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Its Secrets.
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Makes an offer of a sample.
+    pub async fn offer(&self, yaml: &'static str) -> Result<AcceptApi, DemoError> {
+        let offer = sample(yaml)?;
+        self.offers()
+            .create(&PostParams::default(), &offer)
+            .await
+            .map_err(DemoError::call("offer", &self.workspace))
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.serving.abort();
+    }
+}
+
+/// A consumer's workspace.
+#[derive(Clone)]
+pub struct Consumer {
+    /// The workspace's name.
+    pub name: String,
+    /// The workspace's path.
+    pub workspace: String,
+    /// The client of the workspace's owner.
+    pub client: Client,
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").field("workspace", &self.workspace).finish_non_exhaustive()
+    }
+}
+
+impl Consumer {
+    /// Its orders.
+    pub fn orders(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), NAMESPACE, &certificate_resource())
+    }
+
+    /// Its Secrets.
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// What it is told.
+    pub fn events(&self) -> Api<Event> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// What it has bound.
+    pub fn bindings(&self) -> Api<ApiBinding> {
+        Api::all(self.client.clone())
+    }
+
+    /// Orders a certificate, as the mission does: without a `certType`.
+    pub async fn order(&self, name: &str, fqdn: &str) -> Result<DynamicObject, DemoError> {
+        let mut order: DynamicObject = sample(samples::ORDER)?;
+        order.metadata.name = Some(name.to_owned());
+        if let Some(spec) = order.data.get_mut("spec") {
+            *spec = json!({"fqdn": fqdn, "validity": "90d"});
+        }
+        self.orders()
+            .create(&PostParams::default(), &order)
+            .await
+            .map_err(DemoError::call("order", &self.workspace))
+    }
+
+    /// Changes the one field.
+    pub async fn change(&self, name: &str, fqdn: &str) -> Result<DynamicObject, DemoError> {
+        let change = Patch::Merge(json!({"spec": {"fqdn": fqdn}}));
+        self.orders()
+            .patch(name, &PatchParams::default(), &change)
+            .await
+            .map_err(DemoError::call("change the order", &self.workspace))
+    }
+}
+
+fn client(config: Config) -> Result<Client, DemoError> {
+    let server = config.cluster_url.to_string();
+    Client::try_from(config).map_err(DemoError::call("make a client", &server))
+}
+
+/// The same credentials at a workspace's path or id.
+fn at_workspace(config: &Config, workspace: &str) -> Result<Config, DemoError> {
+    let mut config = config.clone();
+    let address =
+        || DemoError::Address { workspace: workspace.to_owned(), server: config.cluster_url.to_string() };
+    let mut parts = config.cluster_url.clone().into_parts();
+    parts.path_and_query = Some(format!("/clusters/{workspace}").parse().map_err(|_| address())?);
+    config.cluster_url = http::Uri::from_parts(parts).map_err(|_| address())?;
+    Ok(config)
+}
+
+pub(super) fn sample<T: DeserializeOwned>(yaml: &'static str) -> Result<T, DemoError> {
+    serde_saphyr::from_str(yaml).map_err(|source| DemoError::Sample { source: Box::new(source) })
+}
+
+/// The library behind `init`, as a stage uses it.
+mod setup {
+    use kube::Config;
+
+    use super::super::DemoError;
+
+    pub(super) async fn platform(admin: &Config, workspace: &str) -> Result<Config, DemoError> {
+        let _ = (admin, workspace);
+        unimplemented!()
+    }
+
+    pub(super) async fn provider(admin: &Config, workspace: &str, platform: &str) -> Result<(), DemoError> {
+        let _ = (admin, workspace, platform);
+        unimplemented!()
+    }
+
+    pub(super) async fn consumer(admin: &Config, workspace: &str, platform: &str) -> Result<(), DemoError> {
+        let _ = (admin, workspace, platform);
+        unimplemented!()
+    }
+}

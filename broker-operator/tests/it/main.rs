@@ -1,0 +1,73 @@
+//! The whole system, end to end: each scenario is one function, run on the embedded control plane
+//! (`embedded::…`) and on a real kcp (`kcp::…`), by the operator that `run` starts, with nothing but the
+//! rights of its `ServiceAccount`.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines
+)]
+
+mod actors;
+mod look;
+mod operator;
+mod record;
+mod scenario;
+mod server;
+mod stage;
+
+/// Makes a test of each scenario on each server.
+macro_rules! on_both_servers {
+    ($($module:ident :: $scenario:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scenario() {
+                    crate::scenario::$module::$scenario(
+                        crate::stage::Stage::embedded(stringify!($scenario)).await,
+                    )
+                    .await;
+                }
+            )*
+        }
+
+        mod kcp {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scenario() {
+                    crate::scenario::$module::$scenario(
+                        crate::stage::Stage::kcp(stringify!($scenario)).await,
+                    )
+                    .await;
+                }
+            )*
+        }
+    };
+}
+
+#[cfg(any())]
+on_both_servers! {
+    story::a_certificate_is_ordered_brokered_and_moved_without_a_gap,
+    story::observed_generation_is_the_orders_own,
+    routing::orders_of_the_same_name_never_mix,
+    routing::an_order_that_fits_nobody_is_routed_the_moment_an_offer_appears,
+    routing::an_offer_withdrawn_with_no_other_keeps_serving,
+    routing::a_broken_filter_is_told_and_serves_nobody,
+    deletion::an_order_deleted_before_it_is_served_leaves_nothing,
+    deletion::an_order_deleted_during_a_move_leaves_nothing,
+    deletion::an_order_deleted_after_a_move_leaves_nothing,
+    deletion::a_copy_deleted_by_its_provider_is_made_again,
+    deletion::orders_of_a_deleted_binding_are_let_go,
+    deletion::orders_of_a_deleted_workspace_are_let_go,
+    trespass::a_foreign_secret_of_the_wanted_name_is_left_alone,
+    trespass::a_provider_naming_another_copys_secret_is_refused,
+    trespass::a_provider_naming_another_kind_is_refused,
+    trespass::a_provider_forging_our_marker_is_never_brokered,
+    trespass::the_brokers_rights_do_not_reach_a_consumers_own_secret,
+    restart::killed_before_the_switch_it_ends_the_same,
+    restart::killed_after_the_switch_it_ends_the_same,
+}

@@ -1,0 +1,7 @@
+//! What must hold, told once, for any server.
+
+pub(crate) mod deletion;
+pub(crate) mod restart;
+pub(crate) mod routing;
+pub(crate) mod story;
+pub(crate) mod trespass;

@@ -1,0 +1,246 @@
+//! What a scenario is played on: a workspace tree of its own on one of the two servers, two authorities,
+//! a consumer, and an operator that can be killed.
+
+use std::time::Duration;
+
+use broker_kcp::api::v1alpha1::{Assignment, AssignmentPhase, Migration, MigrationState};
+use broker_kcp::kcp::api::{ApiBinding, ApiExportEndpointSlice};
+use broker_operator::demo::stage;
+use broker_testkit::provider::{CertificateAuthority, samples, secret_name};
+use broker_testkit::wait::{until, until_all};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::runtime::watcher;
+use kube::{Api, Client, Config, ResourceExt};
+
+use crate::actors::{Consumer, DEADLINE, Provider};
+use crate::operator::RunningOperator;
+use crate::record::{Endings, Versions};
+
+/// Short, so that the scenarios end; long enough to be told from no grace at all.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// A platform below a workspace of its own.
+pub(crate) struct Stage {
+    platform: stage::Stage,
+    /// Keeps the embedded server alive.
+    _server: Option<crate::server::Embedded>,
+}
+
+/// Who and what a scenario plays with.
+pub(crate) struct World {
+    pub(crate) internal: Provider,
+    pub(crate) public: Provider,
+    pub(crate) consumer: Consumer,
+    platform: stage::Stage,
+    operator: Option<RunningOperator>,
+}
+
+impl Stage {
+    pub(crate) async fn embedded(_scenario: &str) -> Self {
+        prepare();
+        let server = crate::server::embedded().await;
+        let platform = stage::Stage::build(server.admin(), "root", GRACE)
+            .await
+            .unwrap_or_else(|error| panic!("{}", chain(&error)));
+        Self { platform, _server: Some(server) }
+    }
+
+    pub(crate) async fn kcp(_scenario: &str) -> Self {
+        prepare();
+        let (admin, tree) = crate::server::kcp().await;
+        let platform = stage::Stage::build(admin, &tree, GRACE)
+            .await
+            .unwrap_or_else(|error| panic!("{}", chain(&error)));
+        Self { platform, _server: None }
+    }
+
+    /// The mission's two authorities with their offers, a consumer, and the operator at work.
+    pub(crate) async fn with_two_authorities(&self) -> World {
+        let [internal, public] =
+            ["Internal CA", "Public CA"].map(|name| CertificateAuthority::new(name).unwrap());
+        let (internal, public, consumer) = tokio::join!(
+            self.platform.provider("internal-ca", internal),
+            self.platform.provider("public-ca", public),
+            self.consumer("acme"),
+        );
+        let internal = internal.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let public = public.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        internal.offer(samples::OFFER_INTERNAL).await.unwrap();
+        public.offer(samples::OFFER_PUBLIC).await.unwrap();
+        let operator = RunningOperator::start(self.platform.broker().clone());
+        World {
+            internal: Provider(internal),
+            public: Provider(public),
+            consumer,
+            platform: self.platform.clone(),
+            operator: Some(operator),
+        }
+    }
+
+    pub(crate) async fn consumer(&self, name: &str) -> Consumer {
+        Consumer(self.platform.consumer(name).await.unwrap_or_else(|error| panic!("{}", chain(&error))))
+    }
+
+    /// The broker's own credentials in a workspace.
+    pub(crate) fn broker_in(&self, workspace: &str) -> Client {
+        self.platform.broker_at(workspace).unwrap()
+    }
+
+    /// The broker's own credentials at the virtual workspace of the brokered API, in one logical cluster.
+    pub(crate) async fn broker_through_the_export(&self, cluster: &str) -> Client {
+        let slices: Api<ApiExportEndpointSlice> = Api::all(self.platform.client("platform").unwrap());
+        let slice = slices.get("certificates.example.com").await.unwrap();
+        let url = &slice.status.unwrap().endpoints[0].url;
+        let mut config: Config = self.platform.broker().clone();
+        config.cluster_url = format!("{url}/clusters/{cluster}").parse().unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// Deletes a consumer's workspace and waits for its end.
+    pub(crate) async fn delete_workspace(&self, consumer: &Consumer) {
+        let workspaces = self.platform.workspaces().unwrap();
+        workspaces.delete(&consumer.name, &DeleteParams::default()).await.unwrap();
+        let gone =
+            until(&workspaces, &consumer.name, "the workspace to be gone", DEADLINE, |found| found.is_none())
+                .await;
+        gone.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Ends the operator as a signal would, and finds that it ended well.
+    pub(crate) async fn close(self, mut world: World) {
+        if let Some(operator) = world.operator.take() {
+            operator.stop().await;
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn assignments(&self) -> Api<Assignment> {
+        self.platform.assignments().unwrap()
+    }
+
+    pub(crate) fn migrations(&self) -> Api<Migration> {
+        self.platform.migrations().unwrap()
+    }
+
+    /// From here on no write is made, not even one that had begun: the process is gone.
+    pub(crate) fn kill_the_operator(&mut self) {
+        self.operator.take().unwrap().kill();
+    }
+
+    pub(crate) fn start_the_operator(&mut self) {
+        assert!(self.operator.is_none(), "two operators at once");
+        self.operator = Some(RunningOperator::start(self.platform.broker().clone()));
+    }
+
+    /// Every version of the order from now on.
+    pub(crate) async fn watch_the_order(&self, name: &str) -> Versions {
+        Versions::of(self.consumer.orders(), name).await
+    }
+
+    /// When the copies at the public authority get ready and those at the internal one go.
+    pub(crate) async fn watch_the_copies(&self) -> Endings {
+        Endings::of(self.internal.copies(), self.public.copies()).await
+    }
+
+    /// Names of all copies at both providers.
+    pub(crate) async fn copies_everywhere(&self) -> Vec<String> {
+        let mut names = self.internal.copy_names().await;
+        names.extend(self.public.copy_names().await);
+        names
+    }
+
+    /// Waits until the one order's record says that it is at rest.
+    pub(crate) async fn until_bound(&self) {
+        let bound = |found: &Assignment| {
+            found.status.as_ref().is_some_and(|status| status.phase == Some(AssignmentPhase::Bound))
+        };
+        let all = watcher::Config::default();
+        let found =
+            until_all(&self.assignments(), all, "phase Bound", DEADLINE, |all| all.iter().all(bound)).await;
+        found.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    pub(crate) async fn until_migration_completed(&self) -> Migration {
+        let over = |found: &Migration| {
+            found.status.as_ref().is_some_and(|status| status.state == Some(MigrationState::Completed))
+        };
+        let all = watcher::Config::default();
+        let what = "the move to be recorded as completed";
+        let found = until_all(&self.migrations(), all, what, DEADLINE, |all| all.iter().any(over)).await;
+        found.unwrap_or_else(|error| panic!("{error}")).into_iter().find(over).unwrap()
+    }
+
+    /// Waits until the consumer holds what the authority wrote for this copy.
+    pub(crate) async fn until_mirrored(&self, provider: &Provider, copy: &DynamicObject) {
+        let name = secret_name(&copy.name_any());
+        let there = |secret: Option<&Secret>| secret.is_some();
+        let provided = until(&provider.secrets(), &name, "the copy's Secret", DEADLINE, there).await;
+        let provided = provided.unwrap_or_else(|error| panic!("{error}")).unwrap();
+        let same = |secret: Option<&Secret>| secret.is_some_and(|secret| secret.data == provided.data);
+        let what = "the copy's Secret in the consumer's namespace";
+        let mirrored = until(&self.consumer.secrets(), "my-app-cert-secret", what, DEADLINE, same).await;
+        mirrored.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Waits until no provider holds a copy or a Secret.
+    pub(crate) async fn until_providers_are_clean(&self) {
+        for provider in [&self.internal, &self.public] {
+            provider.until_copies(0).await;
+            let ours = watcher::Config::default().labels("broker.platform-mesh.io/managed=true");
+            let gone =
+                until_all(&provider.secrets(), ours, "no Secrets", DEADLINE, <[Secret]>::is_empty).await;
+            gone.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    /// Waits until the platform has no record of any order.
+    pub(crate) async fn until_no_records(&self) {
+        let all = watcher::Config::default;
+        let gone =
+            until_all(&self.assignments(), all(), "no Assignments", DEADLINE, <[Assignment]>::is_empty).await;
+        gone.unwrap_or_else(|error| panic!("{error}"));
+        let gone =
+            until_all(&self.migrations(), all(), "no Migrations", DEADLINE, <[Migration]>::is_empty).await;
+        gone.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Waits until nothing is left of any order anywhere.
+    pub(crate) async fn until_nothing_is_left(&self) {
+        self.until_providers_are_clean().await;
+        self.until_no_records().await;
+        self.consumer.until_no_mirrors().await;
+    }
+}
+
+/// The consumer's binding of the brokered API.
+pub(crate) async fn binding_of_certificates(consumer: &Consumer) -> ApiBinding {
+    let bindings = consumer.bindings().list(&ListParams::default()).await.unwrap();
+    let ours = |binding: &ApiBinding| {
+        let export = binding.spec.reference.export.as_ref();
+        export.is_some_and(|export| export.name == "certificates.example.com")
+    };
+    bindings.into_iter().find(ours).expect("a binding of certificates.example.com")
+}
+
+fn prepare() {
+    rustls_provider();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init().ok();
+}
+
+fn rustls_provider() {}
+
+/// An error with all its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
