@@ -1,5 +1,12 @@
 //! What can be wrong with an expression, when it is written and when it is evaluated.
 
+use cel::ExecutionError;
+
+use crate::offer::shorten;
+
+/// Names and keys are shown up to this many characters.
+const SHOWN: usize = 64;
+
 /// A text that cannot be used as an expression. Positions count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -104,4 +111,33 @@ pub enum EvalError {
         /// What failed, without values.
         message: String,
     },
+}
+
+impl EvalError {
+    /// Translates an error of `cel`, leaving out the values that it carries.
+    pub(super) fn from_cel(error: &ExecutionError) -> Self {
+        let failed = |message: &str| Self::Failed { message: message.to_owned() };
+        match error {
+            ExecutionError::NoSuchKey(key) => Self::Missing { field: format!("`{}`", shorten(key, SHOWN)) },
+            ExecutionError::IndexOutOfBounds(_) => Self::Missing { field: "the list element".to_owned() },
+            ExecutionError::UndeclaredReference(name) => Self::Unbound { name: shorten(name, SHOWN) },
+            // Names types only.
+            ExecutionError::NoSuchOverload(overload) => failed(&overload.to_string()),
+            ExecutionError::UnexpectedType { got, want } => {
+                failed(&format!("found a value of type {got} where {want} is expected"))
+            }
+            ExecutionError::ValuesNotComparable(..) => failed("two values of different types are compared"),
+            ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
+                failed(&format!("`{operator}` is not defined for values of these types"))
+            }
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+                failed("division by zero")
+            }
+            ExecutionError::Overflow(..) => failed("a number is too large"),
+            ExecutionError::FunctionError { function, .. } => {
+                failed(&format!("`{}` has no result for this value", shorten(function, SHOWN)))
+            }
+            _ => failed("an operation has no result for these values"),
+        }
+    }
 }

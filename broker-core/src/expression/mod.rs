@@ -2,39 +2,77 @@
 //!
 //! Wraps the `cel` crate, so that budgets, the conversion of integers and a change of crate stay in one place. Knows
 //! neither what the expressions are about nor when they are asked.
+//!
+//! What is offered: literals, field access and indexing, `has()`, optional access (`a.?b.orValue(c)`), the arithmetic,
+//! comparing and logical operators, `in`, `? :`, the macros `all`, `exists`, `exists_one`, `map` and `filter`, and
+//! the functions of [`check`]. There is no clock, no randomness, no access to anything but the names given. Integers of
+//! the JSON are CEL's `int`. A macro over a map sees its keys in order, so that every replica gets the same answer.
+//!
+//! Whatever is written, compiling and evaluating come back: the text, its parts, their nesting, the steps taken and the
+//! size of what is built are all bounded (the `cel` crate itself bounds neither steps nor sizes), and parsing runs on a
+//! thread with a stack that the longest accepted text cannot exhaust.
 
+mod budget;
+mod check;
 mod error;
+mod scope;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+
+use cel::common::types::CelBool;
+use cel::parser::Parser;
 use serde_json::Value;
 
+pub use check::{FUNCTIONS, MAX_DEPTH, MAX_NODES};
 pub use error::{EvalError, ExpressionError};
+pub use scope::Scope;
 
-/// A compiled expression. Equal when its text is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The longest accepted text, in bytes.
+pub const MAX_LENGTH: usize = 1024;
+/// Enough for the parser on any text of [`MAX_LENGTH`], in builds without optimisation too (they need
+/// a hundred kilobytes per nested parenthesis); only what is used is ever touched.
+const PARSER_STACK: usize = 64 << 20;
+
+/// A compiled expression. Cheap to clone; equal when its text is.
+#[derive(Clone)]
 pub struct Expression {
-    text: String,
-}
-
-/// Names and their values, converted once for any number of expressions.
-#[derive(Clone, Debug)]
-pub struct Scope;
-
-impl Scope {
-    /// A scope with these names.
-    pub fn new(_bindings: &[(&str, &Value)]) -> Self {
-        Self
-    }
+    text: Arc<str>,
+    root: Arc<cel::IdedExpr>,
+    names: Arc<BTreeSet<String>>,
 }
 
 impl Expression {
     /// Compiles an expression over any names.
+    ///
+    /// # Errors
+    /// Where the text is no CEL, not offered here, or too large.
     pub fn compile(text: &str) -> Result<Self, ExpressionError> {
-        Self::compile_with(text, &[])
+        Self::checked(text, None)
     }
 
     /// Compiles an expression that may refer to these names only.
-    pub fn compile_with(_text: &str, _names: &[&str]) -> Result<Self, ExpressionError> {
-        Err(ExpressionError::Abandoned)
+    ///
+    /// # Errors
+    /// Where the text is no CEL, not offered here, too large, or refers to anything else.
+    pub fn compile_with(text: &str, names: &[&str]) -> Result<Self, ExpressionError> {
+        Self::checked(text, Some(names))
+    }
+
+    fn checked(text: &str, known: Option<&[&str]>) -> Result<Self, ExpressionError> {
+        if text.len() > MAX_LENGTH {
+            return Err(ExpressionError::TooLong { length: text.len(), max: MAX_LENGTH });
+        }
+        thread::scope(|threads| {
+            let parser = thread::Builder::new().name("cel-parser".to_owned()).stack_size(PARSER_STACK);
+            let parsing = parser.spawn_scoped(threads, || parse(text, known));
+            parsing.map_err(|_| ExpressionError::Abandoned)?.join().map_err(|_| ExpressionError::Abandoned)?
+        })
     }
 
     /// The text it was compiled from.
@@ -42,13 +80,66 @@ impl Expression {
         &self.text
     }
 
+    /// The names it refers to, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// Whether the expression is true.
+    ///
+    /// # Errors
+    /// Where it has no answer; see [`EvalError`]. [`EvalError::Missing`] means "not yet".
     pub fn evaluate_bool(&self, bindings: &[(&str, &Value)]) -> Result<bool, EvalError> {
         self.evaluate_bool_in(&Scope::new(bindings))
     }
 
     /// Whether the expression is true, in a scope that is used for several.
-    pub fn evaluate_bool_in(&self, _scope: &Scope) -> Result<bool, EvalError> {
-        Err(EvalError::Budget)
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate_bool`].
+    pub fn evaluate_bool_in(&self, scope: &Scope) -> Result<bool, EvalError> {
+        for name in self.names() {
+            scope.provides(name)?;
+        }
+        budget::metered(|| {
+            let answer = cel::Value::resolve_val(&self.root, scope.context())
+                .map_err(|error| EvalError::from_cel(&error))?;
+            match answer.downcast_ref::<CelBool>() {
+                Some(answer) => Ok(*answer.inner()),
+                None => Err(EvalError::NotBool { found: answer.get_type().name().to_owned() }),
+            }
+        })
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expression {}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.text).finish()
+    }
+}
+
+/// Parses and checks; runs on the parser's own stack, where whatever is refused is dropped too.
+fn parse(text: &str, known: Option<&[&str]>) -> Result<Expression, ExpressionError> {
+    let parser = Parser::new().enable_optional_syntax(true);
+    let (mut root, source) = parser.parse_with_source_info(text).map_err(|errors| syntax_error(&errors))?;
+    let names = check::check(&mut root, &source, known)?;
+    Ok(Expression { text: text.into(), root: Arc::new(root), names: Arc::new(names) })
+}
+
+fn syntax_error(errors: &cel::ParseErrors) -> ExpressionError {
+    let Some(error) = errors.errors.first() else { return ExpressionError::Abandoned };
+    let (line, column) = error.pos;
+    ExpressionError::Syntax {
+        line: usize::try_from(line).unwrap_or(1).max(1),
+        column: usize::try_from(column).unwrap_or(1).max(1),
+        message: crate::offer::shorten(&error.msg, 120),
     }
 }

@@ -81,7 +81,7 @@ fn mix(input: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// `-log2((hash + 1) / 2^64)` in fixed point, always in `0..=64 << 56`... rounded up by at most one unit.
+/// `-log2((hash + 1) / 2^64)` in fixed point: from 0 to 64.
 fn negative_log2(hash: u64) -> u64 {
     // 64 - log2(hash + 1): the whole part from the leading bit, the fraction bit by bit by squaring.
     let number = u128::from(hash) + 1;
@@ -103,6 +103,41 @@ fn negative_log2(hash: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_precision_loss, reason = "compared with a tolerance that is far larger")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logarithms_agree_with_those_of_floats() {
+        for hash in [0, 1, 2, 3, 1 << 20, (1 << 62) - 7, (1 << 63) - 1, 1 << 63, u64::MAX - 1, u64::MAX] {
+            let fixed = negative_log2(hash) as f64 / (1_u64 << FRACTION_BITS) as f64;
+            let float = 64.0 - (hash as f64 + 1.0).log2();
+            assert!((fixed - float).abs() < 1e-9, "{hash}: {fixed} {float}");
+        }
+        assert_eq!(negative_log2(u64::MAX), 0);
+        assert_eq!(negative_log2(0), 64 << FRACTION_BITS);
+    }
+
+    #[test]
+    fn draws_never_change_between_releases() {
+        let draw = |order: &str, name: &str| Draw::new(order, &OfferId::new("c", "n", name), 100).cost;
+        assert_eq!(
+            [draw("order-1", "a"), draw("order-1", "b"), draw("order-2", "a"), draw("", "")],
+            [
+                34_377_587_124_033_098,
+                111_188_593_497_323_604,
+                114_042_861_930_918_283,
+                65_124_764_909_273_674
+            ]
+        );
+    }
+
+    #[test]
+    fn identities_do_not_run_together() {
+        let draw = |cluster: &str, namespace: &str, name: &str| {
+            Draw::new("order", &OfferId::new(cluster, namespace, name), 1).cost
+        };
+        assert_ne!(draw("ab", "c", "d"), draw("a", "bc", "d"));
+        assert_ne!(draw("a", "", "b"), draw("a", "b", ""));
+    }
 }
