@@ -222,3 +222,24 @@ proptest! {
         certificates().validate(&value);
     }
 }
+
+#[test]
+fn every_built_in_schema_can_be_read() {
+    for (group, version, kind, open_api) in builtin::all_rows() {
+        Schema::parse(&open_api).expect(kind);
+        assert!(builtin(group, version, kind).is_some(), "{kind}");
+    }
+    assert!(builtin("", "v1", "Pod").is_none());
+}
+
+#[test]
+fn a_secret_knows_its_fields_and_type() {
+    let schema = builtin("", "v1", "Secret").unwrap();
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+        "data": {"k": "dg=="}, "bogus": 1});
+    schema.prune(&mut secret);
+    schema.fill_defaults(&mut secret);
+    assert_eq!(secret["type"], "Opaque");
+    assert!(secret.get("bogus").is_none());
+    assert!(schema.validate(&secret).is_empty());
+}

@@ -1,0 +1,36 @@
+//! Schemas of the kinds that are built in: core kinds, RBAC, Leases, Events, CRDs and kcp's.
+//!
+//! They say what server-side apply, strategic merge patches, pruning and `kubectl explain` need to know;
+//! what the server demands beyond types (immutable fields, cross-field rules) is the server's.
+
+mod core;
+mod extensions;
+mod kcp;
+mod words;
+
+use super::Schema;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// A built-in kind: group, version, kind, and its schema.
+type Row = (&'static str, &'static str, &'static str, Value);
+
+static SCHEMAS: LazyLock<Vec<(&str, &str, &str, Schema)>> = LazyLock::new(|| {
+    let rows = core::rows().into_iter().chain(extensions::rows()).chain(kcp::rows());
+    rows.filter_map(|(group, version, kind, open_api)| {
+        let schema = Schema::parse(&open_api).ok()?;
+        Some((group, version, kind, schema))
+    })
+    .collect()
+});
+
+/// The schema of a built-in kind. `None` if it is not one of them.
+pub fn builtin(group: &str, version: &str, kind: &str) -> Option<&'static Schema> {
+    let wanted = (group, version, kind);
+    SCHEMAS.iter().find(|(group, version, kind, _)| (*group, *version, *kind) == wanted).map(|row| &row.3)
+}
+
+#[cfg(test)]
+pub(super) fn all_rows() -> Vec<Row> {
+    core::rows().into_iter().chain(extensions::rows()).chain(kcp::rows()).collect()
+}
