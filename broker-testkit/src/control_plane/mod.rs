@@ -1,3 +1,251 @@
-//! An in-process control plane: storage, API machinery, kcp's part and the wire.
+//! An in-process Kubernetes and kcp API server for tests and demonstrations.
+//!
+//! It speaks HTTPS on a free loopback port, well enough for kube-rs, kubectl and this project's operator to
+//! use it unchanged; it starts in milliseconds and keeps everything in memory. Without a prefix its URL is a
+//! plain Kubernetes cluster (and kcp's root workspace), under `/clusters/<path or id>` it is a workspace,
+//! under `/services/apiexport/…` the virtual workspace of an export.
+//!
+//! The rooms, each of which knows only those before it:
+//!
+//! | room | decides |
+//! |---|---|
+//! | [`machinery`] | pure functions over objects: schemas, apply, patches, tables, OpenAPI |
+//! | `storage` | objects, one revision, what happened since |
+//! | `registry` | what is served, and what a write does to an object |
+//! | `rbac` | who asks, and what they may do |
+//! | `kcp` | which clusters there are, and what they see of each other |
+//! | `lifecycle` | what happens after a write by itself |
+//! | `wire` | URLs, media types, streams |
+//!
+//! It is no production server: nothing is written to disk, and tokens are remembered, not verified.
 
+mod error;
+mod kcp;
+mod lifecycle;
 pub mod machinery;
+mod plane;
+mod rbac;
+mod registry;
+mod storage;
+mod tls;
+mod value;
+mod wire;
+
+pub use wire::{RequestKind, Requests};
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::kcp::workspace;
+use self::plane::Plane;
+use self::rbac::Tokens;
+use self::registry::Catalog;
+use self::storage::{ObjectKey, Store};
+use self::wire::{Counters, Server};
+
+/// Why a control plane could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port could not be had.
+    #[error("listening on {address}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// Why it could not.
+        source: std::io::Error,
+    },
+    /// The certificates could not be made.
+    #[error("making the server's certificates")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS could not be set up with them.
+    #[error("setting up TLS")]
+    Tls(#[from] rustls::Error),
+}
+
+/// What a control plane is started with.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    port: u16,
+    log_capacity: usize,
+    streaming_lists: bool,
+}
+
+impl Builder {
+    /// The port on 127.0.0.1; a free one by default.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// How many changes of each resource can be replayed to watches; older ones get `410 Expired`.
+    #[must_use]
+    pub fn replayable_changes(mut self, changes: usize) -> Self {
+        self.log_capacity = changes;
+        self
+    }
+
+    /// Whether watches may ask for a streamed list (`sendInitialEvents`); kcp has had that switched off.
+    #[must_use]
+    pub fn streaming_lists(mut self, served: bool) -> Self {
+        self.streaming_lists = served;
+        self
+    }
+
+    /// Starts it on the current tokio runtime. It answers requests when this returns.
+    pub async fn start(self) -> Result<ControlPlane, StartError> {
+        let tls = tls::prepare()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let listen = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let port = listener.local_addr().map_err(listen)?.port();
+        let store = Arc::new(Store::new(self.log_capacity));
+        let plane = Arc::new(Plane {
+            catalog: Catalog::new(Arc::clone(&store)),
+            tokens: Tokens::new(),
+            url: format!("https://127.0.0.1:{port}"),
+            authority: tls.authority_pem,
+            streaming_lists: self.streaming_lists,
+            store,
+        });
+        let stop = CancellationToken::new();
+        let feed = plane.store.feed();
+        workspace::found_root(&plane);
+        let lifecycle = tokio::spawn(lifecycle::run(Arc::clone(&plane), feed, stop.clone()));
+        let server =
+            Arc::new(Server { plane: Arc::clone(&plane), counters: Counters::default(), stop: stop.clone() });
+        let wire = tokio::spawn(wire::serve(Arc::clone(&server), listener, tls.acceptor));
+        Ok(ControlPlane { server, authority_der: tls.authority_der, tasks: vec![lifecycle, wire], stop })
+    }
+}
+
+/// A running control plane. It stops when this is dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    server: Arc<Server>,
+    authority_der: Vec<u8>,
+    tasks: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl ControlPlane {
+    /// What to start it with.
+    pub fn builder() -> Builder {
+        Builder { port: 0, log_capacity: 10_000, streaming_lists: true }
+    }
+
+    /// `https://127.0.0.1:<port>`, without a path.
+    pub fn url(&self) -> &str {
+        &self.server.plane.url
+    }
+
+    /// The certificate authority to trust, PEM.
+    pub fn certificate_authority(&self) -> &str {
+        &self.server.plane.authority
+    }
+
+    /// A client configuration for the administrator, who may do everything; without a workspace in its URL.
+    pub fn admin_config(&self) -> kube::Config {
+        self.config(self.url(), self.server.plane.tokens.admin())
+    }
+
+    /// The administrator's client configuration for one workspace, by path or id.
+    pub fn workspace_config(&self, workspace: &str) -> kube::Config {
+        self.config(&format!("{}/clusters/{workspace}", self.url()), self.server.plane.tokens.admin())
+    }
+
+    /// A client configuration for any URL of this server, with any token.
+    pub fn config(&self, url: &str, token: &str) -> kube::Config {
+        // A URL that cannot be parsed is refused by the first request with it.
+        let uri = url.parse().unwrap_or_default();
+        let mut config = kube::Config::new(uri);
+        config.root_cert = Some(vec![self.authority_der.clone()]);
+        config.auth_info.token = Some(token.to_owned().into());
+        config
+    }
+
+    /// The administrator's kubeconfig for one workspace (`root`, `root:platform`), as YAML.
+    pub fn kubeconfig(&self, workspace: &str) -> String {
+        self.kubeconfig_with(workspace, self.server.plane.tokens.admin())
+    }
+
+    /// The administrator's kubeconfig for the root as a plain Kubernetes cluster, as YAML.
+    pub fn plain_kubeconfig(&self) -> String {
+        self.kubeconfig_for(self.url(), self.server.plane.tokens.admin())
+    }
+
+    /// A kubeconfig for one workspace with any token, as YAML.
+    pub fn kubeconfig_with(&self, workspace: &str, token: &str) -> String {
+        self.kubeconfig_for(&format!("{}/clusters/{workspace}", self.url()), token)
+    }
+
+    fn kubeconfig_for(&self, url: &str, token: &str) -> String {
+        let authority = STANDARD.encode(self.certificate_authority());
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{
+                "name": "embedded",
+                "cluster": {"server": url, "certificate-authority-data": authority},
+            }],
+            "users": [{"name": "embedded", "user": {"token": token}}],
+            "contexts": [{"name": "embedded", "context": {"cluster": "embedded", "user": "embedded"}}],
+            "current-context": "embedded",
+        });
+        // Plain maps, lists and strings can always be written.
+        serde_saphyr::to_string(&config).unwrap_or_default()
+    }
+
+    /// Makes a workspace (`root:platform`) and those above it, as their Workspace objects would; answers the
+    /// id of its logical cluster, or `None` if the path does not begin at the root.
+    pub fn create_workspace(&self, path: &str) -> Option<String> {
+        let plane = &self.server.plane;
+        let mut parts = path.split(':');
+        let mut cluster = parts.next().filter(|first| *first == kcp::names::ROOT)?.to_owned();
+        for name in parts {
+            let key = ObjectKey::new(&cluster, "", name);
+            let mut object = plane.fresh("tenancy.kcp.io/v1alpha1", "Workspace", &key, true);
+            kcp::rules::on_create(plane, "Workspace", &cluster, &mut object).ok()?;
+            // It may be there already.
+            plane.create(&kcp::names::workspaces(), key.clone(), object).ok();
+            workspace::reconcile(plane, &key);
+            let made = plane.store.get(&kcp::names::workspaces(), &key)?;
+            value::text(&made, "/spec/cluster").clone_into(&mut cluster);
+        }
+        Some(cluster)
+    }
+
+    /// How many requests of which kind were answered so far.
+    pub fn requests(&self) -> Requests {
+        self.server.counters.snapshot()
+    }
+
+    /// Forgets what could be replayed: whoever goes on from an earlier revision gets `410 Expired`.
+    pub fn compact(&self) {
+        self.server.plane.store.compact();
+    }
+
+    /// Stops it, and waits until every connection is closed.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        for task in self.tasks.drain(..) {
+            if let Err(error) = task.await {
+                tracing::debug!(%error, "a task of the control plane ended badly");
+            }
+        }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

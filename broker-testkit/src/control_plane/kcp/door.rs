@@ -1,0 +1,208 @@
+//! The doors: which cluster a URL means, who may go in, and what is seen from there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::claims::{self, ExportView};
+use super::names;
+use crate::control_plane::error::{ApiError, Subject};
+use crate::control_plane::plane::{Plane, View};
+use crate::control_plane::rbac::{self, Action, User};
+use crate::control_plane::registry::{self, Definition, Served};
+use crate::control_plane::storage::{ObjectKey, Scope, TableId};
+use crate::control_plane::value::{list, text};
+use crate::control_plane::wire::Target;
+
+/// The id of the cluster that a path (`root:a:b`) or an id means.
+pub(crate) fn resolve(plane: &Plane, path: &str) -> Option<String> {
+    let mut parts = path.split(':');
+    let first = parts.next()?;
+    let mut cluster = first.to_owned();
+    plane.store.get(&names::logical_clusters(), &names::logical_cluster(first))?;
+    for name in parts {
+        let workspace = plane.store.get(&names::workspaces(), &ObjectKey::new(&cluster, "", name))?;
+        let below = text(&workspace, "/spec/cluster");
+        if below.is_empty() {
+            return None;
+        }
+        below.clone_into(&mut cluster);
+    }
+    Some(cluster)
+}
+
+/// Lets a user in through a door to do something, or refuses.
+pub(crate) fn enter(
+    plane: &Plane,
+    target: &Target,
+    user: &User,
+    action: &Action<'_>,
+) -> Result<View, ApiError> {
+    match target {
+        Target::Plain => {
+            rbac::authorize(plane, names::ROOT, user, action)?;
+            let served = plane.catalog.served(names::ROOT);
+            Ok(View { served, cluster: Some(names::ROOT.into()), export: None, plain: true })
+        }
+        Target::Cluster(path) => {
+            let Some(cluster) = resolve(plane, path) else { return Err(outside(user, action)) };
+            authorize_in_workspace(plane, &cluster, user, action)?;
+            let served = plane.catalog.served(&cluster);
+            Ok(View { served, cluster: Some(cluster.into()), export: None, plain: false })
+        }
+        Target::AllClusters => {
+            if !user.is_master() {
+                return Err(outside(user, action));
+            }
+            let served = Arc::new(Served::new(plane.catalog.builtin().to_vec()));
+            Ok(View { served, cluster: None, export: None, plain: false })
+        }
+        Target::Export { cluster, export, within } => {
+            virtual_workspace(plane, cluster, export, within.as_deref(), user, action)
+        }
+    }
+}
+
+/// Inside a workspace one must first be let in, then be allowed the action.
+fn authorize_in_workspace(
+    plane: &Plane,
+    cluster: &str,
+    user: &User,
+    action: &Action<'_>,
+) -> Result<(), ApiError> {
+    let at_home = user.home.as_deref() == Some(cluster);
+    let access = Action::Path { verb: "access", path: "/" };
+    if !at_home && !rbac::is_allowed(plane, cluster, user, &access) {
+        return Err(outside(&user.within(cluster), action));
+    }
+    rbac::authorize(plane, cluster, user, action)
+}
+
+fn outside(user: &User, action: &Action<'_>) -> ApiError {
+    let mut error = rbac::refusal(user, action);
+    error.message.push_str(": access denied");
+    error
+}
+
+fn virtual_workspace(
+    plane: &Plane,
+    cluster: &str,
+    export: &str,
+    within: Option<&str>,
+    user: &User,
+    action: &Action<'_>,
+) -> Result<View, ApiError> {
+    let (verb, group, resource) = match action {
+        Action::Resource { verb, group, resource, .. } => (*verb, *group, *resource),
+        Action::Path { verb, .. } => (*verb, "", ""),
+    };
+    let content = Action::Resource {
+        verb,
+        group: "apis.kcp.io",
+        resource: "apiexports",
+        subresource: "content",
+        namespace: "",
+        name: export,
+    };
+    let cluster = resolve(plane, cluster).ok_or_else(|| outside(user, &content))?;
+    authorize_in_workspace(plane, &cluster, user, &content)?;
+    let about = Subject { group: "apis.kcp.io", resource: "apiexports", name: export };
+    let object = plane
+        .store
+        .get(&names::exports(), &ObjectKey::new(&cluster, "", export))
+        .ok_or_else(|| ApiError::not_found(about))?;
+    let (served, view) = look(plane, &cluster, &object);
+    let within = match within {
+        None => None,
+        Some(path) => Some(resolve(plane, path).ok_or_else(|| outside(user, action))?),
+    };
+    if let Some(within) = &within {
+        // Seeing a kind at all is decided by the export, using it by the binding.
+        let claimed = served.find_any(group, resource).is_some_and(|d| view.claims.contains_key(&d.table));
+        let refused = if claims::binding_to(plane, within, &cluster, export).is_none() {
+            Some("could not find suitable APIBinding in logical cluster")
+        } else if claimed && !(group == "apis.kcp.io" && resource == "apibindings") {
+            match claims::accepted_claim(plane, &view, within, group, resource) {
+                Some(claim) if claims::covers(&claim, verb) => None,
+                _ => Some("permission claim is not accepted"),
+            }
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            let mut error = rbac::refusal(user, action);
+            error.message.push_str(": ");
+            error.message.push_str(why);
+            return Err(error);
+        }
+    }
+    Ok(View {
+        served: Arc::new(served),
+        cluster: within.map(Into::into),
+        export: Some(Arc::new(view)),
+        plain: false,
+    })
+}
+
+/// What an export shows: its own kinds, the claimed ones, and the bindings to it.
+fn look(plane: &Plane, cluster: &str, export: &Value) -> (Served, ExportView) {
+    let name = text(export, "/metadata/name").to_owned();
+    let identity = text(export, "/status/identityHash");
+    let mut definitions: Vec<Arc<Definition>> = Vec::new();
+    let mut visible = HashMap::new();
+    for resource in list(export, "/spec/resources") {
+        definitions.extend(exported(plane, cluster, resource, identity));
+    }
+    for claim in list(export, "/spec/permissionClaims") {
+        let (group, resource) = (text(claim, "/group"), text(claim, "/resource"));
+        let found = match text(claim, "/identityHash") {
+            "" => builtin(plane, group, resource),
+            identity => by_identity(plane, identity, group, resource),
+        };
+        if let Some(first) = found.first() {
+            visible.insert(first.table.clone(), claims::visible(cluster, &name, claim));
+        }
+        definitions.extend(found);
+    }
+    let bindings = builtin(plane, "apis.kcp.io", "apibindings");
+    if !visible.contains_key(&names::bindings()) {
+        definitions.extend(bindings);
+    }
+    visible.insert(names::bindings(), claims::bindings_of(cluster, &name));
+    (Served::new(definitions), ExportView { cluster: cluster.to_owned(), name, claims: visible })
+}
+
+fn builtin(plane: &Plane, group: &str, resource: &str) -> Vec<Arc<Definition>> {
+    plane.catalog.builtin().iter().filter(|d| d.group == group && d.plural == resource).cloned().collect()
+}
+
+/// The definitions of one resource of an export.
+pub(crate) fn exported(
+    plane: &Plane,
+    cluster: &str,
+    resource: &Value,
+    identity: &str,
+) -> Vec<Arc<Definition>> {
+    let key = ObjectKey::new(cluster, "", text(resource, "/schema"));
+    let Some(schema) = plane.store.get(&names::schemas(), &key) else { return Vec::new() };
+    plane.catalog.parse(&schema, identity, |schema| registry::from_api_resource_schema(schema, identity))
+}
+
+/// A kind that another export serves, named by that export's identity.
+fn by_identity(plane: &Plane, identity: &str, group: &str, resource: &str) -> Vec<Arc<Definition>> {
+    let table = TableId::bound(group, resource, identity);
+    let exports = plane.store.list(&names::exports(), &Scope::default());
+    exports
+        .items
+        .iter()
+        .filter(|(_, export)| text(export, "/status/identityHash") == identity)
+        .flat_map(|(key, export)| {
+            list(export, "/spec/resources")
+                .iter()
+                .flat_map(|resource| exported(plane, &key.cluster, resource, identity))
+                .collect::<Vec<_>>()
+        })
+        .filter(|definition| definition.table == table)
+        .collect()
+}

@@ -1,0 +1,75 @@
+//! Exports: an identity, and the endpoint slice by which their virtual workspaces are found.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{names, workspace};
+use crate::control_plane::plane::Plane;
+use crate::control_plane::storage::{ObjectKey, Scope};
+use crate::control_plane::value::{self, text};
+
+/// Brings an export on.
+pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
+    let Some(export) = plane.store.get(&names::exports(), key) else {
+        plane.begin_deletion(&names::endpoint_slices(), key, None);
+        return;
+    };
+    if text(&export, "/status/identityHash").is_empty() {
+        let hash: String = Sha256::digest(uuid::Uuid::new_v4().as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        plane.modify(&names::exports(), key, |export| {
+            let secret = json!({"namespace": "kcp-system", "name": key.name});
+            value::set(export, &["spec", "identity", "secretRef"], secret);
+            value::set(export, &["status", "identityHash"], json!(hash));
+            value::set_condition(export, "IdentityValid", "True", "", "");
+            value::set_condition(export, "VirtualWorkspaceURLsReady", "True", "", "");
+        });
+    }
+    if plane.store.get(&names::endpoint_slices(), key).is_none() {
+        let mut slice = plane.fresh("apis.kcp.io/v1alpha1", "APIExportEndpointSlice", key, true);
+        let path = workspace::path_of(plane, &key.cluster);
+        value::set(&mut slice, &["spec", "export"], json!({"name": key.name, "path": path}));
+        value::set(&mut slice, &["status", "endpoints"], json!([]));
+        // Made by hand in between: then that one is brought on.
+        plane.create(&names::endpoint_slices(), key.clone(), slice).ok();
+    }
+    reconcile_slices(plane, key);
+}
+
+/// Writes the virtual workspace's URL into the export's slices once somebody bound it.
+pub(crate) fn reconcile_slices(plane: &Plane, export: &ObjectKey) {
+    let bound = is_bound(plane, export);
+    let exists = plane.store.get(&names::exports(), export).is_some();
+    for (key, slice) in plane.store.list(&names::endpoint_slices(), &Scope::default()).items {
+        if !refers_to(plane, &key, &slice, export) {
+            continue;
+        }
+        plane.modify(&names::endpoint_slices(), &key, |slice| {
+            let url = format!("{}/services/apiexport/{}/{}", plane.url, export.cluster, export.name);
+            let endpoints = if bound && exists { json!([{"url": url}]) } else { json!([]) };
+            value::set(slice, &["status", "endpoints"], endpoints);
+            let (status, reason) = if exists { ("True", "") } else { ("False", "APIExportNotFound") };
+            value::set_condition(slice, "APIExportValid", status, reason, "");
+            value::set_condition(slice, "EndpointURLsReady", "True", "", "");
+        });
+    }
+}
+
+fn refers_to(plane: &Plane, key: &ObjectKey, slice: &Value, export: &ObjectKey) -> bool {
+    if text(slice, "/spec/export/name") != &*export.name {
+        return false;
+    }
+    match text(slice, "/spec/export/path") {
+        "" => key.cluster == export.cluster,
+        path => super::door::resolve(plane, path).is_some_and(|cluster| cluster == *export.cluster),
+    }
+}
+
+fn is_bound(plane: &Plane, export: &ObjectKey) -> bool {
+    plane.store.list(&names::bindings(), &Scope::default()).items.iter().any(|(_, binding)| {
+        text(binding, "/status/apiExportClusterName") == &*export.cluster
+            && text(binding, "/spec/reference/export/name") == &*export.name
+    })
+}

@@ -1,0 +1,179 @@
+//! Evaluates roles and bindings.
+
+use serde_json::Value;
+
+use super::bootstrap;
+use super::{Action, User};
+use crate::control_plane::error::{ApiError, Subject};
+use crate::control_plane::plane::Plane;
+use crate::control_plane::storage::{ObjectKey, Scope, TableId};
+use crate::control_plane::value::{list, text, texts};
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// Whether the user may do this in the cluster.
+pub(crate) fn is_allowed(plane: &Plane, cluster: &str, user: &User, action: &Action<'_>) -> bool {
+    if user.is_master() {
+        return true;
+    }
+    let user = user.within(cluster);
+    if bootstrap::for_everyone().iter().any(|rule| allows(rule, action)) {
+        return true;
+    }
+    if user.groups.iter().any(|group| group == "system:authenticated")
+        && bootstrap::for_authenticated().iter().any(|rule| allows(rule, action))
+    {
+        return true;
+    }
+    let cluster_wide = plane.store.list(&TableId::of(GROUP, "clusterrolebindings"), &Scope::cluster(cluster));
+    let by_cluster = cluster_wide.items.iter().any(|(_, binding)| {
+        is_subject(binding, &user)
+            && rules(plane, cluster, "", binding).iter().any(|rule| allows(rule, action))
+    });
+    if by_cluster {
+        return true;
+    }
+    let namespace = match action {
+        Action::Resource { namespace, .. } if !namespace.is_empty() => *namespace,
+        Action::Resource { group: "", resource: "namespaces", name, .. } => *name,
+        Action::Resource { .. } | Action::Path { .. } => return false,
+    };
+    let local = plane.store.list(&TableId::of(GROUP, "rolebindings"), &Scope::namespace(cluster, namespace));
+    local.items.iter().any(|(_, binding)| {
+        is_subject(binding, &user)
+            && rules(plane, cluster, namespace, binding).iter().any(|rule| allows(rule, action))
+    })
+}
+
+/// Refuses what is not allowed, in Kubernetes' words.
+pub(crate) fn authorize(
+    plane: &Plane,
+    cluster: &str,
+    user: &User,
+    action: &Action<'_>,
+) -> Result<(), ApiError> {
+    if is_allowed(plane, cluster, user, action) { Ok(()) } else { Err(refusal(user, action)) }
+}
+
+/// The refusal of an action.
+pub(crate) fn refusal(user: &User, action: &Action<'_>) -> ApiError {
+    match action {
+        Action::Path { verb, path } => ApiError::forbidden_path(&user.name, verb, path),
+        Action::Resource { verb, group, resource, subresource, namespace, name } => {
+            let full = if subresource.is_empty() {
+                (*resource).to_owned()
+            } else {
+                format!("{resource}/{subresource}")
+            };
+            let place = if namespace.is_empty() {
+                "at the cluster scope".to_owned()
+            } else {
+                format!("in the namespace \"{namespace}\"")
+            };
+            let why = format!(
+                "User \"{}\" cannot {verb} resource \"{full}\" in API group \"{group}\" {place}",
+                user.name
+            );
+            ApiError::forbidden(Subject { group, resource, name }, &why)
+        }
+    }
+}
+
+fn is_subject(binding: &Value, user: &User) -> bool {
+    list(binding, "/subjects").iter().any(|subject| {
+        let name = text(subject, "/name");
+        match text(subject, "/kind") {
+            "User" => name == user.name || name == "*",
+            "Group" => user.groups.iter().any(|group| group == name),
+            "ServiceAccount" => {
+                user.name == format!("system:serviceaccount:{}:{name}", text(subject, "/namespace"))
+            }
+            _ => false,
+        }
+    })
+}
+
+/// The rules of the role a binding names; none if there is no such role.
+fn rules(plane: &Plane, cluster: &str, namespace: &str, binding: &Value) -> Vec<Value> {
+    let name = text(binding, "/roleRef/name");
+    let (table, key) = match text(binding, "/roleRef/kind") {
+        "Role" => (TableId::of(GROUP, "roles"), ObjectKey::new(cluster, namespace, name)),
+        _ => (TableId::of(GROUP, "clusterroles"), ObjectKey::new(cluster, "", name)),
+    };
+    match plane.store.get(&table, &key) {
+        Some(role) => role_rules(plane, cluster, &role),
+        None if &*table.resource == "clusterroles" => bootstrap::cluster_role(name),
+        None => Vec::new(),
+    }
+}
+
+/// A role's own rules, and those of the roles it aggregates.
+fn role_rules(plane: &Plane, cluster: &str, role: &Value) -> Vec<Value> {
+    let mut rules = list(role, "/rules").to_vec();
+    for selector in list(role, "/aggregationRule/clusterRoleSelectors") {
+        let Ok(selector) = crate::control_plane::machinery::selector::LabelSelector::from_object(selector)
+        else {
+            continue;
+        };
+        let all = plane.store.list(&TableId::of(GROUP, "clusterroles"), &Scope::cluster(cluster));
+        for (_, other) in all.items.iter().filter(|(_, other)| selector.matches(other)) {
+            rules.extend(list(other, "/rules").iter().cloned());
+        }
+    }
+    rules
+}
+
+/// Whether one rule allows the action.
+fn allows(rule: &Value, action: &Action<'_>) -> bool {
+    let has = |field: &str, wanted: &str| texts(rule, field).any(|found| found == "*" || found == wanted);
+    match action {
+        Action::Path { verb, path } => {
+            has("/verbs", verb)
+                && texts(rule, "/nonResourceURLs").any(|pattern| match pattern.strip_suffix('*') {
+                    Some(start) => path.starts_with(start),
+                    None => *path == pattern,
+                })
+        }
+        Action::Resource { verb, group, resource, subresource, name, .. } => {
+            has("/verbs", verb)
+                && has("/apiGroups", group)
+                && texts(rule, "/resources").any(|pattern| covers(pattern, resource, subresource))
+                && (list(rule, "/resourceNames").is_empty()
+                    || texts(rule, "/resourceNames").any(|allowed| !name.is_empty() && allowed == *name))
+        }
+    }
+}
+
+fn covers(pattern: &str, resource: &str, subresource: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    match pattern.split_once('/') {
+        None => subresource.is_empty() && pattern == resource,
+        Some(("*", sub)) => sub == subresource,
+        Some((main, sub)) => main == resource && sub == subresource,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Action, allows};
+
+    fn action<'a>(verb: &'a str, resource: &'a str, subresource: &'a str, name: &'a str) -> Action<'a> {
+        Action::Resource { verb, group: "apis.kcp.io", resource, subresource, namespace: "", name }
+    }
+
+    #[test]
+    fn a_rule_with_resource_names_allows_only_those() {
+        let rule = json!({
+            "apiGroups": ["apis.kcp.io"], "resources": ["apiexports/content"],
+            "resourceNames": ["certs"], "verbs": ["*"],
+        });
+        assert!(allows(&rule, &action("list", "apiexports", "content", "certs")));
+        assert!(!allows(&rule, &action("list", "apiexports", "content", "other")));
+        assert!(!allows(&rule, &action("list", "apiexports", "content", "")));
+        assert!(!allows(&rule, &action("get", "apiexports", "", "certs")));
+    }
+}

@@ -1,0 +1,95 @@
+//! What a served resource is: its names, scope, schema and where its objects are stored.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::control_plane::error::Subject;
+use crate::control_plane::machinery::schema::Schema;
+use crate::control_plane::machinery::table::Columns;
+use crate::control_plane::storage::TableId;
+
+/// Where a definition comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Every cluster has it.
+    Builtin,
+    /// A CustomResourceDefinition of the cluster.
+    Custom,
+    /// An APIBinding of the cluster.
+    Bound,
+}
+
+/// The schema of a kind: built in for ever, or as long as its CRD or binding lives.
+#[derive(Debug, Clone)]
+pub(crate) enum SchemaOf {
+    /// Part of this program.
+    Builtin(&'static Schema),
+    /// Read from a CRD or an APIResourceSchema.
+    Custom(Arc<Schema>),
+}
+
+impl Deref for SchemaOf {
+    type Target = Schema;
+
+    fn deref(&self) -> &Schema {
+        match self {
+            Self::Builtin(schema) => schema,
+            Self::Custom(schema) => schema,
+        }
+    }
+}
+
+/// One resource in one version.
+#[derive(Debug, Clone)]
+pub(crate) struct Definition {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    /// `v1` or `group/version`.
+    pub(crate) api_version: String,
+    pub(crate) plural: String,
+    pub(crate) singular: String,
+    pub(crate) kind: String,
+    pub(crate) list_kind: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) namespaced: bool,
+    /// Whether status is a subresource, written apart from the rest.
+    pub(crate) status: bool,
+    /// Whether `metadata.generation` counts the changes of the desired state.
+    pub(crate) generation: bool,
+    /// What may be done with it.
+    pub(crate) verbs: &'static [&'static str],
+    pub(crate) table: TableId,
+    pub(crate) schema: SchemaOf,
+    pub(crate) columns: Columns,
+    pub(crate) origin: Origin,
+}
+
+/// The verbs of an ordinary resource, in the order of discovery.
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// A resource that only answers: nothing is stored.
+pub(crate) const CREATE_ONLY: &[&str] = &["create"];
+
+impl Definition {
+    /// `v1` or `group/version`.
+    pub(crate) fn api_version(&self) -> &str {
+        &self.api_version
+    }
+
+    /// What an error about one object of this kind names.
+    pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
+        Subject { group: &self.group, resource: &self.plural, name }
+    }
+
+    /// Whether the verb is served.
+    pub(crate) fn serves(&self, verb: &str) -> bool {
+        self.verbs.contains(&verb)
+    }
+}
+
+/// `v1` or `group/version`.
+pub(crate) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}

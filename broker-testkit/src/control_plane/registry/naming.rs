@@ -1,0 +1,118 @@
+//! Which names and labels objects may have.
+
+use serde_json::{Value, json};
+
+use super::definition::Definition;
+use crate::control_plane::error::Cause;
+use crate::control_plane::value::{list, text, texts};
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
+and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
+and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+'[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
+and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/// The characters Kubernetes makes random names of: none that could form a word.
+const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// `length` random characters for names.
+pub(crate) fn random_suffix(length: usize) -> String {
+    let bytes = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
+    bytes
+        .iter()
+        // Bytes 6 and 8 of a version 4 UUID are partly fixed.
+        .enumerate()
+        .filter(|(index, _)| index % 16 != 6 && index % 16 != 8)
+        .take(length)
+        .filter_map(|(_, byte)| RANDOM.get(usize::from(*byte) % RANDOM.len()))
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+/// What is wrong with the metadata of an object that is written.
+pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    check_name(definition, text(object, "/metadata/name"), &mut causes);
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    for (key, value) in labels.into_iter().flatten() {
+        if !is_qualified_name(key) {
+            let why = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and \
+                       end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
+                       used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+            causes.push(Cause::invalid("metadata.labels", &json!(key), why));
+        }
+        let text = value.as_str().unwrap_or_default();
+        if text.len() > 63 {
+            causes.push(Cause::invalid("metadata.labels", value, "must be no more than 63 bytes"));
+        } else if !text.is_empty() && !is_label_value(text) {
+            causes.push(Cause::invalid("metadata.labels", value, LABEL_VALUE));
+        }
+    }
+    for finalizer in texts(object, "/metadata/finalizers") {
+        if !is_qualified_name(finalizer) {
+            causes.push(Cause::invalid(
+                "metadata.finalizers",
+                &json!(finalizer),
+                "name is not a qualified name",
+            ));
+        } else if !finalizer.contains('/')
+            && !matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes")
+        {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), why));
+        }
+    }
+    for (index, owner) in list(object, "/metadata/ownerReferences").iter().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner[field].as_str().unwrap_or_default().is_empty() {
+                let path = format!("metadata.ownerReferences[{index}].{field}");
+                causes.push(Cause::invalid(&path, &json!(""), &format!("{field} must not be empty")));
+            }
+        }
+    }
+    causes
+}
+
+fn check_name(definition: &Definition, name: &str, causes: &mut Vec<Cause>) {
+    let free = definition.group == "rbac.authorization.k8s.io";
+    let label = definition.kind == "Namespace" || definition.kind == "Workspace";
+    if free {
+        if name.is_empty() || name.contains('/') || name.contains('%') || name == "." || name == ".." {
+            causes.push(Cause::invalid("metadata.name", &json!(name), "may not contain '/' or '%'"));
+        }
+    } else if label {
+        if name.len() > 63 {
+            causes.push(Cause::invalid("metadata.name", &json!(name), "must be no more than 63 bytes"));
+        } else if !is_label(name) {
+            causes.push(Cause::invalid("metadata.name", &json!(name), LABEL));
+        }
+    } else if name.len() > 253 {
+        causes.push(Cause::invalid("metadata.name", &json!(name), "must be no more than 253 bytes"));
+    } else if !name.split('.').all(is_label) {
+        causes.push(Cause::invalid("metadata.name", &json!(name), SUBDOMAIN));
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn is_label_value(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.chars().all(inner) && edge(text.chars().next()) && edge(text.chars().last())
+}
+
+fn is_qualified_name(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => {
+            prefix.split('.').all(is_label) && !name.is_empty() && name.len() <= 63 && is_label_value(name)
+        }
+        None => !text.is_empty() && text.len() <= 63 && is_label_value(text),
+    }
+}

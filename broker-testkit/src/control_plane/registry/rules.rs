@@ -1,0 +1,254 @@
+//! What the server adds to and demands of objects of built-in kinds, beyond any schema.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::definition::{Definition, Origin};
+use crate::control_plane::error::{ApiError, Cause};
+use crate::control_plane::kcp;
+use crate::control_plane::machinery::schema::Schema;
+use crate::control_plane::plane::Plane;
+use crate::control_plane::value::{self, list, text};
+
+/// Completes a new object.
+pub(crate) fn on_create(
+    plane: &Plane,
+    definition: &Definition,
+    cluster: &str,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    if definition.origin != Origin::Builtin {
+        return Ok(());
+    }
+    complete(definition, object);
+    match definition.kind.as_str() {
+        "Namespace" => {
+            let name = value::name(object).to_owned();
+            value::set_label(object, "kubernetes.io/metadata.name", &name);
+            value::set(object, &["spec", "finalizers"], json!(["kubernetes"]));
+            value::set(object, &["status"], json!({"phase": "Active"}));
+        }
+        "CustomResourceDefinition" => {
+            value::set_finalizers(object, &["customresourcecleanup.apiextensions.k8s.io".to_owned()]);
+        }
+        "Workspace" | "APIBinding" | "APIExport" | "LogicalCluster" => {
+            kcp::rules::on_create(plane, &definition.kind, cluster, object)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Completes a changed object, and refuses changes of what cannot change.
+pub(crate) fn on_update(
+    plane: &Plane,
+    definition: &Definition,
+    _cluster: &str,
+    live: &Value,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    if definition.origin != Origin::Builtin {
+        return Ok(());
+    }
+    complete(definition, object);
+    let mut causes = Vec::new();
+    let mut keep = |field: &str| {
+        let pointer = format!("/{}", field.replace('.', "/"));
+        let (was, is) = (live.pointer(&pointer), object.pointer(&pointer));
+        if was != is {
+            causes.push(Cause::invalid(field, is.unwrap_or(&Value::Null), "field is immutable"));
+        }
+    };
+    match definition.kind.as_str() {
+        "Secret" => {
+            keep("type");
+            if live["immutable"] == true {
+                keep("data");
+                keep("immutable");
+            }
+        }
+        "ConfigMap" if live["immutable"] == true => {
+            keep("data");
+            keep("binaryData");
+            keep("immutable");
+        }
+        "RoleBinding" | "ClusterRoleBinding" => {
+            let (was, is) = (live["roleRef"].clone(), object["roleRef"].clone());
+            if was != is {
+                causes.push(Cause::invalid("roleRef", &is, "cannot change roleRef"));
+            }
+        }
+        "Namespace" => {
+            value::set_label(object, "kubernetes.io/metadata.name", value::name(live));
+            // Only the `finalize` endpoint takes them away.
+            value::set(object, &["spec", "finalizers"], live["spec"]["finalizers"].clone());
+        }
+        "CustomResourceDefinition" => {
+            keep("spec.group");
+            keep("spec.scope");
+            keep("spec.names.plural");
+            keep("spec.names.kind");
+        }
+        "APIResourceSchema" => keep("spec"),
+        "Workspace" | "APIBinding" | "APIExport" => {
+            causes.extend(kcp::rules::on_update(plane, &definition.kind, live, object));
+        }
+        _ => {}
+    }
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid(&definition.group, &definition.kind, value::name(live), causes))
+    }
+}
+
+/// What must not be deleted.
+pub(crate) fn on_delete(definition: &Definition, live: &Value) -> Result<(), ApiError> {
+    let name = value::name(live);
+    if definition.kind == "Namespace" && matches!(name, "default" | "kube-system" | "kube-public") {
+        return Err(ApiError::forbidden(definition.subject(name), "this namespace may not be deleted"));
+    }
+    Ok(())
+}
+
+/// What is wrong with an object.
+pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
+    if definition.origin != Origin::Builtin {
+        return Vec::new();
+    }
+    let mut causes = Vec::new();
+    match definition.kind.as_str() {
+        "Secret" => check_secret(object, &mut causes),
+        "CustomResourceDefinition" => check_crd(object, &mut causes),
+        "APIResourceSchema" => check_api_resource_schema(object, &mut causes),
+        "RoleBinding" | "ClusterRoleBinding" => {
+            if text(object, "/roleRef/name").is_empty() {
+                causes.push(Cause::required("roleRef.name", ""));
+            }
+        }
+        "APIBinding" if text(object, "/spec/reference/export/name").is_empty() => {
+            causes.push(Cause::required("spec.reference.export.name", ""));
+        }
+        _ => {}
+    }
+    causes
+}
+
+/// The defaults of built-in kinds.
+fn complete(definition: &Definition, object: &mut Value) {
+    match definition.kind.as_str() {
+        "Secret" => {
+            if text(object, "/type").is_empty() {
+                value::set(object, &["type"], json!("Opaque"));
+            }
+            let plain = object.get("stringData").and_then(Value::as_object).cloned().unwrap_or_default();
+            for (key, content) in plain {
+                let encoded = STANDARD.encode(content.as_str().unwrap_or_default());
+                value::set(object, &["data", &key], json!(encoded));
+            }
+            value::remove(object, &["stringData"]);
+        }
+        "RoleBinding" | "ClusterRoleBinding" => {
+            if text(object, "/roleRef/apiGroup").is_empty() && object["roleRef"].is_object() {
+                value::set(object, &["roleRef", "apiGroup"], json!("rbac.authorization.k8s.io"));
+            }
+            let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
+            for subject in subjects.into_iter().flatten() {
+                let person = matches!(subject["kind"].as_str(), Some("User" | "Group"));
+                if person && text(subject, "/apiGroup").is_empty() {
+                    value::set(subject, &["apiGroup"], json!("rbac.authorization.k8s.io"));
+                }
+            }
+        }
+        "CustomResourceDefinition" => {
+            let kind = text(object, "/spec/names/kind").to_owned();
+            for (field, default) in [("singular", kind.to_lowercase()), ("listKind", format!("{kind}List"))] {
+                if text(object, &format!("/spec/names/{field}")).is_empty() && !kind.is_empty() {
+                    value::set(object, &["spec", "names", field], json!(default));
+                }
+            }
+            if object.pointer("/spec/conversion").is_none() {
+                value::set(object, &["spec", "conversion"], json!({"strategy": "None"}));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_secret(object: &Value, causes: &mut Vec<Cause>) {
+    let data = object.get("data").and_then(Value::as_object);
+    for (key, content) in data.into_iter().flatten() {
+        let valid = content.as_str().is_some_and(|text| STANDARD.decode(text).is_ok());
+        if !valid {
+            let why = "must be base64-encoded";
+            causes.push(Cause::invalid(&format!("data[{key}]"), &json!("<omitted>"), why));
+        }
+    }
+    let keys: &[&str] = match text(object, "/type") {
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/service-account-token" => {
+            if value::annotation(object, "kubernetes.io/service-account.name").is_none() {
+                let field = "metadata.annotations[kubernetes.io/service-account.name]";
+                causes.push(Cause::required(field, ""));
+            }
+            &[]
+        }
+        _ => &[],
+    };
+    for key in keys {
+        if object.get("data").and_then(|data| data.get(*key)).is_none() {
+            causes.push(Cause::required(&format!("data[{key}]"), ""));
+        }
+    }
+}
+
+fn check_crd(object: &Value, causes: &mut Vec<Cause>) {
+    let (group, plural) = (text(object, "/spec/group"), text(object, "/spec/names/plural"));
+    let expected = format!("{plural}.{group}");
+    if value::name(object) != expected {
+        let why = "must be spec.names.plural+\".\"+spec.group";
+        causes.push(Cause::invalid("metadata.name", &json!(value::name(object)), why));
+    }
+    let versions = list(object, "/spec/versions");
+    if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
+        let why = "must have exactly one version marked as storage version";
+        causes.push(Cause::invalid("spec.versions", &json!(versions.len()), why));
+    }
+    for (index, version) in versions.iter().enumerate() {
+        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        match version.pointer("/schema/openAPIV3Schema") {
+            None => causes.push(Cause::required(&path, "schemas are required")),
+            Some(schema) => check_schema(&path, schema, causes),
+        }
+    }
+}
+
+fn check_api_resource_schema(object: &Value, causes: &mut Vec<Cause>) {
+    let group = match text(object, "/spec/group") {
+        "" => "core",
+        group => group,
+    };
+    let plural = text(object, "/spec/names/plural");
+    let fits = value::name(object)
+        .strip_suffix(&format!(".{plural}.{group}"))
+        .is_some_and(|prefix| !prefix.is_empty() && !prefix.contains('.'));
+    if !fits {
+        let why = format!("must match <prefix>.{plural}.{group}");
+        causes.push(Cause::invalid("metadata.name", &json!(value::name(object)), &why));
+    }
+    for (index, version) in list(object, "/spec/versions").iter().enumerate() {
+        let path = format!("spec.versions[{index}].schema");
+        match version.get("schema") {
+            None => causes.push(Cause::required(&path, "")),
+            Some(schema) => check_schema(&path, schema, causes),
+        }
+    }
+}
+
+fn check_schema(path: &str, schema: &Value, causes: &mut Vec<Cause>) {
+    if let Err(error) = Schema::parse(schema) {
+        let field = if error.path.is_empty() { path.to_owned() } else { format!("{path}.{}", error.path) };
+        causes.push(Cause { reason: "FieldValueInvalid".to_owned(), message: error.message, field });
+    }
+}

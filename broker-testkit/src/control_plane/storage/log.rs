@@ -1,0 +1,73 @@
+//! The bounded log of one table's changes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Expired;
+use super::key::{ObjectKey, TableId};
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    /// It was created.
+    Added,
+    /// It was changed.
+    Modified,
+    /// It was removed.
+    Deleted,
+}
+
+/// One change of one object.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// Where the object is stored.
+    pub(crate) table: TableId,
+    /// Which object.
+    pub(crate) key: ObjectKey,
+    /// The global revision of this change.
+    pub(crate) revision: u64,
+    /// What happened.
+    pub(crate) kind: ChangeKind,
+    /// The object after the change; for a removal its last state, with the revision of the removal.
+    pub(crate) object: Arc<Value>,
+    /// The object before the change.
+    pub(crate) previous: Option<Arc<Value>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    changes: VecDeque<Arc<Change>>,
+    /// Everything after this revision is in `changes`.
+    floor: u64,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self { changes: VecDeque::new(), floor: 0 }
+    }
+
+    pub(super) fn push(&mut self, change: Arc<Change>, capacity: usize) {
+        self.changes.push_back(change);
+        while self.changes.len() > capacity {
+            if let Some(dropped) = self.changes.pop_front() {
+                self.floor = dropped.revision;
+            }
+        }
+    }
+
+    pub(super) fn compact(&mut self, revision: u64) {
+        self.changes.clear();
+        self.floor = self.floor.max(revision);
+    }
+
+    /// The changes after `revision`, oldest first.
+    pub(super) fn since(&self, revision: u64) -> Result<Vec<Arc<Change>>, Expired> {
+        if revision < self.floor {
+            return Err(Expired { requested: revision, oldest: self.floor });
+        }
+        let start = self.changes.partition_point(|change| change.revision <= revision);
+        Ok(self.changes.range(start..).cloned().collect())
+    }
+}

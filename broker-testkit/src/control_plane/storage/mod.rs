@@ -1,0 +1,270 @@
+//! Objects, one global revision, and the log of what happened to them.
+//!
+//! Decides: in which order changes happened, what a list at a revision contains, when a revision is too
+//! old to be replayed. Does not know what a kind is: tables are named by group, resource and identity,
+//! objects are JSON values.
+//!
+//! Invariants: a change gets its revision, enters the table, the log and every feed under one lock, so
+//! that whoever lists at revision *r* and reads on from *r* misses nothing and sees nothing twice.
+
+mod cursor;
+mod key;
+mod log;
+
+pub(crate) use cursor::Cursor;
+pub(crate) use key::{ObjectKey, Scope, TableId};
+pub(crate) use log::{Change, ChangeKind};
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+
+use self::log::Log;
+
+/// What a writer expects to find where it writes.
+#[derive(Debug, Clone)]
+pub(crate) enum Expected {
+    /// Nothing: the object is created.
+    Absent,
+    /// Exactly this stored object, as it was read before.
+    Is(Arc<Value>),
+}
+
+/// Why a commit was refused. The caller reads again and decides again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// The object was to be created and is there.
+    #[error("the object exists")]
+    Exists,
+    /// The object is not (or no longer) the one that was read.
+    #[error("the object changed since it was read")]
+    Stale,
+}
+
+/// The revision asked for is older than the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too old resource version: {requested} ({oldest})")]
+pub(crate) struct Expired {
+    /// The revision asked for.
+    pub(crate) requested: u64,
+    /// The oldest revision that can be continued from.
+    pub(crate) oldest: u64,
+}
+
+/// The part of a table at one revision.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    /// The objects in key order.
+    pub(crate) items: Vec<(ObjectKey, Arc<Value>)>,
+    /// The revision the list is true for.
+    pub(crate) revision: u64,
+}
+
+/// The store. Cheap to share, one lock inside.
+#[derive(Debug)]
+pub(crate) struct Store {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    revision: u64,
+    tables: HashMap<TableId, Table>,
+    feeds: Vec<mpsc::UnboundedSender<Arc<Change>>>,
+    log_capacity: usize,
+}
+
+#[derive(Debug)]
+struct Table {
+    objects: BTreeMap<ObjectKey, Arc<Value>>,
+    log: Log,
+    changed: watch::Sender<u64>,
+    /// The revision of the last change, 0 when there was none.
+    last: u64,
+}
+
+impl Table {
+    /// Nothing happened to a new table, so that it can be read from any revision on.
+    fn new() -> Self {
+        Self { objects: BTreeMap::new(), log: Log::new(), changed: watch::Sender::new(0), last: 0 }
+    }
+}
+
+impl Store {
+    /// An empty store whose tables keep `log_capacity` changes each for replay.
+    pub(crate) fn new(log_capacity: usize) -> Self {
+        let inner = Inner { revision: 1, tables: HashMap::new(), feeds: Vec::new(), log_capacity };
+        Self { inner: Mutex::new(inner) }
+    }
+
+    // A panic while the lock is held leaves no half-made change: every write is the last step.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The revision of the latest change of anything.
+    pub(crate) fn revision(&self) -> u64 {
+        self.lock().revision
+    }
+
+    /// The revision of the latest change in a table.
+    pub(crate) fn last_change(&self, tables: &[TableId]) -> u64 {
+        let inner = self.lock();
+        tables.iter().filter_map(|id| inner.tables.get(id)).map(|t| t.last).max().unwrap_or(0)
+    }
+
+    /// The object as it is now.
+    pub(crate) fn get(&self, table: &TableId, key: &ObjectKey) -> Option<Arc<Value>> {
+        self.lock().tables.get(table)?.objects.get(key).cloned()
+    }
+
+    /// All objects of a scope as they are now.
+    pub(crate) fn list(&self, table: &TableId, scope: &Scope) -> Listing {
+        let inner = self.lock();
+        let items = inner.tables.get(table).map(|t| select(&t.objects, scope)).unwrap_or_default();
+        Listing { items, revision: inner.revision }
+    }
+
+    /// All objects of a scope as they were at `revision`.
+    pub(crate) fn list_at(&self, table: &TableId, scope: &Scope, revision: u64) -> Result<Listing, Expired> {
+        let inner = self.lock();
+        let Some(found) = inner.tables.get(table) else {
+            return Ok(Listing { items: Vec::new(), revision });
+        };
+        let undo = found.log.since(revision)?;
+        let mut objects: BTreeMap<ObjectKey, Arc<Value>> =
+            select(&found.objects, scope).into_iter().collect();
+        for change in undo.iter().rev().filter(|c| scope.contains(&c.key)) {
+            match &change.previous {
+                Some(previous) => objects.insert(change.key.clone(), Arc::clone(previous)),
+                None => objects.remove(&change.key),
+            };
+        }
+        Ok(Listing { items: objects.into_iter().collect(), revision })
+    }
+
+    /// Every table there is, in a stable order.
+    pub(crate) fn tables(&self) -> Vec<TableId> {
+        let mut ids: Vec<_> = self.lock().tables.keys().cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    /// How many objects a scope of a table holds.
+    pub(crate) fn count(&self, table: &TableId, scope: &Scope) -> usize {
+        self.lock().tables.get(table).map_or(0, |t| select(&t.objects, scope).len())
+    }
+
+    /// Writes (`Some`) or removes (`None`) one object, and stamps the new revision into it.
+    ///
+    /// Answers the object as stored; for a removal the last object with the revision of its removal.
+    pub(crate) fn commit(
+        &self,
+        table: &TableId,
+        key: ObjectKey,
+        expected: &Expected,
+        object: Option<Value>,
+    ) -> Result<Arc<Value>, CommitError> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let slot = inner.tables.entry(table.clone()).or_insert_with(Table::new);
+        let previous = slot.objects.get(&key).cloned();
+        match (expected, &previous) {
+            (Expected::Absent, None) => {}
+            (Expected::Absent, Some(_)) => return Err(CommitError::Exists),
+            (Expected::Is(read), Some(found)) if Arc::ptr_eq(read, found) => {}
+            (Expected::Is(_), _) => return Err(CommitError::Stale),
+        }
+        let revision = inner.revision + 1;
+        let (kind, mut value) = match (object, &previous) {
+            (Some(value), None) => (ChangeKind::Added, value),
+            (Some(value), Some(_)) => (ChangeKind::Modified, value),
+            (None, Some(found)) => (ChangeKind::Deleted, Value::clone(found)),
+            (None, None) => return Err(CommitError::Stale),
+        };
+        stamp(&mut value, revision);
+        let stored = Arc::new(value);
+        inner.revision = revision;
+        slot.last = revision;
+        if kind == ChangeKind::Deleted {
+            slot.objects.remove(&key);
+        } else {
+            slot.objects.insert(key.clone(), Arc::clone(&stored));
+        }
+        let change = Arc::new(Change {
+            table: table.clone(),
+            key,
+            revision,
+            kind,
+            object: Arc::clone(&stored),
+            previous,
+        });
+        slot.log.push(Arc::clone(&change), inner.log_capacity);
+        slot.changed.send_replace(revision);
+        inner.feeds.retain(|feed| feed.send(Arc::clone(&change)).is_ok());
+        Ok(stored)
+    }
+
+    /// A reader of everything that happens in a table after `since`.
+    pub(crate) fn watch(self: &Arc<Self>, table: &TableId, since: u64) -> Result<Cursor, Expired> {
+        let mut inner = self.lock();
+        let slot = inner.tables.entry(table.clone()).or_insert_with(Table::new);
+        slot.log.since(since)?;
+        let changed = slot.changed.subscribe();
+        Ok(Cursor::new(Arc::clone(self), table.clone(), since, changed))
+    }
+
+    /// The objects of a scope, and a reader of everything that happens after that list.
+    pub(crate) fn list_and_watch(self: &Arc<Self>, table: &TableId, scope: &Scope) -> (Listing, Cursor) {
+        let mut inner = self.lock();
+        let revision = inner.revision;
+        let slot = inner.tables.entry(table.clone()).or_insert_with(Table::new);
+        let items = select(&slot.objects, scope);
+        let changed = slot.changed.subscribe();
+        (Listing { items, revision }, Cursor::new(Arc::clone(self), table.clone(), revision, changed))
+    }
+
+    /// Everything that happens in any table from now on, for the control plane's own controllers.
+    pub(crate) fn feed(&self) -> mpsc::UnboundedReceiver<Arc<Change>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().feeds.push(sender);
+        receiver
+    }
+
+    /// Forgets the log: whoever reads on from an earlier revision is told that it expired.
+    pub(crate) fn compact(&self) {
+        let mut inner = self.lock();
+        let revision = inner.revision;
+        for table in inner.tables.values_mut() {
+            table.log.compact(revision);
+            table.changed.send_replace(revision);
+        }
+    }
+
+    /// The changes of a table after `since`, and the revision up to which that is all of them.
+    fn changes(&self, table: &TableId, since: u64) -> Result<(Vec<Arc<Change>>, u64), Expired> {
+        let inner = self.lock();
+        let found = inner.tables.get(table).map_or(Ok(Vec::new()), |t| t.log.since(since))?;
+        Ok((found, inner.revision.max(since)))
+    }
+}
+
+fn select(objects: &BTreeMap<ObjectKey, Arc<Value>>, scope: &Scope) -> Vec<(ObjectKey, Arc<Value>)> {
+    objects
+        .range(scope.start()..)
+        .take_while(|(key, _)| scope.covers_cluster(key))
+        .filter(|(key, _)| scope.contains(key))
+        .map(|(key, object)| (key.clone(), Arc::clone(object)))
+        .collect()
+}
+
+fn stamp(value: &mut Value, revision: u64) {
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
+    }
+}
+
+#[cfg(test)]
+mod tests;
