@@ -62,7 +62,7 @@ pub enum PassError {
     NotReady,
     /// A decision broke an invariant and was not carried out. A bug; nothing was written.
     #[error("a decision was withheld because it breaks an invariant: {0}")]
-    Unsound(Violation),
+    Unsound(Box<Violation>),
     /// The order does not come to rest.
     #[error("the order did not come to rest within {MAX_ROUNDS} rounds; the last wrote {0}")]
     Restless(String),
@@ -203,7 +203,7 @@ fn look(
     };
     let decision = decide(&world);
     match audit(&world, &decision).into_iter().next() {
-        Some(violation) => Err(PassError::Unsound(violation)),
+        Some(violation) => Err(PassError::Unsound(Box::new(violation))),
         None => Ok(decision),
     }
 }
@@ -247,16 +247,11 @@ fn settles(action: &Action, object: &Object) -> Option<(ObjectRef, Settled)> {
         Action::ApplyStatus { order, status, .. } => {
             Some((order.clone(), Settled::of_status(status, object)))
         }
-        Action::ApplyCopy { copy, object: wanted } => {
+        Action::ApplyCopy { copy, object: wanted } | Action::CreateCopy { copy, object: wanted } => {
             Some((copy.object_ref(), Settled::of_object(wanted, object)))
         }
-        Action::ApplyRelated { target, object: wanted } => {
-            Some((target.clone(), Settled::of_object(wanted, object)))
-        }
-        Action::CreateCopy { copy, object: wanted } => {
-            Some((copy.object_ref(), Settled::of_object(wanted, object)))
-        }
-        Action::CreateRelated { target, object: wanted } => {
+        Action::ApplyRelated { target, object: wanted }
+        | Action::CreateRelated { target, object: wanted } => {
             Some((target.clone(), Settled::of_object(wanted, object)))
         }
         Action::AddFinalizer { .. }

@@ -64,7 +64,7 @@ impl Migration {
             Event::HandOverObserved => next.switched_at = Some(now),
             Event::Provisioned | Event::TargetReady => {}
             Event::SourceRemoved | Event::Cancelled | Event::Failed | Event::RolledBack => {
-                next.completed_at = Some(now)
+                next.completed_at = Some(now);
             }
         }
         Ok(next)

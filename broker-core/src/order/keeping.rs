@@ -79,7 +79,7 @@ pub(super) fn keep(
     let accepted = matches!(fit, Fit::Fits(_));
     let step = keep_in_step(world, order, assignment, copy, accepted, decision);
     let mut next = step.record;
-    if assignment.pointer.is_none() && accepted && next.is_none() && step.in_step && is_ready(world, copy) {
+    if assignment.pointer.is_none() && accepted && next.is_none() && step.in_sync && is_ready(world, copy) {
         let mut pointed = assignment.clone();
         pointed.pointer = Some(copy.key.name.clone());
         next = Some(pointed);
@@ -273,7 +273,7 @@ pub(super) struct Step {
     /// The assignment as it must be written, where that is needed.
     pub(super) record: Option<Assignment>,
     /// Whether the copy is there and is what it must be.
-    pub(super) in_step: bool,
+    pub(super) in_sync: bool,
     /// What stands in the way.
     pub(super) obstacle: Option<Told>,
 }
@@ -287,7 +287,7 @@ pub(super) fn keep_in_step(
     accepted: bool,
     decision: &mut Decision,
 ) -> Step {
-    let mut step = Step { record: None, in_step: false, obstacle: None };
+    let mut step = Step { record: None, in_sync: false, obstacle: None };
     let obstacle = |status, reason, message: &str| Some(Told { status, reason, message: message.to_owned() });
     match (world.copy(copy), &copy.uid) {
         (CopyView::Unknown, _) => {
@@ -326,7 +326,7 @@ pub(super) fn keep_in_step(
             }
         }
         (CopyView::Present(there), Some(uid)) if there.uid() != uid => {
-            copy_is_lost(world, assignment, copy, &mut step)
+            copy_is_lost(world, assignment, copy, &mut step);
         }
         (CopyView::Present(there), Some(_)) if there.is_deleting() => {
             step.obstacle = obstacle(
@@ -339,7 +339,7 @@ pub(super) fn keep_in_step(
             let mut wanted = desired_copy(order, &assignment.name, copy, world.policy);
             if !accepted {
                 // It keeps serving the last spec that its offer accepted.
-                step.in_step = true;
+                step.in_sync = true;
             } else if let Some(Blocked::Refused(why)) = world.blocked.get(&copy.object_ref()) {
                 step.obstacle = obstacle(
                     ConditionStatus::False,
@@ -350,7 +350,7 @@ pub(super) fn keep_in_step(
                 wanted.set(&["metadata", "uid"], uid.clone().into());
                 decision.act(Action::ApplyCopy { copy: copy.clone(), object: wanted });
             } else {
-                step.in_step = true;
+                step.in_sync = true;
             }
         }
     }

@@ -76,9 +76,9 @@ pub(super) fn moving(
     };
     let it = Move { world, order, assignment, source, target, migration };
     if assignment.points_to(target) {
-        it.after_the_switch(decision)
+        it.after_the_switch(decision);
     } else {
-        it.before_the_switch(decision)
+        it.before_the_switch(decision);
     }
     if decision.actions.is_empty() {
         tell_platform(world, assignment, Phase::Migrating, decision);
@@ -140,7 +140,7 @@ impl Move<'_> {
         }
         let (step, told_now) = self.make_replacement(decision);
         let Some(live) = world.live(self.target) else { return told_now };
-        if !step.in_step {
+        if !step.in_sync {
             return told_now;
         }
         if readiness(live, world.policy) != Readiness::Ready || live.is_deleting() {
@@ -245,7 +245,7 @@ impl Move<'_> {
         }
         match self.migration.state {
             MigrationState::Pending => {
-                self.advance(Event::Provisioned, "the replacement is being made", decision)
+                self.advance(Event::Provisioned, "the replacement is being made", decision);
             }
             MigrationState::InitialInProgress | MigrationState::InitialCompleted => {
                 self.advance(Event::CutoverBegun, "the replacement is ready; switching over", decision);
@@ -258,7 +258,7 @@ impl Move<'_> {
                 );
             }
             MigrationState::CutoverCompleted | MigrationState::Completed => {
-                self.retire_source(step.in_step, decision)
+                self.retire_source(step.in_sync, decision);
             }
             MigrationState::Failed | MigrationState::RolledBack | MigrationState::Cancelled => {}
         }
@@ -294,7 +294,7 @@ impl Move<'_> {
     }
 
     /// The grace period, the point of no return, and the old copy's end.
-    fn retire_source(&self, in_step: bool, decision: &mut Decision) {
+    fn retire_source(&self, in_sync: bool, decision: &mut Decision) {
         let world = self.world;
         if self.migration.point_of_no_return.is_none() {
             let until = self.migration.switched_at.unwrap_or(world.now).plus(world.policy.grace_period);
@@ -302,7 +302,7 @@ impl Move<'_> {
                 decision.wake_at(until);
                 return;
             }
-            if !in_step || !is_ready(world, self.target) {
+            if !in_sync || !is_ready(world, self.target) {
                 return;
             }
             let mut record = self.migration.clone();

@@ -206,7 +206,8 @@ pub(super) fn needs_write(world: &World<'_>, target: &ObjectRef, there: &Object,
         .fields()
         .iter()
         .all(|(key, value)| there.fields().get(key).is_some_and(|live| covers(live, value)));
-    !(same_print && covered) && !Settled::of_object(wanted, there).matches(world.settled.get(target))
+    let is_there = same_print && covered;
+    !is_there && !Settled::of_object(wanted, there).matches(world.settled.get(target))
 }
 
 fn mirrored<'w>(world: &'w World<'_>, target: &ObjectRef) -> Option<&'w Arc<Object>> {

@@ -6,7 +6,7 @@
 //! one only moves its own, and each offer gets its weight's share.
 //!
 //! The draws must be the same on every replica of every release, so nothing here may ever change: the seeds are the first
-//! eight bytes (big-endian) of SHA-256, mixed by the finaliser of SplitMix64 (G. Steele, D. Lea, C. Flood, 2014),
+//! eight bytes (big-endian) of SHA-256, mixed by the finaliser of `SplitMix64` (G. Steele, D. Lea, C. Flood, 2014),
 //! and the logarithm is computed in fixed point, because the one of floats differs between platforms.
 
 use std::cmp::Ordering;
@@ -74,7 +74,7 @@ fn seed(texts: &[&str]) -> u64 {
     hash.finalize().iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
-/// The finaliser of SplitMix64: every bit of the input changes half of the output's.
+/// The finaliser of `SplitMix64`: every bit of the input changes half of the output's.
 fn mix(input: u64) -> u64 {
     let mixed = (input ^ (input >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

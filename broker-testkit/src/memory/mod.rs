@@ -1,0 +1,151 @@
+//! The ports in memory: a whole fleet of clusters as one map, for tests of the broker's decisions without a server.
+//!
+//! [`MemoryFleet`] implements every port of [`broker_core::port`]. It keeps their contracts exactly (guards, uids,
+//! finalizers, owner references, read your writes) and can be told to fail any write before or after it took effect,
+//! so a test can crash the broker at every write of a story and compare where it ends.
+
+mod executor;
+mod observer;
+mod people;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use broker_core::matching::{ApiPolicy, Matcher, OfferSet, Offered, Policies, ScanMatcher};
+use broker_core::migration::Migration;
+use broker_core::offer::{ApiPattern, Offer, OfferId, OfferSpec, Reachability};
+use broker_core::order::{Assignment, Policy};
+use broker_core::port::{Clock, ProviderRegistry};
+use broker_core::resource::{ClusterName, Object, ObjectRef};
+use broker_core::time::Timestamp;
+
+/// A fleet of clusters in memory. Clones share it.
+#[derive(Clone, Debug)]
+pub struct MemoryFleet {
+    state: Arc<Mutex<State>>,
+}
+
+/// When a write fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The n-th write (from 0) is not carried out.
+    Before(usize),
+    /// The n-th write (from 0) is carried out, and its answer is lost.
+    After(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) now: Timestamp,
+    pub(crate) version: u64,
+    pub(crate) objects: BTreeMap<ObjectRef, Arc<Object>>,
+    pub(crate) assignments: BTreeMap<String, Assignment>,
+    pub(crate) migrations: BTreeMap<String, Migration>,
+    pub(crate) offers: BTreeMap<OfferId, OfferSpec>,
+    pub(crate) unreachable: BTreeSet<ClusterName>,
+    pub(crate) gone: BTreeSet<ClusterName>,
+    pub(crate) history: Vec<String>,
+    pub(crate) told: Vec<(String, String)>,
+    pub(crate) crash: Option<Crash>,
+    pub(crate) writes: usize,
+}
+
+impl MemoryFleet {
+    /// A fleet without clusters, offers or orders, in which one API is brokered.
+    pub fn new(policy: Policy) -> Self {
+        let state = State {
+            policy: Arc::new(policy),
+            now: Timestamp::from_millis(1_700_000_000_000),
+            version: 0,
+            objects: BTreeMap::new(),
+            assignments: BTreeMap::new(),
+            migrations: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            history: Vec::new(),
+            told: Vec::new(),
+            crash: None,
+            writes: 0,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets one write of the broker fail.
+    pub fn crash(&self, crash: Option<Crash>) {
+        let mut state = self.lock();
+        state.crash = crash;
+        state.writes = 0;
+    }
+
+    /// How many writes the broker tried since the last call of [`MemoryFleet::crash`].
+    pub fn writes(&self) -> usize {
+        self.lock().writes
+    }
+
+    /// What the broker wrote, in order, as texts for people.
+    pub fn history(&self) -> Vec<String> {
+        self.lock().history.clone()
+    }
+
+    /// Reasons of the Events that consumers were told, with the name of the order.
+    pub fn told(&self) -> Vec<(String, String)> {
+        self.lock().told.clone()
+    }
+
+    /// The assignments, by name.
+    pub fn assignments(&self) -> Vec<Assignment> {
+        self.lock().assignments.values().cloned().collect()
+    }
+
+    /// The migrations, by name.
+    pub fn migrations(&self) -> Vec<Migration> {
+        self.lock().migrations.values().cloned().collect()
+    }
+
+    /// Every object of every cluster.
+    pub fn objects(&self) -> Vec<(ObjectRef, Arc<Object>)> {
+        self.lock().objects.iter().map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
+    }
+}
+
+impl Clock for MemoryFleet {
+    fn now(&self) -> Timestamp {
+        self.lock().now
+    }
+}
+
+impl ProviderRegistry for MemoryFleet {
+    fn offers(&self) -> Arc<OfferSet> {
+        let state = self.lock();
+        let gvr = state.policy.gvr.clone();
+        let policies: Policies = [(gvr.clone(), ApiPolicy::default())].into_iter().collect();
+        let offered =
+            state.offers.iter().filter(|(id, _)| !state.gone.contains(&id.cluster)).map(|(id, spec)| {
+                let parsed = Offer::parse(id.clone(), spec).map(Arc::new);
+                Offered {
+                    id: id.clone(),
+                    api: ApiPattern {
+                        group: spec.gvr.group.clone(),
+                        version: spec.gvr.version.clone(),
+                        resource: spec.gvr.resource.clone(),
+                    },
+                    parsed,
+                    ready: None,
+                    served: vec![gvr.clone()],
+                    reachability: Reachability::Reachable,
+                    assigned: 0,
+                }
+            });
+        Arc::new(OfferSet::new(&policies, offered))
+    }
+
+    fn matcher(&self) -> Option<Arc<dyn Matcher>> {
+        Some(Arc::new(ScanMatcher::new(self.offers())))
+    }
+}

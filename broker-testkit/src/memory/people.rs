@@ -1,0 +1,176 @@
+//! The people and providers around the broker: who orders, edits, offers, provides.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_core::migration::MigrationState;
+use broker_core::offer::{OfferId, OfferSpec};
+use broker_core::port::{OrderAddress, PortError};
+use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
+use serde_json::{Value, json};
+
+use super::{MemoryFleet, State};
+
+impl MemoryFleet {
+    /// Lets time pass.
+    pub fn advance(&self, span: Duration) {
+        let mut state = self.lock();
+        state.now = state.now.plus(span);
+    }
+
+    /// A provider offers.
+    pub fn offer(&self, id: &OfferId, spec: OfferSpec) {
+        self.lock().offers.insert(id.clone(), spec);
+    }
+
+    /// A provider withdraws its offer.
+    pub fn withdraw(&self, id: &OfferId) {
+        self.lock().offers.remove(id);
+    }
+
+    /// A cluster leaves the fleet, with everything in it.
+    pub fn remove_cluster(&self, cluster: &str) {
+        self.lock().gone.insert(cluster.into());
+    }
+
+    /// A cluster stops, or starts again, to answer.
+    pub fn set_reachable(&self, cluster: &str, reachable: bool) {
+        let mut state = self.lock();
+        if reachable {
+            state.unreachable.remove(&cluster.into());
+        } else {
+            state.unreachable.insert(cluster.into());
+        }
+    }
+
+    /// Somebody creates an object, or replaces everything in it but metadata and status. Returns its address.
+    pub fn write(&self, cluster: &str, object: &Value) -> Option<OrderAddress> {
+        let object = Object::try_from(object.clone()).ok()?;
+        let mut state = self.lock();
+        let target = ObjectRef { gvk: object.gvk(), key: object.key_in(&cluster.into()) };
+        match state.objects.get(&target).cloned() {
+            None => {
+                state.insert(&target, object);
+            }
+            Some(there) => {
+                let mut next = there.as_ref().clone();
+                for (key, value) in object.fields() {
+                    if key != "metadata" && key != "status" {
+                        next.fields_mut().insert(key.clone(), value.clone());
+                    }
+                }
+                next.set(&["metadata", "generation"], (there.generation() + 1).into());
+                state.put(&target, next);
+            }
+        }
+        Some(OrderAddress { gvr: state.policy.gvr.clone(), key: target.key, uid: None })
+    }
+
+    /// Somebody changes one field of an object, status included.
+    pub fn set(&self, target: &ObjectRef, keys: &[&str], value: Value) {
+        let mut state = self.lock();
+        if let Some(there) = state.objects.get(target).cloned() {
+            let mut next = there.as_ref().clone();
+            next.set(keys, value);
+            state.put(target, next);
+        }
+    }
+
+    /// Somebody deletes an object; its finalizers are respected.
+    pub fn delete(&self, target: &ObjectRef) -> Result<(), PortError> {
+        let mut state = self.lock();
+        let Some(there) = state.objects.get(target).cloned() else { return Ok(()) };
+        let mut next = there.as_ref().clone();
+        next.set(&["metadata", "deletionTimestamp"], state.now.to_rfc3339().into());
+        state.put(target, next);
+        Ok(())
+    }
+
+    /// One object.
+    pub fn get(&self, kind: &Gvk, cluster: &str, namespace: &str, name: &str) -> Option<Arc<Object>> {
+        let target = ObjectRef { gvk: kind.clone(), key: ObjectKey::new(cluster, namespace, name) };
+        self.lock().objects.get(&target).cloned()
+    }
+
+    /// The copies in a provider's cluster.
+    pub fn copies_in(&self, cluster: &str) -> Vec<Arc<Object>> {
+        let state = self.lock();
+        let kind = state.policy.gvk();
+        let here = |target: &ObjectRef| target.gvk == kind && target.key.cluster.as_str() == cluster;
+        state
+            .objects
+            .iter()
+            .filter(|(target, _)| here(target))
+            .map(|(_, object)| Arc::clone(object))
+            .collect()
+    }
+
+    /// Lets a provider work: every copy in its cluster gets a Secret that names the provider, and becomes ready.
+    /// Returns whether anything changed.
+    pub fn provide(&self, cluster: &str) -> bool {
+        let copies = self.copies_in(cluster);
+        let mut state = self.lock();
+        copies
+            .iter()
+            .filter(|copy| !copy.is_deleting())
+            .fold(false, |changed, copy| provide(&mut state, cluster, copy) || changed)
+    }
+
+    /// States of the migrations of all orders, by name of the record.
+    pub fn migration_states(&self) -> Vec<MigrationState> {
+        self.lock().migrations.values().map(|migration| migration.state).collect()
+    }
+
+    /// The clusters that hold a copy.
+    pub fn clusters_with_copies(&self) -> BTreeSet<String> {
+        let state = self.lock();
+        let kind = state.policy.gvk();
+        let copies = state
+            .objects
+            .iter()
+            .filter(|(target, object)| target.gvk == kind && object.label(marker::ORDER_LABEL).is_some());
+        copies.map(|(target, _)| target.key.cluster.to_string()).collect()
+    }
+}
+
+fn provide(state: &mut State, cluster: &str, copy: &Object) -> bool {
+    let kind = state.policy.gvk();
+    let secret_name = format!("{}-tls", copy.name());
+    let secret = ObjectRef {
+        gvk: Gvk::new("", "v1", "Secret"),
+        key: ObjectKey::new(cluster, copy.namespace(), secret_name.clone()),
+    };
+    let content = json!({ "issuer": cluster, "fqdn": copy.get(&["spec", "fqdn"]) });
+    let before = state.version;
+    match state.objects.get(&secret).cloned() {
+        None => {
+            let mut object = Object::named(&secret.gvk, copy.namespace(), &secret_name);
+            object.set(&["type"], "kubernetes.io/tls".into());
+            object.set(&["data"], content);
+            object.set(&["metadata", "labels"], json!({ marker::MANAGED_LABEL: marker::MANAGED_VALUE }));
+            let owner = json!({ "apiVersion": kind.api_version(), "kind": kind.kind, "name": copy.name(), "uid": copy.uid() });
+            object.set(&["metadata", "ownerReferences"], json!([owner]));
+            state.insert(&secret, object);
+        }
+        Some(there) if there.get(&["data"]) != Some(&content) => {
+            let mut next = there.as_ref().clone();
+            next.set(&["data"], content);
+            state.put(&secret, next);
+        }
+        Some(_) => {}
+    }
+    let status = json!({
+        "observedGeneration": copy.generation(),
+        "issuer": cluster,
+        "conditions": [{ "type": "Ready", "status": "True", "reason": "Issued", "message": "", "observedGeneration": copy.generation() }],
+        "relatedResources": { "secret": { "name": secret_name, "namespace": copy.namespace(), "gvk": { "group": "", "version": "v1", "kind": "Secret" } } },
+    });
+    if copy.get(&["status"]) != Some(&status) {
+        let target = ObjectRef { gvk: kind, key: copy.key_in(&cluster.into()) };
+        let mut next = copy.clone();
+        next.set(&["status"], status);
+        state.put(&target, next);
+    }
+    state.version != before
+}
