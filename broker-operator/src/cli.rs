@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::run;
+use crate::{definitions, init, offers, run};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
@@ -22,6 +22,12 @@ enum Command {
     /// Show a certificate ordered, brokered and moved, on an embedded control plane.
     #[cfg(feature = "demo")]
     Demo(crate::demo::DemoArgs),
+    /// Prepare kcp workspaces: the platform's, a provider's, a consumer's.
+    Init(init::InitArgs),
+    /// Print the CustomResourceDefinitions of the broker's own kinds.
+    Crds(definitions::CrdsArgs),
+    /// List what providers offer, and whether it is available.
+    Offers(offers::OffersArgs),
 }
 
 /// Runs the command of this process's arguments. Its error is printed, cause by cause.
@@ -31,6 +37,9 @@ pub async fn main() -> ExitCode {
         Command::Run(args) => Box::pin(run::run(&args)).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => Box::pin(crate::demo::demo(&args)).await,
+        Command::Init(args) => Box::pin(init::init(&args)).await,
+        Command::Crds(args) => definitions::print(&args),
+        Command::Offers(args) => Box::pin(offers::print(&args)).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,11 +3,9 @@
 //! kcp's schemas never change; a changed one gets another name. So the name begins with a hash of
 //! the content: the same definition always has the same name, on every machine.
 
+pub use broker_core::resource::marker::MOVES_ANNOTATION;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-
-/// The annotation of a CRD or schema file that says whether objects may move without a playbook.
-pub const MOVES_ANNOTATION: &str = "broker.platform-mesh.io/moves";
 
 /// A definition that cannot become a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,185 @@
+//! The command `init`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use broker_kcp::api::v1alpha1::Moves;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::{
+    ApiDefinition, Change, DefinitionError, Init, InitError, MemberOptions, PlatformOptions, Role, Server,
+};
+use crate::files::read_objects;
+
+/// Prepare kcp workspaces: the platform's, a provider's, a consumer's.
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    #[command(subcommand)]
+    role: RoleArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum RoleArgs {
+    /// Prepare the platform: schemas, exports, the broker's own kinds, and the broker's access.
+    Platform(PlatformArgs),
+    /// Prepare a provider: it binds AcceptAPI and the APIs it may offer.
+    Provider(ProviderArgs),
+    /// Prepare a consumer: it binds the APIs it may order.
+    Consumer(ConsumerArgs),
+}
+
+/// What all three take.
+#[derive(Clone, Debug, Args)]
+struct CommonArgs {
+    /// The kubeconfig of somebody who administers the workspaces; else $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The path of the workspace to prepare, such as root:acme; made where it or its parents are missing.
+    #[arg(long, value_name = "PATH")]
+    workspace: String,
+    /// A file with CustomResourceDefinitions or APIResourceSchemas; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    api: Vec<PathBuf>,
+    /// Print the objects as YAML and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct PlatformArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Whether orders may move without a playbook [default: what the file's annotation says, else
+    /// playbook-only].
+    #[arg(long, value_enum, ignore_case = true)]
+    moves: Option<MovesArg>,
+    /// Write a kubeconfig for the broker here: `resource-broker run --kubeconfig FILE`.
+    #[arg(long, value_name = "FILE")]
+    write_kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct ProviderArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The path of the platform's workspace.
+    #[arg(long, value_name = "PATH", default_value = "root:platform")]
+    platform: String,
+    /// Make a ServiceAccount for the provider's own agent and write its kubeconfig here.
+    #[arg(long, value_name = "FILE")]
+    write_kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct ConsumerArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The path of the platform's workspace.
+    #[arg(long, value_name = "PATH", default_value = "root:platform")]
+    platform: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MovesArg {
+    /// Objects hold no data: replace, switch, remove.
+    #[value(name = "Free", alias = "free")]
+    Free,
+    /// Objects hold data: move only by a MigrationConfiguration.
+    #[value(name = "PlaybookOnly", aliases = ["playbook-only", "playbookonly"])]
+    PlaybookOnly,
+}
+
+/// Prepares a workspace and prints what changed.
+pub async fn init(args: &InitArgs) -> anyhow::Result<()> {
+    match &args.role {
+        RoleArgs::Platform(args) => platform(args).await?,
+        RoleArgs::Provider(args) => {
+            let kubeconfig = args.write_kubeconfig.as_deref();
+            member(Role::Provider, &args.common, &args.platform, kubeconfig).await?;
+        }
+        RoleArgs::Consumer(args) => member(Role::Consumer, &args.common, &args.platform, None).await?,
+    }
+    Ok(())
+}
+
+async fn platform(args: &PlatformArgs) -> Result<(), anyhow::Error> {
+    let options = PlatformOptions {
+        workspace: args.common.workspace.clone(),
+        apis: definitions(&args.common.api)?,
+        moves: args.moves.map(|moves| match moves {
+            MovesArg::Free => Moves::Free,
+            MovesArg::PlaybookOnly => Moves::PlaybookOnly,
+        }),
+    };
+    if args.common.dry_run {
+        return print_objects(&Init::platform_objects(&options)?);
+    }
+    let init = connect(&args.common).await?;
+    init.platform(&options).await?;
+    if let Some(path) = &args.write_kubeconfig {
+        let (credentials, _) = init.broker_credentials(&options.workspace).await?;
+        print_change(&credentials.write(path)?);
+    }
+    Ok(())
+}
+
+async fn member(
+    role: Role,
+    args: &CommonArgs,
+    platform: &str,
+    write_kubeconfig: Option<&Path>,
+) -> Result<(), anyhow::Error> {
+    let options = MemberOptions {
+        workspace: args.workspace.clone(),
+        platform: platform.to_owned(),
+        apis: definitions(&args.api)?.iter().map(|api| api.name().to_owned()).collect(),
+    };
+    let init = connect(args).await?;
+    if args.dry_run {
+        return print_objects(&init.member_objects(role, &options).await?);
+    }
+    init.member(role, &options).await?;
+    if let Some(path) = write_kubeconfig {
+        let (credentials, _) = init.provider_credentials(&options).await?;
+        print_change(&credentials.write(path)?);
+    }
+    Ok(())
+}
+
+async fn connect(args: &CommonArgs) -> Result<Init, InitError> {
+    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
+    Ok(Init::new(server).on_change(print_change))
+}
+
+/// The APIs of the files.
+fn definitions(files: &[PathBuf]) -> anyhow::Result<Vec<ApiDefinition>> {
+    let mut all = Vec::new();
+    let mut names = BTreeSet::new();
+    for file in files {
+        let origin = file.display().to_string();
+        let objects = read_objects(file)?;
+        if objects.is_empty() {
+            return Err(DefinitionError::Empty { origin }.into());
+        }
+        for object in objects {
+            let api = ApiDefinition::parse(&origin, &object)?;
+            if !names.insert(api.name().to_owned()) {
+                return Err(DefinitionError::Twice { origin, name: api.name().to_owned() }.into());
+            }
+            all.push(api);
+        }
+    }
+    Ok(all)
+}
+
+fn print_change(change: &Change) {
+    println!("{change}");
+}
+
+fn print_objects(objects: &[(String, Value)]) -> anyhow::Result<()> {
+    for (workspace, object) in objects {
+        println!("---\n# in workspace {workspace}\n{}", serde_saphyr::to_string(object)?.trim_end());
+    }
+    Ok(())
+}

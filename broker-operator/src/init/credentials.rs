@@ -1,0 +1,196 @@
+//! The access of a ServiceAccount: its token, and the kubeconfig that carries it.
+
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::api::PostParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::wait::await_condition;
+use kube::{Api, Config};
+use serde_json::{Value, json};
+
+use super::apply::{Action, Session};
+use super::{Change, InitError};
+
+/// How long the server may take to fill in a token; it takes milliseconds where it does so at all.
+const TOKEN: Duration = Duration::from_secs(10);
+
+/// What is asked for where tokens expire, in seconds: a year. The server may grant less.
+const LIFETIME: i64 = 365 * 24 * 3600;
+
+/// The access of a ServiceAccount to its workspace.
+#[derive(Clone)]
+pub struct Credentials {
+    kubeconfig: Value,
+    expires: Option<String>,
+}
+
+impl fmt::Debug for Credentials {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// When the token expires (RFC 3339), if it does.
+    pub fn expires(&self) -> Option<&str> {
+        self.expires.as_deref()
+    }
+
+    /// The kubeconfig, as JSON. It holds the token.
+    pub fn kubeconfig(&self) -> &Value {
+        &self.kubeconfig
+    }
+
+    /// The configuration of a client with this access.
+    pub async fn config(&self) -> Result<Config, InitError> {
+        let unusable =
+            |reason: String| InitError::Kubeconfig { origin: "the new kubeconfig".to_owned(), reason };
+        let kubeconfig: Kubeconfig =
+            serde_json::from_value(self.kubeconfig.clone()).map_err(|error| unusable(error.to_string()))?;
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| unusable(error.to_string()))
+    }
+
+    /// Writes the kubeconfig, for its owner alone to read, and tells what that changed.
+    pub fn write(&self, path: &Path) -> Result<Change, InitError> {
+        let failed = |reason: String| InitError::Write { path: path.to_owned(), reason };
+        let text = serde_saphyr::to_string(&self.kubeconfig).map_err(|error| failed(error.to_string()))?;
+        let action = match std::fs::read_to_string(path) {
+            Ok(found) if found == text => Action::Unchanged,
+            Ok(_) => Action::Configured,
+            Err(_) => Action::Created,
+        };
+        if action != Action::Unchanged {
+            replace(path, &text).map_err(|error| failed(error.to_string()))?;
+        }
+        let note = self.expires.as_ref().map(|expires| {
+            format!("its token expires at {expires}: run this command again before, and it gets a new one")
+        });
+        Ok(Change { object: format!("kubeconfig/{}", path.display()), action, note })
+    }
+}
+
+/// Replaces a file in one step: whoever reads it finds the old or the new one, and only its owner can.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&partial).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&partial, path)).inspect_err(|_| {
+        // What is reported is why it could not be written; that the rest may be left changes nothing.
+        std::fs::remove_file(&partial).ok();
+    })
+}
+
+impl Session {
+    /// The access of a ServiceAccount. Its token is kept in a Secret, so that it is the same each time;
+    /// where the server fills in none, it is asked for one that expires.
+    pub(super) async fn credentials(
+        &mut self,
+        workspace: &str,
+        account: &str,
+    ) -> Result<Credentials, InitError> {
+        let entered = self.enter(workspace)?;
+        let name = format!("{account}-token");
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "annotations": {"kubernetes.io/service-account.name": account},
+            },
+            "type": "kubernetes.io/service-account-token",
+        });
+        self.apply(&entered, &secret).await?;
+        let secrets: Api<Secret> = Api::namespaced(entered.client.clone(), "default");
+        let filled = |secret: Option<&Secret>| token(secret).is_some();
+        let (token, expires) = match tokio::time::timeout(TOKEN, await_condition(secrets, &name, filled))
+            .await
+        {
+            Ok(Ok(secret)) => (token(secret.as_ref()).unwrap_or_default(), None),
+            Ok(Err(_)) | Err(_) => {
+                let accounts: Api<ServiceAccount> = Api::namespaced(entered.client.clone(), "default");
+                let spec =
+                    TokenRequestSpec { expiration_seconds: Some(LIFETIME), ..TokenRequestSpec::default() };
+                let request = TokenRequest { spec, ..TokenRequest::default() };
+                let what = format!("a token for serviceaccount/{account} in {workspace}");
+                let answer = accounts
+                    .create_token_request(account, &PostParams::default(), &request)
+                    .await
+                    .map_err(|error| self.server.failure(what.as_str(), error))?;
+                let Some(status) = answer.status else {
+                    return Err(InitError::Timeout {
+                        what,
+                        deadline: TOKEN,
+                        seen: "an answer without one".to_owned(),
+                    });
+                };
+                (status.token, Some(status.expiration_timestamp.0.to_string()))
+            }
+        };
+        let config = self.server.config(workspace)?;
+        Ok(Credentials { kubeconfig: kubeconfig(&config, workspace, account, &token), expires })
+    }
+}
+
+fn token(secret: Option<&Secret>) -> Option<String> {
+    let data = secret?.data.as_ref()?.get("token")?;
+    String::from_utf8(data.0.clone()).ok().filter(|token| !token.is_empty())
+}
+
+/// A kubeconfig for the same server as `config`'s, trusted for the same reason, but with this token.
+fn kubeconfig(config: &Config, workspace: &str, account: &str, token: &str) -> Value {
+    let mut cluster = json!({ "server": config.cluster_url.to_string().trim_end_matches('/') });
+    if let Some(authorities) = authorities(config) {
+        cluster["certificate-authority-data"] = json!(STANDARD.encode(authorities));
+    }
+    if config.accept_invalid_certs {
+        cluster["insecure-skip-tls-verify"] = json!(true);
+    }
+    if let Some(name) = &config.tls_server_name {
+        cluster["tls-server-name"] = json!(name);
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": workspace, "cluster": cluster}],
+        "users": [{"name": account, "user": {"token": token}}],
+        "contexts": [{"name": workspace, "context": {"cluster": workspace, "user": account}}],
+        "current-context": workspace,
+    })
+}
+
+/// The certificate authorities a client trusts, as PEM; none where it trusts the system's.
+fn authorities(config: &Config) -> Option<String> {
+    if let Some(file) = &config.root_cert_file {
+        return std::fs::read_to_string(file).ok();
+    }
+    let certificates = config.root_cert.as_ref()?;
+    let mut pem = String::new();
+    for certificate in certificates {
+        let text = STANDARD.encode(certificate);
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in text.as_bytes().chunks(64) {
+            pem.push_str(&String::from_utf8_lossy(line));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    Some(pem)
+}

@@ -1,0 +1,205 @@
+//! Preparing workspaces: the platform's, a provider's, a consumer's.
+//!
+//! What a workspace needs is planned by pure functions ([`plan`]); [`Init`] applies it, server-side and in
+//! order, and waits by watch until what was applied is in force. Doing it again changes nothing. Nothing
+//! here brokers: the operator neither needs this module nor the rights of whoever runs it.
+
+mod apply;
+mod command;
+mod credentials;
+mod definition;
+mod error;
+pub mod plan;
+mod server;
+mod workspace;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use broker_kcp::api::v1alpha1::{BrokeredApi, Moves};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde_json::Value;
+
+pub use apply::{Action, Change};
+pub use command::{InitArgs, init};
+pub use credentials::Credentials;
+pub use definition::{ApiDefinition, DefinitionError};
+pub use error::InitError;
+pub use server::Server;
+
+/// What a platform is made of.
+#[derive(Clone, Debug, Default)]
+pub struct PlatformOptions {
+    /// The path of its workspace, such as `root:platform`.
+    pub workspace: String,
+    /// The APIs to broker.
+    pub apis: Vec<ApiDefinition>,
+    /// Whether their objects may move without a playbook; where it is not given, what the API's definition
+    /// says, else not.
+    pub moves: Option<Moves>,
+}
+
+/// What a provider or a consumer is made of.
+#[derive(Clone, Debug, Default)]
+pub struct MemberOptions {
+    /// The path of its workspace, such as `root:acme`.
+    pub workspace: String,
+    /// The path of the platform's workspace.
+    pub platform: String,
+    /// The exports to bind, such as `certificates.example.com`; all of the platform's where it is empty.
+    pub apis: Vec<String>,
+}
+
+/// The role a workspace is prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It orders.
+    Consumer,
+    /// It offers, and gets the copies.
+    Provider,
+}
+
+/// Prepares workspaces of one server.
+#[derive(Clone)]
+pub struct Init {
+    server: Server,
+    listener: Arc<dyn Fn(&Change) + Send + Sync>,
+}
+
+impl fmt::Debug for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Init").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Init {
+    /// Prepares workspaces of this server.
+    pub fn new(server: Server) -> Self {
+        Self { server, listener: Arc::new(|_| {}) }
+    }
+
+    /// Tells every change as it is made.
+    #[must_use]
+    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.listener = Arc::new(listener);
+        self
+    }
+
+    /// Prepares the platform's workspace, and returns what that changed.
+    pub async fn platform(&self, options: &PlatformOptions) -> Result<Vec<Change>, InitError> {
+        let mut session = self.session();
+        session.ensure_workspace(&options.workspace).await?;
+        let workspace = session.enter(&options.workspace)?;
+        for object in plan::platform_kinds() {
+            session.apply(&workspace, &object).await?;
+        }
+        for object in plan::exports(&options.apis)? {
+            session.apply(&workspace, &object).await?;
+        }
+        for api in &options.apis {
+            session.apply_brokered_api(&workspace, api, options.moves).await?;
+        }
+        let exports = self.exports(&options.workspace).await?;
+        for object in plan::broker_rights(&exports) {
+            session.apply(&workspace, &object).await?;
+        }
+        Ok(session.changes)
+    }
+
+    /// Prepares a provider's or a consumer's workspace, and returns what that changed.
+    pub async fn member(&self, role: Role, options: &MemberOptions) -> Result<Vec<Change>, InitError> {
+        let apis = self.wanted(options).await?;
+        let mut session = self.session();
+        session.ensure_workspace(&options.workspace).await?;
+        let workspace = session.enter(&options.workspace)?;
+        for binding in plan::bindings(role, &options.platform, &apis) {
+            session.bind(&workspace, binding).await?;
+        }
+        Ok(session.changes)
+    }
+
+    /// Prepares a provider's workspace: it binds `acceptapi` and the APIs it may offer.
+    pub async fn provider(&self, options: &MemberOptions) -> Result<Vec<Change>, InitError> {
+        self.member(Role::Provider, options).await
+    }
+
+    /// Prepares a consumer's workspace: it binds the APIs it may order.
+    pub async fn consumer(&self, options: &MemberOptions) -> Result<Vec<Change>, InitError> {
+        self.member(Role::Consumer, options).await
+    }
+
+    /// The access of the platform's ServiceAccount, with which the broker runs.
+    pub async fn broker_credentials(&self, platform: &str) -> Result<(Credentials, Vec<Change>), InitError> {
+        let mut session = self.session();
+        let credentials = session.credentials(platform, plan::BROKER).await?;
+        Ok((credentials, session.changes))
+    }
+
+    /// The access of a ServiceAccount in a provider's workspace, made with the rights its own agent needs:
+    /// to serve the copies of these APIs and to hand over what belongs to them.
+    pub async fn provider_credentials(
+        &self,
+        options: &MemberOptions,
+    ) -> Result<(Credentials, Vec<Change>), InitError> {
+        let apis = self.wanted(options).await?;
+        let mut session = self.session();
+        let workspace = session.enter(&options.workspace)?;
+        for object in plan::agent_rights(&apis) {
+            session.apply(&workspace, &object).await?;
+        }
+        let credentials = session.credentials(&options.workspace, plan::AGENT).await?;
+        Ok((credentials, session.changes))
+    }
+
+    /// The objects [`Init::platform`] would apply, the workspaces included.
+    pub fn platform_objects(options: &PlatformOptions) -> Result<Vec<(String, Value)>, InitError> {
+        let mut objects = plan::workspaces(&options.workspace);
+        let within = |object| (options.workspace.clone(), object);
+        objects.extend(plan::platform_kinds().into_iter().map(within));
+        objects.extend(plan::exports(&options.apis)?.into_iter().map(within));
+        objects.extend(options.apis.iter().map(|api| within(plan::brokered_api(api, options.moves))));
+        let exports = options.apis.iter().map(|api| api.name().to_owned()).collect();
+        objects.extend(plan::broker_rights(&exports).into_iter().map(within));
+        Ok(objects)
+    }
+
+    /// The objects [`Init::member`] would apply, the workspaces included.
+    pub async fn member_objects(
+        &self,
+        role: Role,
+        options: &MemberOptions,
+    ) -> Result<Vec<(String, Value)>, InitError> {
+        let apis = self.wanted(options).await?;
+        let mut objects = plan::workspaces(&options.workspace);
+        let bindings = plan::bindings(role, &options.platform, &apis);
+        objects.extend(bindings.into_iter().map(|object| (options.workspace.clone(), object)));
+        Ok(objects)
+    }
+
+    /// The exports to bind: those named, else all of the platform's.
+    async fn wanted(&self, options: &MemberOptions) -> Result<BTreeSet<String>, InitError> {
+        if !options.apis.is_empty() {
+            return Ok(options.apis.iter().cloned().collect());
+        }
+        let exports = self.exports(&options.platform).await?;
+        if exports.is_empty() {
+            return Err(InitError::NothingBrokered { platform: options.platform.clone() });
+        }
+        Ok(exports)
+    }
+
+    /// The exports of all APIs that the platform brokers.
+    async fn exports(&self, platform: &str) -> Result<BTreeSet<String>, InitError> {
+        let api: Api<BrokeredApi> = Api::all(self.server.client(platform)?);
+        let list = api.list(&ListParams::default()).await.map_err(|error| {
+            self.server.failure(format!("the APIs brokered by {platform} cannot be listed"), error)
+        })?;
+        Ok(list.into_iter().map(|api| api.spec.export.clone().unwrap_or_else(|| api.name_any())).collect())
+    }
+
+    fn session(&self) -> apply::Session {
+        apply::Session::new(self.server.clone(), Arc::clone(&self.listener))
+    }
+}

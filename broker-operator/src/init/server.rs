@@ -1,0 +1,141 @@
+//! The kcp server: where it is, who we are there, and what its errors mean.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::InitError;
+
+/// A kcp server, as the owner of a kubeconfig sees it.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    base: String,
+    origin: String,
+}
+
+impl fmt::Debug for Server {
+    /// Without credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("base", &self.base)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// The server of a kubeconfig's current context: this file's, else `$KUBECONFIG`'s, else
+    /// `~/.kube/config`'s.
+    pub async fn from_kubeconfig(path: Option<&Path>) -> Result<Self, InitError> {
+        let origin = match (path, std::env::var("KUBECONFIG")) {
+            (Some(path), _) => format!("kubeconfig {}", path.display()),
+            (None, Ok(value)) => format!("kubeconfig {value} (from $KUBECONFIG)"),
+            (None, Err(_)) => {
+                "kubeconfig ~/.kube/config (neither --kubeconfig nor $KUBECONFIG is set)".to_owned()
+            }
+        };
+        let unusable = |error: kube::config::KubeconfigError| InitError::Kubeconfig {
+            origin: origin.clone(),
+            reason: error.to_string(),
+        };
+        let kubeconfig = match path {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        }
+        .map_err(unusable)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(unusable)?;
+        Ok(Self { origin, ..Self::from_config(config) })
+    }
+
+    /// The server of a client's configuration, whatever workspace that points to.
+    pub fn from_config(mut config: Config) -> Self {
+        let url = config.cluster_url.to_string();
+        let base = url.split("/clusters/").next().unwrap_or(&url).trim_end_matches('/').to_owned();
+        config.connect_timeout = Some(Duration::from_secs(10));
+        Self { config, base, origin: "the given configuration".to_owned() }
+    }
+
+    /// The server's address, without a workspace.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// The address of a workspace.
+    pub fn workspace_url(&self, workspace: &str) -> String {
+        format!("{}/clusters/{workspace}", self.base)
+    }
+
+    /// The workspace that the kubeconfig points to, if to any.
+    pub fn current_workspace(&self) -> Option<String> {
+        let url = self.config.cluster_url.to_string();
+        let (_, path) = url.split_once("/clusters/")?;
+        Some(path.trim_end_matches('/').to_owned())
+    }
+
+    /// The configuration of a client for a workspace.
+    pub fn config(&self, workspace: &str) -> Result<Config, InitError> {
+        self.config_at(&self.workspace_url(workspace))
+    }
+
+    /// A client for a workspace.
+    pub fn client(&self, workspace: &str) -> Result<Client, InitError> {
+        self.client_at(&self.workspace_url(workspace))
+    }
+
+    /// A client for another address that takes the same credentials, such as a virtual workspace's.
+    pub fn client_at(&self, url: &str) -> Result<Client, InitError> {
+        Client::try_from(self.config_at(url)?)
+            .map_err(|error| InitError::Kubeconfig { origin: self.origin.clone(), reason: error.to_string() })
+    }
+
+    fn config_at(&self, url: &str) -> Result<Config, InitError> {
+        let mut config = self.config.clone();
+        config.cluster_url = url.parse().map_err(|error: http::uri::InvalidUri| InitError::Kubeconfig {
+            origin: self.origin.clone(),
+            reason: format!("{url} is no address: {error}"),
+        })?;
+        Ok(config)
+    }
+
+    /// What a failed request means to a person.
+    pub fn failure(&self, what: impl Into<String>, error: kube::Error) -> InitError {
+        let what = what.into();
+        match error {
+            kube::Error::Api(status) => InitError::Refused {
+                what,
+                hint: match status.code {
+                    401 => {
+                        "\n  the credentials of the kubeconfig are not accepted: are they another server's, or expired?"
+                    }
+                    403 => {
+                        "\n  the kubeconfig's user lacks this right: use one that administers the workspace"
+                    }
+                    _ => "",
+                },
+                message: status.message,
+                code: status.code,
+            },
+            other => InitError::Unreachable {
+                what,
+                url: self.base.clone(),
+                origin: self.origin.clone(),
+                cause: root_cause(&other),
+            },
+        }
+    }
+}
+
+/// The innermost cause: the one that says what happened.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

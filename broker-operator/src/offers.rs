@@ -1,0 +1,145 @@
+//! The command `offers`: what providers offer, as the platform sees it.
+//!
+//! It reads through AcceptAPI's virtual workspace, with the broker's own kubeconfig: what it shows is what
+//! the broker sees.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use broker_kcp::api::v1alpha1::AcceptApi;
+use broker_kcp::kcp::api::{ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster, PATH_ANNOTATION};
+use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::init::Server;
+use crate::init::plan::ACCEPT_API_EXPORT;
+
+/// List what providers offer, and whether it is available.
+#[derive(Clone, Debug, Args)]
+pub struct OffersArgs {
+    /// The broker's kubeconfig, or another that may read the platform; else $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The path of the platform's workspace [default: the one the kubeconfig points to].
+    #[arg(long, value_name = "PATH")]
+    workspace: Option<String>,
+    /// How to print them.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+/// An offer, and the path of its provider's workspace where it is known.
+struct Offer {
+    provider: String,
+    object: AcceptApi,
+}
+
+/// Prints the offers.
+pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
+    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
+    let workspace = args.workspace.clone().or_else(|| server.current_workspace()).context(
+        "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
+    )?;
+    let mut offers = read(&server, &workspace).await?;
+    offers.sort_by_key(|offer| (offer.provider.clone(), offer.object.namespace(), offer.object.name_any()));
+    match args.output {
+        Output::Table if offers.is_empty() => {
+            eprintln!("No offers: no provider of {workspace} has an AcceptAPI.")
+        }
+        Output::Table => println!("{}", table(&offers)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&list(offers))?),
+        Output::Yaml => print!("{}", serde_saphyr::to_string(&list(offers))?),
+    }
+    Ok(())
+}
+
+/// All offers of all shards.
+async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
+    let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
+    let Some(slice) = slices.get_opt(ACCEPT_API_EXPORT).await.map_err(|error| {
+        server.failure(format!("the endpoints of {ACCEPT_API_EXPORT} in {workspace}"), error)
+    })?
+    else {
+        bail!(
+            "{workspace} exports no {ACCEPT_API_EXPORT}: is it the platform's workspace, prepared by `init platform`?"
+        );
+    };
+    let mut offers = Vec::new();
+    for endpoint in slice.status.unwrap_or_default().endpoints {
+        let client = server.client_at(&format!("{}/clusters/*", endpoint.url))?;
+        let failed = |what: &str, error| server.failure(format!("{what} at {}", endpoint.url), error);
+        let clusters: Api<LogicalCluster> = Api::all(client.clone());
+        // A provider whose binding predates the claim, or rejects it, is shown by its id.
+        let paths: BTreeMap<String, String> = match clusters.list(&ListParams::default()).await {
+            Ok(list) => list.iter().filter_map(path).collect(),
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => BTreeMap::new(),
+            Err(error) => return Err(failed("the providers' workspaces", error).into()),
+        };
+        let api: Api<AcceptApi> = Api::all(client);
+        let list = api.list(&ListParams::default()).await.map_err(|error| failed("the offers", error))?;
+        offers.extend(list.into_iter().map(|object| {
+            let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
+            Offer { provider: paths.get(&id).cloned().unwrap_or(id), object }
+        }));
+    }
+    Ok(offers)
+}
+
+/// A logical cluster's id and path.
+fn path(cluster: &LogicalCluster) -> Option<(String, String)> {
+    let annotation = |name| cluster.annotations().get(name).cloned();
+    Some((annotation(CLUSTER_ANNOTATION)?, annotation(PATH_ANNOTATION)?))
+}
+
+fn table(offers: &[Offer]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["PROVIDER", "NAMESPACE", "NAME", "RESOURCE", "AVAILABLE", "REASON", "ORDERS", "AGE"]);
+    for offer in offers {
+        let object = &offer.object;
+        let status = object.status.clone().unwrap_or_default();
+        let available = status.conditions.iter().find(|condition| condition.type_ == "Available");
+        let gvr = &object.spec.gvr;
+        table.add_row([
+            offer.provider.clone(),
+            object.namespace().unwrap_or_default(),
+            object.name_any(),
+            gvr.group
+                .as_ref()
+                .map_or_else(|| gvr.resource.clone(), |group| format!("{}.{group}", gvr.resource)),
+            available.map_or_else(|| "Unknown".to_owned(), |condition| format!("{:?}", condition.status)),
+            available.and_then(|condition| condition.reason.clone()).unwrap_or_default(),
+            status.assigned_orders.map(|orders| orders.to_string()).unwrap_or_default(),
+            object.creation_timestamp().map(|time| age(time.0)).unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+/// How long ago, as kubectl writes it.
+fn age(since: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn list(offers: Vec<Offer>) -> Value {
+    let items: Vec<_> = offers.into_iter().map(|offer| offer.object).collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
