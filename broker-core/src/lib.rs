@@ -23,5 +23,7 @@ pub mod order;
 pub mod port;
 pub mod resource;
 pub mod selection;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod translate;

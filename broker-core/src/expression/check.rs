@@ -213,7 +213,9 @@ fn meter(part: &mut IdedExpr, name: &str) {
     let exempt = match &part.expr {
         Expr::Literal(_) | Expr::List(_) | Expr::Map(_) => true,
         Expr::Ident(name) => name.starts_with('@'),
-        _ => false,
+        Expr::Call(_) | Expr::Comprehension(_) | Expr::Select(_) | Expr::Struct(_) | Expr::Unspecified => {
+            false
+        }
     };
     if !exempt {
         meter_always(part, name);

@@ -1,5 +1,14 @@
 //! Meaning and limits of expressions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    clippy::too_many_lines,
+    reason = "tests may fail loudly, and tables are long"
+)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -168,7 +177,6 @@ fn hostile_texts_are_refused_and_the_process_lives() {
         repeat("", "(", ""),
         repeat("", "[", ""),
         repeat("", "{", ""),
-        repeat("", "-", "1"),
         repeat("", "[", "") + "]",
         repeat("", "a?", "b"),
         repeat("a", "?b:a", ""),

@@ -64,7 +64,14 @@ impl Refusal {
     pub fn misses(&self) -> impl Iterator<Item = &Miss> {
         self.reasons().filter_map(|reason| match reason {
             Reason::Filter(miss) => Some(miss),
-            _ => None,
+            Reason::Withdrawn
+            | Reason::OtherApi { .. }
+            | Reason::NotAllowed
+            | Reason::NotAvailable { .. }
+            | Reason::Cordoned
+            | Reason::Draining
+            | Reason::Full { .. }
+            | Reason::Excluded => None,
         })
     }
 

@@ -132,6 +132,12 @@ fn unavailable(listing: &Listing, held: bool) -> Option<Reason> {
         UnavailableReason::Cordoned => Reason::Cordoned,
         UnavailableReason::Draining => Reason::Draining,
         UnavailableReason::NotAllowed => Reason::NotAllowed,
-        reason => Reason::NotAvailable { reason, message: availability.message.clone() },
+        reason @ (UnavailableReason::InvalidFilter
+        | UnavailableReason::AmbiguousApi
+        | UnavailableReason::ApiNotServed
+        | UnavailableReason::ProviderNotReady
+        | UnavailableReason::ProviderUnreachable) => {
+            Reason::NotAvailable { reason, message: availability.message.clone() }
+        }
     })
 }

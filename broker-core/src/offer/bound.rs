@@ -17,10 +17,7 @@ impl Bound {
     /// Reads a number or a text; `None` where it is no quantity.
     pub fn parse(value: &Value) -> Option<Self> {
         let quantity = Quantity::from_value(value)?;
-        let text = match value {
-            Value::String(text) => text.clone(),
-            _ => quantity.to_string(),
-        };
+        let text = value.as_str().map_or_else(|| quantity.to_string(), ToOwned::to_owned);
         Some(Self { quantity, text })
     }
 

@@ -141,9 +141,9 @@ enum Failure<'f> {
 
 impl Criterion {
     fn accepts(&self, value: &Value) -> bool {
-        match value {
-            Value::Array(elements) => elements.iter().all(|element| self.accepts_scalar(element)),
-            _ => self.accepts_scalar(value),
+        match value.as_array() {
+            Some(elements) => elements.iter().all(|element| self.accepts_scalar(element)),
+            None => self.accepts_scalar(value),
         }
     }
 

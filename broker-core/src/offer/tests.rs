@@ -4,7 +4,10 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests may fail loudly"
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    clippy::too_many_lines,
+    reason = "tests may fail loudly, and tables are long"
 )]
 
 use serde_json::{Value, json};

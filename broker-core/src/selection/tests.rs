@@ -1,5 +1,14 @@
 //! What decides between offers.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    clippy::too_many_lines,
+    reason = "tests may fail loudly, and tables are long"
+)]
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,14 @@
+//! Verdicts as tables; what must hold for all of them as properties.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    clippy::too_many_lines,
+    reason = "tests may fail loudly, and tables are long"
+)]
+
+mod properties;
+mod verdicts;
