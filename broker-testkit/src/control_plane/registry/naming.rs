@@ -59,11 +59,6 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
                 &json!(finalizer),
                 "name is not a qualified name",
             ));
-        } else if !finalizer.contains('/')
-            && !matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes")
-        {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), why));
         }
     }
     for (index, owner) in list(object, "/metadata/ownerReferences").iter().enumerate() {
