@@ -1,4 +1,5 @@
 //! What the test kit promises, seen from outside.
 
+mod control_plane;
 mod kcp;
 mod order_life;
