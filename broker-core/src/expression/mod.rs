@@ -5,7 +5,7 @@
 //!
 //! What is offered: literals, field access and indexing, `has()`, optional access (`a.?b.orValue(c)`), the arithmetic,
 //! comparing and logical operators, `in`, `? :`, the macros `all`, `exists`, `exists_one`, `map` and `filter`, and
-//! the functions of [`check`]. There is no clock, no randomness, no access to anything but the names given. Integers of
+//! the functions in [`FUNCTIONS`]. There is no clock, no randomness, no access to anything but the names given. Integers of
 //! the JSON are CEL's `int`. A macro over a map sees its keys in order, so that every replica gets the same answer.
 //!
 //! Whatever is written, compiling and evaluating come back: the text, its parts, their nesting, the steps taken and the

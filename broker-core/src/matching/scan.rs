@@ -8,7 +8,7 @@ use super::refusal::{Reason, Refusal, consumer_message};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::{OfferId, OrderView, UnavailableReason};
 use crate::resource::{Gvr, Object};
-use crate::selection::{Contender, Ranking};
+use crate::selection::{Choice, Contender, Ranking, choose};
 
 /// A [`Matcher`] that asks every offer of its snapshot.
 #[derive(Clone, Debug)]
@@ -26,6 +26,16 @@ impl ScanMatcher {
 impl Matcher for ScanMatcher {
     fn match_order(&self, order: &OrderFacts<'_>) -> Routing {
         route_facts(&self.offers, order)
+    }
+
+    fn choose_offer(&self, order: &OrderFacts<'_>) -> Choice {
+        let view = OrderView::new(order.object);
+        let contenders = self.offers.listings().filter_map(|listing| {
+            let held = order.current == Some(listing.id());
+            let specificity = feasible(listing, order, &view, held)?;
+            contender(listing, specificity)
+        });
+        choose(contenders, order.identity, order.current)
     }
 }
 
@@ -92,32 +102,52 @@ fn judge_current(offers: &OfferSet, id: &OfferId, order: &OrderFacts<'_>, view: 
 
 /// Everything that speaks against one offer. `held`: the order is already served by it.
 fn judge(listing: &Listing, order: &OrderFacts<'_>, view: &OrderView<'_>, held: bool) -> Verdict {
-    let available_for_other = listing.availability().api.as_ref().is_some_and(|api| api != order.api);
-    if available_for_other || !listing.api().matches(order.api) {
-        let offered = listing.api().to_string();
-        return Verdict::Refused(Refusal::of(Reason::OtherApi { offered }));
-    }
-    let mut reasons = Vec::new();
-    if order.excluded.contains(listing.id()) {
-        reasons.push(Reason::Excluded);
-    }
-    reasons.extend(unavailable(listing, held));
-    let Some(offer) = listing.offer() else {
-        return Verdict::Refused(Refusal::new(reasons).unwrap_or_else(|| Refusal::of(invalid(listing))));
+    let mut reasons: Vec<Reason> = objections(listing, order, held).collect();
+    let specificity = match listing.offer() {
+        // What an offer of another API filters on says nothing about this order.
+        Some(offer) if !reasons.iter().any(|reason| matches!(reason, Reason::OtherApi { .. })) => {
+            let specificity = offer.matches(view);
+            if specificity.is_none() {
+                reasons.extend(offer.misses(view).into_iter().map(Reason::Filter));
+            }
+            specificity
+        }
+        Some(_) | None => None,
     };
-    if let Some(capacity) = offer.capacity().filter(|capacity| listing.assigned() >= *capacity && !held) {
-        reasons.push(Reason::Full { capacity, assigned: listing.assigned() });
-    }
-    let specificity = offer.matches(view);
-    if specificity.is_none() {
-        reasons.extend(offer.misses(view).into_iter().map(Reason::Filter));
-    }
     match (Refusal::new(reasons), specificity) {
         (None, Some(specificity)) => Verdict::Matches { specificity },
         (Some(refusal), _) => Verdict::Refused(refusal),
         // Closed, should matching and explaining ever disagree.
         (None, None) => Verdict::Refused(Refusal::of(invalid(listing))),
     }
+}
+
+/// How specifically an offer matches; `None` where anything speaks against it. [`judge`] without the reasons.
+fn feasible(listing: &Listing, order: &OrderFacts<'_>, view: &OrderView<'_>, held: bool) -> Option<u32> {
+    if objections(listing, order, held).next().is_some() {
+        return None;
+    }
+    listing.offer()?.matches(view)
+}
+
+/// What speaks against an offer whatever is in the order.
+fn objections<'l>(
+    listing: &'l Listing,
+    order: &OrderFacts<'_>,
+    held: bool,
+) -> impl Iterator<Item = Reason> + use<'l> {
+    let available_for_other = listing.availability().api.as_ref().is_some_and(|api| api != order.api);
+    // Of an order that it holds, an offer that became invalid is not "of another API", whatever is left of it.
+    let unknown = held && listing.offer().is_none();
+    let other = available_for_other || !(listing.api().matches(order.api) || unknown);
+    let other_api = other.then(|| Reason::OtherApi { offered: listing.api().to_string() });
+    let excluded = (!other && order.excluded.contains(listing.id())).then_some(Reason::Excluded);
+    let unavailable = if other { None } else { unavailable(listing, held) };
+    let capacity = listing.offer().and_then(|offer| offer.capacity());
+    let full = capacity
+        .filter(|capacity| !other && !held && listing.assigned() >= *capacity)
+        .map(|capacity| Reason::Full { capacity, assigned: listing.assigned() });
+    other_api.into_iter().chain(excluded).chain(unavailable).chain(full)
 }
 
 fn invalid(listing: &Listing) -> Reason {

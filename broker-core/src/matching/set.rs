@@ -7,7 +7,7 @@ use super::policy::{Policies, Terms};
 use crate::offer::{
     ApiPattern, Availability, AvailabilityInput, InvalidFilter, Offer, OfferId, Reachability, availability,
 };
-use crate::resource::{Condition, Gvr};
+use crate::resource::{ClusterName, Condition, Gvr, Object};
 
 /// One AcceptAPI as observed.
 #[derive(Clone, Debug)]
@@ -26,6 +26,32 @@ pub struct Offered {
     pub reachability: Reachability,
     /// Orders assigned to it now; with them a capacity is compared.
     pub assigned: u64,
+}
+
+impl Offered {
+    /// Reads an AcceptAPI of a provider's cluster, whatever is in there.
+    ///
+    /// Which APIs the cluster serves, whether it answers, and how many orders the offer has, the caller knows: as returned, it
+    /// serves nothing, answers, and has none.
+    pub fn observe(cluster: &ClusterName, object: &Object) -> Self {
+        let id = OfferId::from(object.key_in(cluster));
+        let gvr = |field: &str| object.text(&["spec", "gvr", field]).map(ToOwned::to_owned);
+        let api = ApiPattern {
+            group: gvr("group"),
+            version: gvr("version").filter(|version| !version.is_empty()),
+            resource: gvr("resource").unwrap_or_default(),
+        };
+        let spec = object.get(&["spec"]).cloned().unwrap_or_default();
+        Self {
+            parsed: Offer::parse_json(id.clone(), &spec).map(Arc::new),
+            id,
+            api,
+            ready: object.condition("Ready"),
+            served: Vec::new(),
+            reachability: Reachability::Reachable,
+            assigned: 0,
+        }
+    }
 }
 
 /// One offer of a snapshot, with everything that was decided about it for all orders alike.

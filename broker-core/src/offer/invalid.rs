@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Found texts are shown up to this many characters.
 const SHOWN: usize = 80;
+/// What the reader of JSON says names fields, and is shown a little longer.
+const MISSHAPEN_SHOWN: usize = 160;
 
 /// One reason why an offer cannot be honoured: where, what was found, and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,6 +37,17 @@ impl InvalidFilter {
         }
     }
 
+    /// A spec that is not even of the right shape.
+    pub(super) fn misshapen(error: &str) -> Self {
+        Self {
+            filter: None,
+            key: String::new(),
+            field: String::new(),
+            found: shorten(error, MISSHAPEN_SHOWN),
+            accepted: "the fields of AcceptAPI.spec, each of its type".to_owned(),
+        }
+    }
+
     pub(super) fn of_filter(
         filter: usize,
         key: &str,
@@ -55,6 +68,9 @@ impl InvalidFilter {
 /// For example: ``spec.filters[1] (key spec.storage): boundary.min is `ten`; accepted: a number or a quantity``.
 impl fmt::Display for InvalidFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() {
+            return write!(f, "spec cannot be read: {}; accepted: {}", self.found, self.accepted);
+        }
         match self.filter {
             Some(index) if self.key.is_empty() => write!(f, "spec.filters[{index}]: ")?,
             Some(index) => write!(f, "spec.filters[{index}] (key {}): ", self.key)?,

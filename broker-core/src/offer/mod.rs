@@ -66,6 +66,18 @@ impl Offer {
         parse::offer(id, spec)
     }
 
+    /// Parses `AcceptAPI.spec` as JSON, whatever is in there.
+    ///
+    /// # Errors
+    /// As [`Offer::parse`]; a spec of another shape, an unknown field included, is one of its errors.
+    pub fn parse_json(id: OfferId, spec: &serde_json::Value) -> Result<Self, Vec<InvalidFilter>> {
+        let typed = <OfferSpec as serde::Deserialize>::deserialize(spec);
+        match typed {
+            Ok(spec) => parse::offer(id, &spec),
+            Err(error) => Err(vec![InvalidFilter::misshapen(&error.to_string())]),
+        }
+    }
+
     /// Which AcceptAPI this is.
     pub fn id(&self) -> &OfferId {
         &self.id

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -43,6 +44,21 @@ proptest! {
         let none = BTreeSet::new();
         let facts = OrderFacts { object: &order, api: &api(), identity: "uid-of-the-order", current: None, excluded: &none };
         prop_assert_eq!(matcher.match_order(&facts), ask(&policies, &offers, &order, None));
+    }
+
+    #[test]
+    fn the_choice_alone_is_the_choice_with_reasons(
+        offers in offers(6), policies in policies(), order in order(), index in option::of(any::<prop::sample::Index>()),
+        mask in any::<u8>(),
+    ) {
+        let ids: Vec<OfferId> = offers.iter().map(|offer| offer.id.clone()).collect();
+        let current = index.filter(|_| !ids.is_empty()).map(|index| index.get(&ids));
+        let excluded: BTreeSet<OfferId> =
+            ids.iter().enumerate().filter(|(index, _)| mask & (1 << index) != 0).map(|(_, id)| id.clone()).collect();
+        let matcher = ScanMatcher::new(Arc::new(OfferSet::new(&policies, offers)));
+        let api = api();
+        let facts = OrderFacts { object: &order, api: &api, identity: "uid", current, excluded: &excluded };
+        prop_assert_eq!(matcher.choose_offer(&facts), matcher.match_order(&facts).choice);
     }
 
     #[test]

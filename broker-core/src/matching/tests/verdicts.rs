@@ -402,3 +402,44 @@ fn refusals_sort_by_what_the_order_could_mend() {
     });
     assert!(unreachable.is_only_unreachable() && !closed.is_only_unreachable());
 }
+
+#[test]
+fn an_accept_api_is_read_whatever_is_in_there() {
+    let cluster = ClusterName::from("provider");
+    let read = |object: Value| Offered::observe(&cluster, &Object::try_from(object).unwrap());
+    let good = read(json!({
+        "metadata": {"name": "ca", "namespace": "offers"},
+        "spec": {"gvr": {"resource": "certificates"}, "filters": [{"key": "fqdn", "suffix": ".corp.com"}]},
+        "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "Down", "message": "m"}]},
+    }));
+    assert_eq!(good.id, OfferId::new("provider", "offers", "ca"));
+    assert!(good.parsed.is_ok() && good.ready.is_some_and(|ready| ready.reason == "Down"));
+    for (spec, expected) in [
+        (
+            json!({"gvr": {"resource": "certificates"}, "filter": []}),
+            "spec cannot be read: unknown field `filter`",
+        ),
+        (
+            json!({"gvr": {"resource": "certificates"}, "filters": [{"key": 5}]}),
+            "spec cannot be read: invalid type",
+        ),
+        (
+            json!({"gvr": {"resource": "certificates"}, "scheduling": "Asleep"}),
+            "spec cannot be read: unknown variant",
+        ),
+        (json!({}), "spec cannot be read: missing field `gvr`"),
+        (json!("text"), "spec cannot be read: invalid type"),
+        (json!(null), "spec cannot be read: invalid type"),
+    ] {
+        let offered = read(json!({"metadata": {"name": "ca"}, "spec": spec}));
+        let invalid = offered.parsed.clone().unwrap_err();
+        assert!(invalid[0].to_string().starts_with(expected), "{spec}: {}", invalid[0]);
+        // An order that it holds learns why, even where nothing is left that says of which API it was.
+        let id = offered.id.clone();
+        let held = ask(&anybody(), vec![offered], Some(&id));
+        assert!(
+            matches!(held.current, Some((_, Verdict::Refused(ref refusal))) if refusal.reason() == "InvalidFilter"),
+            "{spec}"
+        );
+    }
+}
