@@ -58,7 +58,7 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
         Output::Table if offers.is_empty() => {
             eprintln!("No offers: no provider of {workspace} has an AcceptAPI.")
         }
-        Output::Table => println!("{}", table(&offers)),
+        Output::Table => println!("{}", table(&offers).trim_fmt()),
         Output::Json => println!("{}", serde_json::to_string_pretty(&list(offers))?),
         Output::Yaml => print!("{}", serde_saphyr::to_string(&list(offers))?),
     }
@@ -69,7 +69,7 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
 async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
     let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
     let Some(slice) = slices.get_opt(ACCEPT_API_EXPORT).await.map_err(|error| {
-        server.failure(format!("the endpoints of {ACCEPT_API_EXPORT} in {workspace}"), error)
+        server.failure(format!("reading the endpoints of {ACCEPT_API_EXPORT} in {workspace}"), error)
     })?
     else {
         bail!(
@@ -79,7 +79,7 @@ async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
     let mut offers = Vec::new();
     for endpoint in slice.status.unwrap_or_default().endpoints {
         let client = server.client_at(&format!("{}/clusters/*", endpoint.url))?;
-        let failed = |what: &str, error| server.failure(format!("{what} at {}", endpoint.url), error);
+        let failed = |what: &str, error| server.failure(format!("listing {what} at {}", endpoint.url), error);
         let clusters: Api<LogicalCluster> = Api::all(client.clone());
         // A provider whose binding predates the claim, or rejects it, is shown by its id.
         let paths: BTreeMap<String, String> = match clusters.list(&ListParams::default()).await {
@@ -125,6 +125,9 @@ fn table(offers: &[Offer]) -> Table {
             object.creation_timestamp().map(|time| age(time.0)).unwrap_or_default(),
         ]);
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
     table
 }
 
@@ -140,6 +143,12 @@ fn age(since: Timestamp) -> String {
 }
 
 fn list(offers: Vec<Offer>) -> Value {
-    let items: Vec<_> = offers.into_iter().map(|offer| offer.object).collect();
+    let items: Vec<_> = offers
+        .into_iter()
+        .map(|mut offer| {
+            offer.object.metadata.managed_fields = None;
+            offer.object
+        })
+        .collect();
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use broker_kcp::api::v1alpha1::{BrokeredApi, Moves};
 use broker_kcp::kcp::api::ApiBinding;
+use futures::future::try_join_all;
 use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::wait::await_condition;
@@ -64,6 +65,8 @@ pub(super) struct Session {
     pub(super) server: Server,
     pub(super) changes: Vec<Change>,
     listener: Arc<dyn Fn(&Change) + Send + Sync>,
+    /// What was applied and may not be in force yet.
+    pending: Vec<Target>,
 }
 
 /// A workspace that can be written to.
@@ -74,7 +77,7 @@ pub(super) struct Entered {
 
 impl Session {
     pub(super) fn new(server: Server, listener: Arc<dyn Fn(&Change) + Send + Sync>) -> Self {
-        Self { server, changes: Vec::new(), listener }
+        Self { server, changes: Vec::new(), listener, pending: Vec::new() }
     }
 
     pub(super) fn enter(&self, path: &str) -> Result<Entered, InitError> {
@@ -90,7 +93,7 @@ impl Session {
         self.changes.push(change);
     }
 
-    /// Applies one object and waits until it is in force.
+    /// Applies one object. It may take [`Session::settle`] until it is in force.
     pub(super) async fn apply(&mut self, workspace: &Entered, object: &Value) -> Result<(), InitError> {
         let target = Target::of(workspace, object);
         let before = self.patiently(&target, || target.api.get_opt(&target.name)).await?;
@@ -103,7 +106,15 @@ impl Session {
             Some(_) => Action::Configured,
         };
         self.note(&target.kind, &target.name, action);
-        self.in_force(&target).await
+        self.pending.push(target);
+        Ok(())
+    }
+
+    /// Waits until all that was applied is in force. At once, because the server takes 5 s for each.
+    pub(super) async fn settle(&mut self) -> Result<(), InitError> {
+        let pending = std::mem::take(&mut self.pending);
+        try_join_all(pending.iter().map(|target| self.in_force(target))).await?;
+        Ok(())
     }
 
     /// Makes the BrokeredAPI of an API. One that is there belongs to the platform's people: only `moves`,
@@ -166,7 +177,7 @@ impl Session {
                 Err(error) => error,
             };
             if !self.may_pass(&error) || Instant::now() > deadline {
-                let what = format!("{}/{} in {}", target.kind, target.name, target.workspace);
+                let what = format!("applying {}/{} in {}", target.kind, target.name, target.workspace);
                 return Err(self.server.failure(what, error));
             }
             // What is waited for, that the API server has taken notice, cannot be watched.

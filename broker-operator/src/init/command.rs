@@ -1,7 +1,7 @@
 //! The command `init`.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use broker_kcp::api::v1alpha1::Moves;
 use clap::{Args, Subcommand, ValueEnum};
@@ -24,9 +24,9 @@ enum RoleArgs {
     /// Prepare the platform: schemas, exports, the broker's own kinds, and the broker's access.
     Platform(PlatformArgs),
     /// Prepare a provider: it binds AcceptAPI and the APIs it may offer.
-    Provider(ProviderArgs),
+    Provider(MemberArgs),
     /// Prepare a consumer: it binds the APIs it may order.
-    Consumer(ConsumerArgs),
+    Consumer(MemberArgs),
 }
 
 /// What all three take.
@@ -60,24 +60,15 @@ struct PlatformArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-struct ProviderArgs {
+struct MemberArgs {
     #[command(flatten)]
     common: CommonArgs,
     /// The path of the platform's workspace.
     #[arg(long, value_name = "PATH", default_value = "root:platform")]
     platform: String,
-    /// Make a ServiceAccount for the provider's own agent and write its kubeconfig here.
+    /// Make a ServiceAccount for the workspace's own programs and people, and write its kubeconfig here.
     #[arg(long, value_name = "FILE")]
     write_kubeconfig: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, Args)]
-struct ConsumerArgs {
-    #[command(flatten)]
-    common: CommonArgs,
-    /// The path of the platform's workspace.
-    #[arg(long, value_name = "PATH", default_value = "root:platform")]
-    platform: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -94,11 +85,8 @@ enum MovesArg {
 pub async fn init(args: &InitArgs) -> anyhow::Result<()> {
     match &args.role {
         RoleArgs::Platform(args) => platform(args).await?,
-        RoleArgs::Provider(args) => {
-            let kubeconfig = args.write_kubeconfig.as_deref();
-            member(Role::Provider, &args.common, &args.platform, kubeconfig).await?;
-        }
-        RoleArgs::Consumer(args) => member(Role::Consumer, &args.common, &args.platform, None).await?,
+        RoleArgs::Provider(args) => member(Role::Provider, args).await?,
+        RoleArgs::Consumer(args) => member(Role::Consumer, args).await?,
     }
     Ok(())
 }
@@ -124,24 +112,19 @@ async fn platform(args: &PlatformArgs) -> Result<(), anyhow::Error> {
     Ok(())
 }
 
-async fn member(
-    role: Role,
-    args: &CommonArgs,
-    platform: &str,
-    write_kubeconfig: Option<&Path>,
-) -> Result<(), anyhow::Error> {
+async fn member(role: Role, args: &MemberArgs) -> Result<(), anyhow::Error> {
     let options = MemberOptions {
-        workspace: args.workspace.clone(),
-        platform: platform.to_owned(),
-        apis: definitions(&args.api)?.iter().map(|api| api.name().to_owned()).collect(),
+        workspace: args.common.workspace.clone(),
+        platform: args.platform.clone(),
+        apis: definitions(&args.common.api)?.iter().map(|api| api.name().to_owned()).collect(),
     };
-    let init = connect(args).await?;
-    if args.dry_run {
+    let init = connect(&args.common).await?;
+    if args.common.dry_run {
         return print_objects(&init.member_objects(role, &options).await?);
     }
     init.member(role, &options).await?;
-    if let Some(path) = write_kubeconfig {
-        let (credentials, _) = init.provider_credentials(&options).await?;
+    if let Some(path) = &args.write_kubeconfig {
+        let (credentials, _) = init.member_credentials(role, &options).await?;
         print_change(&credentials.write(path)?);
     }
     Ok(())

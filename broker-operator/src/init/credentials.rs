@@ -129,7 +129,7 @@ impl Session {
                 let spec =
                     TokenRequestSpec { expiration_seconds: Some(LIFETIME), ..TokenRequestSpec::default() };
                 let request = TokenRequest { spec, ..TokenRequest::default() };
-                let what = format!("a token for serviceaccount/{account} in {workspace}");
+                let what = format!("requesting a token for serviceaccount/{account} in {workspace}");
                 let answer = accounts
                     .create_token_request(account, &PostParams::default(), &request)
                     .await

@@ -98,6 +98,7 @@ impl Init {
         for object in plan::exports(&options.apis)? {
             session.apply(&workspace, &object).await?;
         }
+        session.settle().await?;
         for api in &options.apis {
             session.apply_brokered_api(&workspace, api, options.moves).await?;
         }
@@ -117,6 +118,7 @@ impl Init {
         for binding in plan::bindings(role, &options.platform, &apis) {
             session.bind(&workspace, binding).await?;
         }
+        session.settle().await?;
         Ok(session.changes)
     }
 
@@ -137,19 +139,20 @@ impl Init {
         Ok((credentials, session.changes))
     }
 
-    /// The access of a ServiceAccount in a provider's workspace, made with the rights its own agent needs:
-    /// to serve the copies of these APIs and to hand over what belongs to them.
-    pub async fn provider_credentials(
+    /// The access of a ServiceAccount in a member's workspace, made with the rights its role needs: a
+    /// provider's agent offers, serves copies and hands over what belongs to them; a consumer orders.
+    pub async fn member_credentials(
         &self,
+        role: Role,
         options: &MemberOptions,
     ) -> Result<(Credentials, Vec<Change>), InitError> {
         let apis = self.wanted(options).await?;
         let mut session = self.session();
         let workspace = session.enter(&options.workspace)?;
-        for object in plan::agent_rights(&apis) {
+        for object in plan::member_rights(role, &apis) {
             session.apply(&workspace, &object).await?;
         }
-        let credentials = session.credentials(&options.workspace, plan::AGENT).await?;
+        let credentials = session.credentials(&options.workspace, plan::account_name(role)).await?;
         Ok((credentials, session.changes))
     }
 
@@ -194,7 +197,7 @@ impl Init {
     async fn exports(&self, platform: &str) -> Result<BTreeSet<String>, InitError> {
         let api: Api<BrokeredApi> = Api::all(self.server.client(platform)?);
         let list = api.list(&ListParams::default()).await.map_err(|error| {
-            self.server.failure(format!("the APIs brokered by {platform} cannot be listed"), error)
+            self.server.failure(format!("listing the APIs that {platform} brokers"), error)
         })?;
         Ok(list.into_iter().map(|api| api.spec.export.clone().unwrap_or_else(|| api.name_any())).collect())
     }

@@ -19,9 +19,6 @@ pub const ACCEPT_API_EXPORT: &str = "acceptapi";
 /// The broker's ServiceAccount and roles, in the platform's workspace.
 pub const BROKER: &str = "resource-broker";
 
-/// The ServiceAccount and roles of a provider's own agent, in the provider's workspace.
-pub const AGENT: &str = "provider-agent";
-
 /// The namespace of the ServiceAccounts.
 const NAMESPACE: &str = "default";
 
@@ -158,23 +155,38 @@ pub fn broker_rights(exports: &BTreeSet<String>) -> Vec<Value> {
     objects
 }
 
-/// The ServiceAccount of a provider's own agent, and its rights: to serve the copies of these APIs, to hand
-/// over what belongs to them, and to read its offers.
-pub fn agent_rights(apis: &BTreeSet<String>) -> Vec<Value> {
+/// The ServiceAccount of a member's own programs and people.
+pub fn account_name(role: Role) -> &'static str {
+    match role {
+        Role::Consumer => "consumer",
+        Role::Provider => "provider-agent",
+    }
+}
+
+/// The ServiceAccount of a member's own programs, and its rights. A provider's: to offer, to serve the
+/// copies of these APIs, to hand over what belongs to them. A consumer's: to order.
+pub fn member_rights(role: Role, apis: &BTreeSet<String>) -> Vec<Value> {
     let mut rules = vec![
         rule("", &["secrets", "configmaps"], &["*"]),
-        rule("", &["events"], &["create", "update", "patch"]),
-        rule("events.k8s.io", &["events"], &["create", "update", "patch"]),
-        rule("", &["namespaces"], &["get", "list", "watch"]),
-        rule("broker.platform-mesh.io", &["acceptapis"], &["get", "list", "watch"]),
-        rule("broker.platform-mesh.io", &["acceptapis/status"], &["get", "update", "patch"]),
+        rule("", &["events"], &["get", "list", "watch", "create", "update", "patch"]),
+        rule("events.k8s.io", &["events"], &["get", "list", "watch", "create", "update", "patch"]),
+        rule("", &["namespaces"], &["get", "list", "watch", "create"]),
     ];
-    for (resource, group) in apis.iter().filter_map(|name| name.split_once('.')) {
-        rules.push(rule(group, &[resource], &["get", "list", "watch", "update", "patch"]));
-        let (status, finalizers) = (format!("{resource}/status"), format!("{resource}/finalizers"));
-        rules.push(rule(group, &[&status, &finalizers], &["get", "update", "patch"]));
+    if role == Role::Provider {
+        rules.push(rule("broker.platform-mesh.io", &["acceptapis"], &["*"]));
+        rules.push(rule("broker.platform-mesh.io", &["acceptapis/status"], &["get", "update", "patch"]));
     }
-    account(AGENT, &json!(rules))
+    for (resource, group) in apis.iter().filter_map(|name| name.split_once('.')) {
+        match role {
+            Role::Consumer => rules.push(rule(group, &[resource], &["*"])),
+            Role::Provider => {
+                rules.push(rule(group, &[resource], &["get", "list", "watch", "update", "patch"]));
+                let (status, finalizers) = (format!("{resource}/status"), format!("{resource}/finalizers"));
+                rules.push(rule(group, &[&status, &finalizers], &["get", "update", "patch"]));
+            }
+        }
+    }
+    account(account_name(role), &json!(rules))
 }
 
 /// A ServiceAccount that may enter its workspace and do this there.

@@ -54,7 +54,7 @@ impl Session {
         let what = format!("workspace {parent}:{name}");
         let found = match api.get_opt(name).await {
             Ok(found) => found,
-            Err(error) => return Err(self.server.failure(format!("{what} cannot be read"), error)),
+            Err(error) => return Err(self.server.failure(format!("reading {what}"), error)),
         };
         let action = if found.is_some() {
             Action::Unchanged
@@ -66,7 +66,7 @@ impl Session {
                 }
                 // Somebody else was faster: that is as good.
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(error) => return Err(self.server.failure(format!("{what} cannot be made"), error)),
+                Err(error) => return Err(self.server.failure(format!("making {what}"), error)),
             }
             Action::Created
         };
