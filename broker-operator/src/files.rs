@@ -62,14 +62,7 @@ fn parse_objects(path: &Path, text: &str) -> Result<Vec<Value>, FileError> {
         underscored_numbers_as_strings: true,
     };
     let documents: Vec<Value> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| FileError::Parse {
-            path: path.to_owned(),
-            position: error
-                .location()
-                .map(|at| format!("{}:{}:", at.line(), at.column()))
-                .unwrap_or_default(),
-            message: error.to_string(),
-        })?;
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| parse_error(path, &error))?;
     let mut objects = Vec::new();
     for (index, document) in documents.into_iter().enumerate() {
         let is_list = document.get("kind").and_then(Value::as_str) == Some("List");
