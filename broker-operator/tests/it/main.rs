@@ -13,6 +13,7 @@
 )]
 
 mod actors;
+mod init;
 mod look;
 mod operator;
 mod record;

@@ -108,11 +108,16 @@ pub struct OfferGvr {
     rule(
         "has(self.valueIn) || has(self.notIn) || has(self.prefix) || has(self.suffix) || has(self.boundary) || has(self.expression)",
         "a filter needs a criterion: valueIn, notIn, prefix, suffix, boundary or expression"
+    ),
+    rule(
+        "has(self.key) || !(has(self.valueIn) || has(self.notIn) || has(self.prefix) || has(self.suffix) || has(self.boundary))",
+        "valueIn, notIn, prefix, suffix and boundary need a key: the field they look at"
     )
 ]))]
 pub struct Filter {
-    /// The field: a path from `spec` or `metadata`, or below `.spec`; names with dots in
+    /// The field; may be left out where an expression is the only criterion. A path from `spec` or `metadata`, or below `.spec`; names with dots in
     /// brackets: `metadata.labels['topology.kubernetes.io/region']`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(
         length(min = 1, max = 512),
         extend("x-kubernetes-validations" = [
