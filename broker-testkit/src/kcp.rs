@@ -18,6 +18,7 @@ use std::time::Duration;
 use broker_kcp::kcp::api::{Workspace, WorkspaceSpec, WorkspaceType};
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use thiserror::Error;
 use tokio::sync::OnceCell;
@@ -235,6 +236,13 @@ impl Kcp {
         })
         .await
         .map_err(Box::new)?;
+        // It is ready a little before it can have workspaces below it.
+        let path = format!("{parent}:{name}");
+        let below: Api<Workspace> = Api::all(self.admin(&path).await?);
+        let what = format!("workspaces to be served in {path}");
+        wait::until_all(&below, watcher::Config::default(), &what, WORKSPACE, |_| true)
+            .await
+            .map_err(Box::new)?;
         Ok(())
     }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use broker_kcp::kcp::api::{LogicalCluster, Workspace};
+use futures::StreamExt as _;
 use kube::Api;
 use kube::api::PostParams;
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::wait::await_condition;
+use kube::runtime::watcher::{self, watcher};
 
 use super::apply::{Action, Session};
 use super::{InitError, plan};
@@ -32,6 +35,9 @@ impl Session {
             if action == Action::Created || child == path {
                 self.note("workspace", &child, action);
             }
+            if action == Action::Created && child != path {
+                self.until_served(&child).await?;
+            }
             parent = Some(child);
         }
         Ok(())
@@ -46,6 +52,21 @@ impl Session {
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(false),
             Err(error) => Err(self.server.failure(format!("looking for workspace {path}"), error)),
+        }
+    }
+
+    /// Waits until a new workspace can have workspaces below it: it is Ready a little before that.
+    async fn until_served(&self, path: &str) -> Result<(), InitError> {
+        let api: Api<Workspace> = Api::all(self.server.client(path)?);
+        let events = watcher(api, watcher::Config::default()).default_backoff();
+        let listed = events.filter(|event| std::future::ready(matches!(event, Ok(watcher::Event::InitDone))));
+        match tokio::time::timeout(READY, std::pin::pin!(listed).next()).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(InitError::Timeout {
+                what: format!("workspaces to be served in {path}"),
+                deadline: READY,
+                seen: "errors only".to_owned(),
+            }),
         }
     }
 
