@@ -1,2 +1,28 @@
-//! chores
-fn main() {}
+//! The project's own chores: `cargo xtask …`.
+
+mod bench;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the resource broker's project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Measure, and print the numbers of the README as Markdown.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    match Arguments::parse().chore {
+        Chore::Bench(bench) => Box::pin(bench.run()).await,
+    }
+}

@@ -4,6 +4,8 @@ use broker_testkit::provider::{AuthorityError, ReaderError};
 use broker_testkit::wait::WaitError;
 use thiserror::Error;
 
+use crate::init::{DefinitionError, InitError};
+
 /// Why the demo could not be played to its end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -15,14 +17,12 @@ pub enum DemoError {
         #[source]
         source: Box<serde_saphyr::Error>,
     },
-    /// A workspace's URL cannot be made.
-    #[error("no URL for workspace {workspace:?} on {server}")]
-    Address {
-        /// The workspace.
-        workspace: String,
-        /// The server.
-        server: String,
-    },
+    /// A sample that comes with this program defines no API to broker.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// A workspace could not be prepared.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// A call failed.
     #[error("cannot {action} in {workspace}")]
     Call {

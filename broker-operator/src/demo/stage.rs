@@ -3,6 +3,7 @@
 //! real kcp alike; the demo, the end-to-end tests and the bench all play on it.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use broker_kcp::api::v1alpha1::{AcceptApi, Assignment, BrokeredApi, Migration};
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::DemoError;
+use crate::init::{ApiDefinition, Credentials, Init, MemberOptions, PlatformOptions, Role, Server};
 
 /// Where the orders and the copies live.
 pub const NAMESPACE: &str = "default";
@@ -28,8 +30,9 @@ const PLATFORM: &str = "platform";
 /// A server's administrator, and the part of the workspace tree that is played on.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    admin: Config,
+    server: Server,
     tree: String,
+    credentials: Credentials,
     broker: Config,
 }
 
@@ -37,9 +40,19 @@ impl Stage {
     /// Builds the platform below `tree`, such as `root`, which exists: the certificates of the samples
     /// are brokered, with this grace period. `admin` may do everything on the server; its path is ignored.
     pub async fn build(admin: Config, tree: &str, grace: Duration) -> Result<Self, DemoError> {
-        let mut stage = Self { broker: admin.clone(), admin, tree: tree.to_owned() };
-        let broker = setup::platform(&stage.admin, &stage.path(PLATFORM)).await?;
-        stage.broker = broker;
+        let server = Server::from_config(admin);
+        let init = Init::new(server.clone());
+        let workspace = format!("{tree}:{PLATFORM}");
+        let certificates = ApiDefinition::parse("the sample API", &sample(samples::CERTIFICATES)?)?;
+        let platform = PlatformOptions {
+            workspace: workspace.clone(),
+            apis: vec![certificates],
+            ..PlatformOptions::default()
+        };
+        init.platform(&platform).await?;
+        let (credentials, _) = init.broker_credentials(&workspace).await?;
+        let broker = credentials.config().await?;
+        let stage = Self { server, tree: tree.to_owned(), credentials, broker };
         let brokered: Api<BrokeredApi> = Api::all(stage.client(PLATFORM)?);
         let shorter = Patch::Merge(json!({"spec": {"gracePeriod": format!("{}ms", grace.as_millis())}}));
         brokered
@@ -54,14 +67,9 @@ impl Stage {
         format!("{}:{workspace}", self.tree)
     }
 
-    /// The administrator's configuration for a workspace of this stage.
-    pub fn config(&self, workspace: &str) -> Result<Config, DemoError> {
-        at_workspace(&self.admin, &self.path(workspace))
-    }
-
     /// The administrator's client for a workspace of this stage.
     pub fn client(&self, workspace: &str) -> Result<Client, DemoError> {
-        client(self.config(workspace)?)
+        Ok(self.server.client(&self.path(workspace))?)
     }
 
     /// What the operator runs with: its `ServiceAccount`, at the platform's workspace.
@@ -69,20 +77,30 @@ impl Stage {
         &self.broker
     }
 
-    /// The same account elsewhere on the server.
-    pub fn broker_at(&self, workspace_or_id: &str) -> Result<Client, DemoError> {
-        client(at_workspace(&self.broker, workspace_or_id)?)
+    /// The same as a kubeconfig, in a file that only its owner may read.
+    pub fn write_broker_kubeconfig(&self, path: &Path) -> Result<(), DemoError> {
+        self.credentials.write(path)?;
+        Ok(())
     }
 
-    /// Prepares a provider's workspace, and lets the authority serve it. It offers nothing yet.
+    /// The broker's account elsewhere on the server, by a workspace's path or id.
+    pub fn broker_at(&self, workspace: &str) -> Result<Client, DemoError> {
+        Ok(Server::from_config(self.broker.clone()).client(workspace)?)
+    }
+
+    /// Prepares a provider's workspace, and lets the authority serve it with the rights of an agent there.
+    /// It offers nothing yet.
     pub async fn provider(&self, name: &str, authority: CertificateAuthority) -> Result<Provider, DemoError> {
-        setup::provider(&self.admin, &self.path(name), &self.path(PLATFORM)).await?;
-        let client = self.client(name)?;
+        let init = Init::new(self.server.clone());
+        let options = self.member(name);
+        init.provider(&options).await?;
+        let (agent, _) = init.member_credentials(Role::Provider, &options).await?;
+        let agent = Server::from_config(agent.config().await?).client(&options.workspace)?;
         let stop = CancellationToken::new();
         let serving = tokio::spawn({
-            let (authority, client, stop) = (authority.clone(), client.clone(), stop.clone());
+            let (authority, stop) = (authority.clone(), stop.clone());
             async move {
-                if let Err(error) = authority.run(client, stop).await {
+                if let Err(error) = authority.run(agent, stop).await {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "the authority is out of service"
@@ -90,13 +108,23 @@ impl Stage {
                 }
             }
         });
-        Ok(Provider { name: name.to_owned(), workspace: self.path(name), client, authority, stop, serving })
+        let client = self.client(name)?;
+        Ok(Provider { name: name.to_owned(), workspace: options.workspace, client, authority, stop, serving })
     }
 
     /// Prepares a consumer's workspace.
     pub async fn consumer(&self, name: &str) -> Result<Consumer, DemoError> {
-        setup::consumer(&self.admin, &self.path(name), &self.path(PLATFORM)).await?;
-        Ok(Consumer { name: name.to_owned(), workspace: self.path(name), client: self.client(name)? })
+        let options = self.member(name);
+        Init::new(self.server.clone()).consumer(&options).await?;
+        Ok(Consumer { name: name.to_owned(), workspace: options.workspace, client: self.client(name)? })
+    }
+
+    fn member(&self, name: &str) -> MemberOptions {
+        MemberOptions {
+            workspace: self.path(name),
+            platform: self.path(PLATFORM),
+            ..MemberOptions::default()
+        }
     }
 
     /// The broker's records: which offer serves which order.
@@ -111,7 +139,7 @@ impl Stage {
 
     /// The workspaces of this stage, as their parent lists them.
     pub fn workspaces(&self) -> Result<Api<Workspace>, DemoError> {
-        Ok(Api::all(client(at_workspace(&self.admin, &self.tree)?)?))
+        Ok(Api::all(self.server.client(&self.tree)?))
     }
 }
 
@@ -229,44 +257,6 @@ impl Consumer {
     }
 }
 
-fn client(config: Config) -> Result<Client, DemoError> {
-    let server = config.cluster_url.to_string();
-    Client::try_from(config).map_err(DemoError::call("make a client", &server))
-}
-
-/// The same credentials at a workspace's path or id.
-fn at_workspace(config: &Config, workspace: &str) -> Result<Config, DemoError> {
-    let mut config = config.clone();
-    let address =
-        || DemoError::Address { workspace: workspace.to_owned(), server: config.cluster_url.to_string() };
-    let mut parts = config.cluster_url.clone().into_parts();
-    parts.path_and_query = Some(format!("/clusters/{workspace}").parse().map_err(|_| address())?);
-    config.cluster_url = http::Uri::from_parts(parts).map_err(|_| address())?;
-    Ok(config)
-}
-
 pub(super) fn sample<T: DeserializeOwned>(yaml: &'static str) -> Result<T, DemoError> {
     serde_saphyr::from_str(yaml).map_err(|source| DemoError::Sample { source: Box::new(source) })
-}
-
-/// The library behind `init`, as a stage uses it.
-mod setup {
-    use kube::Config;
-
-    use super::super::DemoError;
-
-    pub(super) async fn platform(admin: &Config, workspace: &str) -> Result<Config, DemoError> {
-        let _ = (admin, workspace);
-        unimplemented!()
-    }
-
-    pub(super) async fn provider(admin: &Config, workspace: &str, platform: &str) -> Result<(), DemoError> {
-        let _ = (admin, workspace, platform);
-        unimplemented!()
-    }
-
-    pub(super) async fn consumer(admin: &Config, workspace: &str, platform: &str) -> Result<(), DemoError> {
-        let _ = (admin, workspace, platform);
-        unimplemented!()
-    }
 }

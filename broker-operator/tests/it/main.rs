@@ -28,10 +28,9 @@ macro_rules! on_both_servers {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $scenario() {
-                    crate::scenario::$module::$scenario(
-                        crate::stage::Stage::embedded(stringify!($scenario)).await,
-                    )
-                    .await;
+                    crate::prepare();
+                    let stage = crate::stage::Stage::on(crate::server::Server::embedded().await).await;
+                    crate::scenario::$module::$scenario(stage).await;
                 }
             )*
         }
@@ -40,14 +39,21 @@ macro_rules! on_both_servers {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $scenario() {
-                    crate::scenario::$module::$scenario(
-                        crate::stage::Stage::kcp(stringify!($scenario)).await,
-                    )
-                    .await;
+                    crate::prepare();
+                    let stage = crate::stage::Stage::on(crate::server::Server::kcp().await).await;
+                    crate::scenario::$module::$scenario(stage).await;
                 }
             )*
         }
     };
+}
+
+/// What the binary does before anything else: the logs of a failed test are shown with it.
+fn prepare() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init().ok();
 }
 
 #[cfg(any())]

@@ -16,6 +16,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use crate::actors::{Consumer, DEADLINE, Provider};
 use crate::operator::RunningOperator;
 use crate::record::{Endings, Versions};
+use crate::server::Server;
 
 /// Short, so that the scenarios end; long enough to be told from no grace at all.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
@@ -23,8 +24,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// A platform below a workspace of its own.
 pub(crate) struct Stage {
     platform: stage::Stage,
-    /// Keeps the embedded server alive.
-    _server: Option<crate::server::Embedded>,
+    server: Server,
 }
 
 /// Who and what a scenario plays with.
@@ -37,22 +37,10 @@ pub(crate) struct World {
 }
 
 impl Stage {
-    pub(crate) async fn embedded(_scenario: &str) -> Self {
-        prepare();
-        let server = crate::server::embedded().await;
-        let platform = stage::Stage::build(server.admin(), "root", GRACE)
-            .await
-            .unwrap_or_else(|error| panic!("{}", chain(&error)));
-        Self { platform, _server: Some(server) }
-    }
-
-    pub(crate) async fn kcp(_scenario: &str) -> Self {
-        prepare();
-        let (admin, tree) = crate::server::kcp().await;
-        let platform = stage::Stage::build(admin, &tree, GRACE)
-            .await
-            .unwrap_or_else(|error| panic!("{}", chain(&error)));
-        Self { platform, _server: None }
+    /// Prepares the platform on a server.
+    pub(crate) async fn on(server: Server) -> Self {
+        let platform = stage::Stage::build(server.admin.clone(), &server.tree, GRACE).await;
+        Self { platform: platform.unwrap_or_else(|error| panic!("{}", chain(&error))), server }
     }
 
     /// The mission's two authorities with their offers, a consumer, and the operator at work.
@@ -111,6 +99,10 @@ impl Stage {
     pub(crate) async fn close(self, mut world: World) {
         if let Some(operator) = world.operator.take() {
             operator.stop().await;
+        }
+        drop(world);
+        if let Some(server) = self.server.embedded {
+            server.shutdown().await;
         }
     }
 }
@@ -223,15 +215,6 @@ pub(crate) async fn binding_of_certificates(consumer: &Consumer) -> ApiBinding {
     };
     bindings.into_iter().find(ours).expect("a binding of certificates.example.com")
 }
-
-fn prepare() {
-    rustls_provider();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init().ok();
-}
-
-fn rustls_provider() {}
 
 /// An error with all its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

@@ -1,0 +1,70 @@
+//! `cargo xtask bench`: numbers that anybody can reproduce.
+
+mod calls;
+mod e2e;
+mod numbers;
+mod operator;
+mod server;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// The whole system with the certificates of the demo: latencies, calls at rest, a burst, memory.
+    E2e(E2e),
+}
+
+/// How to measure the whole system.
+#[derive(Debug, Args)]
+pub(crate) struct E2e {
+    /// On which server.
+    #[arg(long, value_enum, default_value_t)]
+    on: On,
+    /// How many orders are placed and moved, one after the other.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    orders: u32,
+    /// How many orders stay at rest while the calls are counted.
+    #[arg(long, default_value_t = 20)]
+    resting: u32,
+    /// How long the calls are counted, in seconds.
+    #[arg(long, default_value_t = 60)]
+    window: u64,
+    /// How many orders are placed at once.
+    #[arg(long, default_value_t = 200)]
+    burst: u32,
+    /// The operator to measure; by default the one built beside this program.
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
+}
+
+/// The servers to measure on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum On {
+    /// The embedded control plane.
+    Embedded,
+    /// A real kcp.
+    Kcp,
+    /// One after the other.
+    #[default]
+    Both,
+}
+
+impl Bench {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Self::E2e(e2e) = self;
+        let mut columns = Vec::new();
+        if e2e.on != On::Kcp {
+            let server = server::embedded().await?;
+            columns.push(("embedded", e2e::measure(&server, &e2e).await?));
+        }
+        if e2e.on != On::Embedded {
+            let server = server::kcp().await?;
+            columns.push(("kcp", e2e::measure(&server, &e2e).await?));
+        }
+        println!("{}", numbers::markdown(&columns, &e2e));
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The servers to measure on: who administers them, and how their calls are counted.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use broker_testkit::control_plane::ControlPlane;
+use broker_testkit::kcp::Kcp;
+use kube::{Client, Config};
+
+use super::calls::Calls;
+
+/// At rest means: no call but leases and watches for so long.
+const QUIET: Duration = Duration::from_secs(3);
+/// A system that is not at rest by then never is.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A server, running until it is dropped.
+#[derive(Debug)]
+pub(crate) enum Server {
+    /// The embedded control plane.
+    Embedded(ControlPlane),
+    /// A real kcp.
+    Kcp {
+        /// The process.
+        #[expect(dead_code, reason = "it is stopped when dropped")]
+        kcp: Kcp,
+        /// Its administrator.
+        admin: Config,
+        /// Who may read `/metrics`.
+        metrics: Config,
+    },
+}
+
+pub(crate) async fn embedded() -> anyhow::Result<Server> {
+    Ok(Server::Embedded(ControlPlane::builder().start().await?))
+}
+
+pub(crate) async fn kcp() -> anyhow::Result<Server> {
+    let kcp = Kcp::start().await?;
+    let (admin, metrics) = (kcp.admin_config("root").await?, kcp.shard_admin_config().await?);
+    Ok(Server::Kcp { kcp, admin, metrics })
+}
+
+impl Server {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Kcp { .. } => "kcp",
+        }
+    }
+
+    pub(crate) fn admin(&self) -> Config {
+        match self {
+            Self::Embedded(server) => server.admin_config(),
+            Self::Kcp { admin, .. } => admin.clone(),
+        }
+    }
+
+    /// The workspace to build below.
+    pub(crate) fn tree(&self) -> &'static str {
+        "root"
+    }
+
+    /// All calls answered so far.
+    pub(crate) async fn calls(&self) -> anyhow::Result<Calls> {
+        match self {
+            Self::Embedded(server) => {
+                let mut calls = Calls::default();
+                for (kind, count) in server.requests().iter() {
+                    calls.count(&kind.verb, &kind.resource, count);
+                }
+                Ok(calls)
+            }
+            Self::Kcp { metrics, .. } => {
+                let client = Client::try_from(metrics.clone())?;
+                let text = client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
+                Ok(Calls::from_metrics(&text))
+            }
+        }
+    }
+
+    /// Waits until nothing happens any more.
+    pub(crate) async fn until_quiet(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut before = self.calls().await?;
+        while started.elapsed() < DEADLINE {
+            // Rest cannot be watched for, only looked for.
+            tokio::time::sleep(QUIET).await;
+            let now = self.calls().await?;
+            if now.since(before).others == 0 {
+                return Ok(());
+            }
+            before = now;
+        }
+        bail!("the server is not at rest after {DEADLINE:?}")
+    }
+}
