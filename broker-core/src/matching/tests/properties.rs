@@ -65,7 +65,9 @@ proptest! {
     fn offers_that_come_or_go_move_only_what_they_must(
         offers in offers(6), policies in policies(), order in order(), index in any::<prop::sample::Index>(),
     ) {
-        prop_assume!(!offers.is_empty());
+        if offers.is_empty() {
+            return Ok(());
+        }
         let all = chosen(&ask(&policies, &offers, &order, None));
         let mut fewer = offers.clone();
         let removed = fewer.remove(index.index(offers.len())).id;
@@ -79,7 +81,9 @@ proptest! {
     fn an_assigned_order_stays_exactly_while_its_offer_is_feasible_for_it(
         offers in offers(6), policies in policies(), order in order(), index in any::<prop::sample::Index>(),
     ) {
-        prop_assume!(!offers.is_empty());
+        if offers.is_empty() {
+            return Ok(());
+        }
         let current = offers[index.index(offers.len())].id.clone();
         let routing = ask(&policies, &offers, &order, Some(&current));
         let kept = matches!(&routing.choice, Choice::Keep(chosen) if chosen.id == current);
