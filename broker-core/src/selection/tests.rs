@@ -12,6 +12,8 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::offer::Decimal;
 
@@ -107,4 +109,38 @@ fn losing_one_of_ten_equal_offers_moves_only_its_own_orders() {
         }
     }
     assert!((130..270).contains(&moved), "about a tenth of the orders moves: {moved}");
+}
+
+fn any_contender() -> impl Strategy<Value = Contender> {
+    (0_u8..6, -1_i32..2, 0_u32..3, proptest::option::of(0_u32..3), 0_u32..4).prop_map(
+        |(name, priority, specificity, amount, weight)| Contender {
+            priority,
+            specificity,
+            cost: amount.and_then(|amount| cost(&amount.to_string())),
+            weight,
+            ..contender(&format!("provider-{name}"))
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn scores_are_totally_ordered(a in any_contender(), b in any_contender(), c in any_contender()) {
+        let (a, b, c) = (a.score("order"), b.score("order"), c.score("order"));
+        prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+        prop_assert_eq!(a == b, a.cmp(&b).is_eq());
+        if a <= b && b <= c {
+            prop_assert!(a <= c);
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_contenders_come_does_not_matter(
+        (contenders, shuffled) in proptest::collection::vec(any_contender(), 0..8)
+            .prop_flat_map(|contenders| (Just(contenders.clone()), Just(contenders).prop_shuffle())),
+    ) {
+        let one = choose(contenders, "order", None);
+        let other = choose(shuffled, "order", None);
+        prop_assert_eq!(one.chosen().map(|c| (&c.id, c.score)), other.chosen().map(|c| (&c.id, c.score)));
+    }
 }

@@ -12,3 +12,4 @@
 
 mod properties;
 mod verdicts;
+mod voices;
