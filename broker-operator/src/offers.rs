@@ -56,7 +56,7 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
     offers.sort_by_key(|offer| (offer.provider.clone(), offer.object.namespace(), offer.object.name_any()));
     match args.output {
         Output::Table if offers.is_empty() => {
-            eprintln!("No offers: no provider of {workspace} has an AcceptAPI.")
+            eprintln!("No offers: no provider of {workspace} has an AcceptAPI.");
         }
         Output::Table => println!("{}", table(&offers).trim_fmt()),
         Output::Json => println!("{}", serde_json::to_string_pretty(&list(offers))?),

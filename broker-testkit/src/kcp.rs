@@ -30,10 +30,10 @@ use crate::wait;
 pub const BINARY_VARIABLE: &str = "RESOURCE_BROKER_KCP";
 
 /// How long a start may take: 25 s on two idle cores, more while everything else compiles.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_mins(3);
 
 /// How long a workspace may take: 3 to 5 s when nothing else is going on.
-const WORKSPACE: Duration = Duration::from_secs(60);
+const WORKSPACE: Duration = Duration::from_mins(1);
 
 /// Runs the server until its own standard input ends: arguments are the folder to remove and the command.
 const KEEPER: &str = r#"

@@ -21,7 +21,7 @@ use super::{InitError, Server, plan};
 const MANAGER: &str = "resource-broker-init";
 
 /// How long something applied may take to be in force: bindings need 3 to 5 s on an idle server.
-const IN_FORCE: Duration = Duration::from_secs(60);
+const IN_FORCE: Duration = Duration::from_mins(1);
 
 /// How long a fresh workspace or API may answer as if it were not there.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -187,15 +187,13 @@ impl Session {
 
     /// Whether an answer is one that a workspace or an API gives only while it is new.
     fn may_pass(&self, error: &kube::Error) -> bool {
+        let kube::Error::Api(status) = error else { return false };
         let fresh = self.changes.iter().any(|change| change.action == Action::Created);
-        match error {
-            kube::Error::Api(status) => {
-                let names_nothing = status.details.as_ref().is_none_or(|details| details.name.is_empty());
-                (status.code == 404 && names_nothing && fresh)
-                    || (status.code == 403 && fresh)
-                    || matches!(status.code, 429 | 503)
-            }
-            _ => false,
+        let names_nothing = status.details.as_ref().is_none_or(|details| details.name.is_empty());
+        match status.code {
+            403 => fresh,
+            404 => fresh && names_nothing,
+            code => matches!(code, 429 | 503),
         }
     }
 

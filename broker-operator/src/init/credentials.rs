@@ -13,9 +13,9 @@ use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Config};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::apply::{Action, Session};
+use super::apply::{Action, Entered, Session};
 use super::{Change, InitError};
 
 /// How long the server may take to fill in a token; it takes milliseconds where it does so at all.
@@ -120,32 +120,34 @@ impl Session {
         self.apply(&entered, &secret).await?;
         let secrets: Api<Secret> = Api::namespaced(entered.client.clone(), "default");
         let filled = |secret: Option<&Secret>| token(secret).is_some();
-        let (token, expires) = match tokio::time::timeout(TOKEN, await_condition(secrets, &name, filled))
-            .await
-        {
-            Ok(Ok(secret)) => (token(secret.as_ref()).unwrap_or_default(), None),
-            Ok(Err(_)) | Err(_) => {
-                let accounts: Api<ServiceAccount> = Api::namespaced(entered.client.clone(), "default");
-                let spec =
-                    TokenRequestSpec { expiration_seconds: Some(LIFETIME), ..TokenRequestSpec::default() };
-                let request = TokenRequest { spec, ..TokenRequest::default() };
-                let what = format!("requesting a token for serviceaccount/{account} in {workspace}");
-                let answer = accounts
-                    .create_token_request(account, &PostParams::default(), &request)
-                    .await
-                    .map_err(|error| self.server.failure(what.as_str(), error))?;
-                let Some(status) = answer.status else {
-                    return Err(InitError::Timeout {
-                        what,
-                        deadline: TOKEN,
-                        seen: "an answer without one".to_owned(),
-                    });
-                };
-                (status.token, Some(status.expiration_timestamp.0.to_string()))
-            }
+        let waited = tokio::time::timeout(TOKEN, await_condition(secrets, &name, filled)).await;
+        let kept = waited.ok().and_then(Result::ok).and_then(|secret| token(secret.as_ref()));
+        let (token, expires) = match kept {
+            Some(token) => (token, None),
+            None => self.requested_token(&entered, account).await?,
         };
         let config = self.server.config(workspace)?;
         Ok(Credentials { kubeconfig: kubeconfig(&config, workspace, account, &token), expires })
+    }
+
+    /// A token that expires, and when.
+    async fn requested_token(
+        &self,
+        workspace: &Entered,
+        account: &str,
+    ) -> Result<(String, Option<String>), InitError> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(workspace.client.clone(), "default");
+        let spec = TokenRequestSpec { expiration_seconds: Some(LIFETIME), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let what = format!("requesting a token for serviceaccount/{account} in {}", workspace.path);
+        let answer = accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .map_err(|error| self.server.failure(what.as_str(), error))?;
+        let Some(status) = answer.status else {
+            return Err(InitError::Answer { what, cause: "there is no token in it".to_owned() });
+        };
+        Ok((status.token, Some(status.expiration_timestamp.0.to_string())))
     }
 }
 
@@ -156,15 +158,17 @@ fn token(secret: Option<&Secret>) -> Option<String> {
 
 /// A kubeconfig for the same server as `config`'s, trusted for the same reason, but with this token.
 fn kubeconfig(config: &Config, workspace: &str, account: &str, token: &str) -> Value {
-    let mut cluster = json!({ "server": config.cluster_url.to_string().trim_end_matches('/') });
+    let mut cluster = Map::new();
+    let server = config.cluster_url.to_string();
+    cluster.insert("server".to_owned(), json!(server.trim_end_matches('/')));
     if let Some(authorities) = authorities(config) {
-        cluster["certificate-authority-data"] = json!(STANDARD.encode(authorities));
+        cluster.insert("certificate-authority-data".to_owned(), json!(STANDARD.encode(authorities)));
     }
     if config.accept_invalid_certs {
-        cluster["insecure-skip-tls-verify"] = json!(true);
+        cluster.insert("insecure-skip-tls-verify".to_owned(), json!(true));
     }
     if let Some(name) = &config.tls_server_name {
-        cluster["tls-server-name"] = json!(name);
+        cluster.insert("tls-server-name".to_owned(), json!(name));
     }
     json!({
         "apiVersion": "v1",

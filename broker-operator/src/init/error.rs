@@ -37,6 +37,14 @@ pub enum InitError {
         /// The HTTP status.
         code: u16,
     },
+    /// The server answers with something else than was asked for.
+    #[error("{what}: the answer cannot be used: {cause}")]
+    Answer {
+        /// What was asked for.
+        what: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The answer is none of kcp.
     #[error("{url} is no kcp: it serves no workspaces (tenancy.kcp.io). `init` prepares kcp workspaces")]
     NoKcp {

@@ -135,8 +135,12 @@ pub fn broker_rights(exports: &BTreeSet<String>) -> Vec<Value> {
     let settings = rule("broker.platform-mesh.io", &["brokeredapis", "migrationconfigurations"], &READ);
     let status =
         ["assignments/status", "migrations/status", "brokeredapis/status", "migrationconfigurations/status"];
-    let mut content = rule("apis.kcp.io", &["apiexports/content"], &["*"]);
-    content["resourceNames"] = json!(names);
+    let content = json!({
+        "apiGroups": ["apis.kcp.io"],
+        "resources": ["apiexports/content"],
+        "resourceNames": names,
+        "verbs": ["*"],
+    });
     let platform = [
         content,
         rule("apis.kcp.io", &["apiexports", "apiexportendpointslices", "apiresourceschemas"], &READ),
@@ -209,32 +213,28 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
 }
 
 fn role(kind: &str, name: &str, rules: &Value) -> Value {
-    let mut object = json!({
+    json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": name},
+        "metadata": metadata(kind == "Role", name),
         "rules": rules,
-    });
-    if kind == "Role" {
-        object["metadata"]["namespace"] = json!(NAMESPACE);
-    }
-    object
+    })
 }
 
 /// A binding of the role to the ServiceAccount of the binding's name (without `-access`).
 fn grant(kind: &str, name: &str, role_kind: &str, role: &str) -> Value {
     let account = name.strip_suffix("-access").unwrap_or(name);
-    let mut object = json!({
+    json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": name},
+        "metadata": metadata(kind == "RoleBinding", name),
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
-    });
-    if kind == "RoleBinding" {
-        object["metadata"]["namespace"] = json!(NAMESPACE);
-    }
-    object
+    })
+}
+
+fn metadata(namespaced: bool, name: &str) -> Value {
+    if namespaced { json!({"name": name, "namespace": NAMESPACE}) } else { json!({ "name": name }) }
 }
 
 /// The bindings of a member: AcceptAPI's for a provider, and the APIs'.

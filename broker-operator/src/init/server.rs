@@ -104,6 +104,7 @@ impl Server {
     }
 
     /// What a failed request means to a person.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else kube tells, there was no answer")]
     pub fn failure(&self, what: impl Into<String>, error: kube::Error) -> InitError {
         let what = what.into();
         match error {
@@ -121,6 +122,7 @@ impl Server {
                 message: status.message,
                 code: status.code,
             },
+            kube::Error::SerdeError(error) => InitError::Answer { what, cause: error.to_string() },
             other => InitError::Unreachable {
                 what,
                 url: self.base.clone(),

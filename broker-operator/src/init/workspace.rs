@@ -14,7 +14,7 @@ use super::apply::{Action, Session};
 use super::{InitError, plan};
 
 /// How long a workspace may take; 3 to 5 s on an idle server.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 impl Session {
     /// Makes the workspace and its parents where they are missing, and waits until it is ready.
