@@ -242,6 +242,31 @@ fn the_first_apply_to_an_untracked_object_leaves_its_fields_to_their_past() {
 }
 
 #[test]
+fn a_value_that_changes_its_shape_is_taken_from_the_owners_of_its_parts() {
+    let object = |value: Value| json!({"apiVersion": "example.com/v1", "kind": "Any", "metadata": {"name": "w"}, "spec": {"any": value}});
+    let live = apply(None, &object(json!({"m": 1})), &Schema::untyped(), by("one"), false).unwrap();
+    let mut changed = live.clone();
+    changed["spec"]["any"] = json!([1, 2]);
+    record_update(Some(&live), &mut changed, &Schema::untyped(), by("two"));
+    assert_eq!(fields(&changed, "one"), json!({"f:spec": {}}));
+    assert_eq!(fields(&changed, "two"), json!({"f:spec": {"f:any": {}}}));
+}
+
+#[test]
+fn a_list_that_loses_its_last_item_to_pruning_is_null_until_validation_refuses_it() {
+    let mut patch = widget(&json!({}));
+    patch["status"] = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+    let live = apply(None, &patch, &widgets(), status("one"), false).unwrap();
+    let change = |object: &mut Value| object["status"]["conditions"][0]["status"] = json!("False");
+    let live = updated(&live, change, status("two"));
+    patch["status"] = json!({});
+    let mut object = apply(Some(&live), &patch, &widgets(), status("one"), false).unwrap();
+    widgets().fill_defaults_after_apply(&mut object);
+    assert_eq!(object["status"], json!({"conditions": null}));
+    assert!(!widgets().validate(&object).is_empty());
+}
+
+#[test]
 fn metadata_of_the_server_is_nobodys() {
     let mut object = widget(&json!({}));
     object["metadata"] = json!({"name": "w", "namespace": "n", "uid": "1", "resourceVersion": "7", "generation": 3,

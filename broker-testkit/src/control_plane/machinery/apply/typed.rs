@@ -78,15 +78,30 @@ impl Comparison {
     }
 
     fn visit(&mut self, old: Option<&Value>, new: Option<&Value>, node: &Node, path: &mut Vec<Step>) {
-        match joint_shape(old, new, node) {
-            Shape::Leaf => {
-                if let (Some(old), Some(new)) = (old, new)
-                    && !equal(old, new)
-                {
-                    self.modified.insert(path);
-                }
-            }
-            Shape::Map => {
+        let (old_shape, new_shape) =
+            (old.map(|value| shape(node, value)), new.map(|value| shape(node, value)));
+        for shape in [old_shape, new_shape.filter(|_| new_shape != old_shape)].into_iter().flatten() {
+            self.visit_as(shape, old, new, node, path);
+        }
+        match (old, new) {
+            (None, Some(_)) => self.added.insert(path),
+            (Some(_), None) => self.removed.insert(path),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// Compares two values taken apart in one shape; a value of another shape has no parts.
+    fn visit_as(
+        &mut self,
+        shape: Shape,
+        old: Option<&Value>,
+        new: Option<&Value>,
+        node: &Node,
+        path: &mut Vec<Step>,
+    ) {
+        let all_empty = [old, new].into_iter().flatten().all(|value| parts(shape, value) == 0);
+        match shape {
+            Shape::Map if !all_empty => {
                 let empty = Map::new();
                 let old_fields = old.and_then(Value::as_object).unwrap_or(&empty);
                 let new_fields = new.and_then(Value::as_object).unwrap_or(&empty);
@@ -97,12 +112,14 @@ impl Comparison {
                     path.pop();
                 }
             }
-            Shape::List => self.visit_items(old, new, node, path),
-        }
-        match (old, new) {
-            (None, Some(_)) => self.added.insert(path),
-            (Some(_), None) => self.removed.insert(path),
-            (None, None) | (Some(_), Some(_)) => {}
+            Shape::List if !all_empty => self.visit_items(old, new, node, path),
+            Shape::Leaf | Shape::Map | Shape::List => {
+                if let (Some(old), Some(new)) = (old, new)
+                    && !equal(old, new)
+                {
+                    self.modified.insert(path);
+                }
+            }
         }
     }
 
@@ -144,7 +161,16 @@ impl Comparison {
     }
 }
 
-/// How two values are compared or merged: as wholes where their shapes differ, or where both are empty.
+/// How many parts a value has in a shape.
+fn parts(shape: Shape, value: &Value) -> usize {
+    match (shape, value) {
+        (Shape::Map, Value::Object(fields)) => fields.len(),
+        (Shape::List, Value::Array(items)) => items.len(),
+        _ => 0,
+    }
+}
+
+/// How two values are merged: as wholes where their shapes differ, or where both are empty.
 fn joint_shape(left: Option<&Value>, right: Option<&Value>, node: &Node) -> Shape {
     let shapes: Vec<Shape> = [left, right].into_iter().flatten().map(|value| shape(node, value)).collect();
     let joint = match shapes.as_slice() {
@@ -152,13 +178,7 @@ fn joint_shape(left: Option<&Value>, right: Option<&Value>, node: &Node) -> Shap
         [one, other] if one == other => *one,
         _ => Shape::Leaf,
     };
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Object(fields) => fields.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    };
-    let all_empty = [left, right].into_iter().flatten().all(is_empty);
+    let all_empty = [left, right].into_iter().flatten().all(|value| parts(joint, value) == 0);
     if all_empty { Shape::Leaf } else { joint }
 }
 

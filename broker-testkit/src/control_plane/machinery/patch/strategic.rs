@@ -73,6 +73,7 @@ fn merge_objects(mut original: Fields, patch: &Fields, node: Option<&Node>) -> R
     for (name, order) in patch {
         if let (Some(list), Value::Array(order)) = (name.strip_prefix(ELEMENT_ORDER), order) {
             let key = node.and_then(|node| node.field(list)).and_then(|node| node.patch.merge_key.clone());
+            check_order(patch.get(list), order, key.as_deref())?;
             if let Some(Value::Array(items)) = original.get_mut(list) {
                 let server_order = before.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
                 *items = in_order(std::mem::take(items), order, server_order, key.as_deref());
@@ -80,6 +81,22 @@ fn merge_objects(mut original: Fields, patch: &Fields, node: Option<&Node>) -> R
         }
     }
     Ok(original)
+}
+
+/// The patched list must name its items in the order the directive gives.
+fn check_order(list: Option<&Value>, order: &[Value], key: Option<&str>) -> Result<(), PatchError> {
+    let identity = |item: &Value| key.map_or_else(|| Some(item.clone()), |key| item.get(key).cloned());
+    let kept = |item: &&Value| item.get(DIRECTIVE).is_none();
+    let mut rest = order.iter().filter_map(identity);
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    let in_order = list
+        .filter(kept)
+        .all(|item| identity(item).is_some_and(|wanted| rest.by_ref().any(|found| equal(&found, &wanted))));
+    if in_order {
+        Ok(())
+    } else {
+        rejected("The order in patch list doesn't match $setElementOrder list".to_owned())
+    }
 }
 
 fn retain_keys(original: &mut Fields, patch: &Fields) -> Result<(), PatchError> {
@@ -130,8 +147,8 @@ fn merge_lists(
     node: Option<&Node>,
 ) -> Result<Vec<Value>, PatchError> {
     let key = node.and_then(|node| node.patch.merge_key.as_deref());
-    let server_order = items.clone();
     let Some(key) = key else {
+        let server_order = items.clone();
         for change in changes {
             if !items.iter().any(|item| equal(item, change)) {
                 items.push(change.clone());
@@ -158,6 +175,7 @@ fn merge_lists(
     if replaces {
         return Ok(ordinary.into_iter().map(|fields| Value::Object(fields.clone())).collect());
     }
+    let server_order = items.clone();
     let item_node = node.and_then(|node| node.items.as_deref());
     for fields in &ordinary {
         let wanted = merge_value(fields, key)?;

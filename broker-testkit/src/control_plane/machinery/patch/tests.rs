@@ -109,6 +109,25 @@ fn the_element_order_is_kept_as_asked() {
 }
 
 #[test]
+fn a_list_in_another_order_than_its_directive_is_refused() {
+    let mut object = json!({"spec": {"containers": [{"name": "a"}]}});
+    let patch = json!({"spec": {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}],
+        "containers": [{"name": "a"}, {"name": "c"}]}});
+    assert!(strategic_merge_patch(&mut object, &patch, &pods()).is_err());
+}
+
+#[test]
+fn an_item_that_is_deleted_and_given_again_comes_first() {
+    let object = json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}});
+    let patch =
+        json!({"spec": {"containers": [{"name": "c"}, {"name": "b"}, {"name": "c", "$patch": "delete"}]}});
+    assert_eq!(
+        strategic(object, patch),
+        json!({"spec": {"containers": [{"name": "c"}, {"name": "a"}, {"name": "b"}]}})
+    );
+}
+
+#[test]
 fn items_are_deleted_and_lists_replaced_by_directive() {
     let object = json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
     assert_eq!(

@@ -101,6 +101,16 @@ pub fn invalid_message(group: &str, kind: &str, name: &str, errors: &[FieldError
 pub struct Schema {
     root: Node,
     open_api: Value,
+    empties: Empties,
+}
+
+/// What happens to empty lists and maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Empties {
+    /// They are kept, as custom resources are stored as they come.
+    Kept,
+    /// They are as good as absent, as in the Go types of native kinds.
+    Dropped,
 }
 
 impl Schema {
@@ -111,7 +121,7 @@ impl Schema {
     pub fn parse(open_api_v3_schema: &Value) -> Result<Self, SchemaError> {
         let mut root = Node::parse(open_api_v3_schema, "openAPIV3Schema")?;
         root.add_type_and_metadata();
-        Ok(Self { root, open_api: open_api_v3_schema.clone() })
+        Ok(Self { root, open_api: open_api_v3_schema.clone(), empties: Empties::Kept })
     }
 
     /// The schema of a kind of which nothing is known: every field is kept, lists are atomic.
@@ -119,13 +129,18 @@ impl Schema {
         let mut root = Node { kind: Kind::Object, ..Node::anything() };
         root.add_type_and_metadata();
         let open_api = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        Self { root, open_api }
+        Self { root, open_api, empties: Empties::Kept }
     }
 
     /// Removes the fields the schema does not know. Running it again changes nothing.
+    ///
+    /// Of native kinds it removes empty lists and maps too, as their Go types lose them.
     pub fn prune(&self, object: &mut Value) {
         prune::prune(object, Some(&self.root), "", &mut Vec::new());
         prune::tidy_metadata(object);
+        if self.empties == Empties::Dropped {
+            prune::drop_empties(object, &self.root);
+        }
     }
 
     /// The paths of the fields that [`Schema::prune`] would remove, sorted, for `fieldValidation=Strict` and `Warn`:
@@ -141,6 +156,16 @@ impl Schema {
     ///
     /// Other nulls that the schema does not allow are removed, as the real server does before storing.
     pub fn fill_defaults(&self, object: &mut Value) {
+        prune::drop_nulls(object, &self.root);
+        prune::fill_defaults(object, &self.root);
+    }
+
+    /// Like [`Schema::fill_defaults`] for the result of [`super::apply::apply`], of which the real server does not
+    /// remove nulls: validation then refuses them.
+    pub fn fill_defaults_after_apply(&self, object: &mut Value) {
+        if self.empties == Empties::Dropped {
+            prune::drop_nulls(object, &self.root);
+        }
         prune::fill_defaults(object, &self.root);
     }
 
@@ -156,6 +181,11 @@ impl Schema {
     /// The schema as published in OpenAPI documents.
     pub fn open_api(&self) -> &Value {
         &self.open_api
+    }
+
+    /// The schema of a native kind, whose Go types know no empty lists and maps.
+    fn native(self) -> Self {
+        Self { empties: Empties::Dropped, ..self }
     }
 
     pub(crate) fn root(&self) -> &Node {

@@ -40,8 +40,8 @@ fn keeps_unknown(node: &Node) -> bool {
     node.preserve_unknown || matches!(node.additional, Additional::Anything)
 }
 
-/// Writes defaults below `value`, and removes nulls that are neither allowed nor have a default.
-pub(super) fn fill_defaults(value: &mut Value, node: &Node) {
+/// Removes nulls below `value` that are neither allowed nor have a default.
+pub(super) fn drop_nulls(value: &mut Value, node: &Node) {
     match value {
         Value::Object(fields) => {
             let is_bad_null = |name: &str, child: &Value| {
@@ -51,6 +51,25 @@ pub(super) fn fill_defaults(value: &mut Value, node: &Node) {
                     })
             };
             fields.retain(|name, child| !is_bad_null(name, child));
+            for (name, child) in fields.iter_mut() {
+                if let Some(child_node) = node.field(name) {
+                    drop_nulls(child, child_node);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(item_node) = node.items.as_deref() {
+                items.iter_mut().for_each(|item| drop_nulls(item, item_node));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Writes defaults below `value`.
+pub(super) fn fill_defaults(value: &mut Value, node: &Node) {
+    match value {
+        Value::Object(fields) => {
             for (name, property) in &node.properties {
                 let Some(default) = &property.default else { continue };
                 let missing = fields.get(name).is_none_or(|child| child.is_null() && !property.nullable);
@@ -92,5 +111,31 @@ pub(super) fn tidy_metadata(object: &mut Value) {
             Value::Array(items) => name == "managedFields" || !items.is_empty(),
             Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
         });
+    }
+}
+
+/// Removes nulls and empty lists and maps where the schema declares one. Empty objects with declared fields stay.
+pub(super) fn drop_empties(value: &mut Value, node: &Node) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, child| {
+                let Some(child_node) = node.properties.get(name) else { return true };
+                drop_empties(child, child_node);
+                let is_map = matches!(child_node.additional, Additional::Each(_));
+                match child {
+                    Value::Null => false,
+                    // Roles say so when they grant nothing; an empty managedFields list means something.
+                    Value::Array(items) => !items.is_empty() || name == "rules" || name == "managedFields",
+                    Value::Object(fields) => !(is_map && fields.is_empty()),
+                    Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+                }
+            });
+        }
+        Value::Array(items) => {
+            if let Some(item_node) = node.items.as_deref() {
+                items.iter_mut().for_each(|item| drop_empties(item, item_node));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -243,3 +243,17 @@ fn a_secret_knows_its_fields_and_type() {
     assert!(secret.get("bogus").is_none());
     assert!(schema.validate(&secret).is_empty());
 }
+
+#[test]
+fn native_kinds_lose_empty_lists_and_maps_and_custom_ones_keep_them() {
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {}});
+    builtin("", "v1", "Secret").unwrap().prune(&mut secret);
+    assert_eq!(secret, json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}));
+    let mut role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"},
+        "rules": []});
+    builtin("rbac.authorization.k8s.io", "v1", "Role").unwrap().prune(&mut role);
+    assert_eq!(role["rules"], json!([]));
+    let mut certificate = object(json!({"fqdn": "a", "labels": {}, "tags": []}));
+    certificates().prune(&mut certificate);
+    assert_eq!(certificate["spec"], json!({"fqdn": "a", "labels": {}, "tags": []}));
+}

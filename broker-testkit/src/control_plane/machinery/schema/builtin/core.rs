@@ -107,7 +107,7 @@ fn service_account() -> Value {
                 merged_by("name", keyed(&["name"], &secret)),
                 "Secrets that programs under this account may use.",
             ),
-            ("imagePullSecrets", merged_by("name", list(&pull_secret)), "Secrets for pulling images."),
+            ("imagePullSecrets", list(&pull_secret), "Secrets for pulling images."),
             ("automountServiceAccountToken", flag(), "Whether a token is mounted into pods."),
         ],
     )

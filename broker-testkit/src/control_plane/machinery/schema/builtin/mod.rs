@@ -16,13 +16,16 @@ use std::sync::LazyLock;
 type Row = (&'static str, &'static str, &'static str, Value);
 
 static SCHEMAS: LazyLock<Vec<(&str, &str, &str, Schema)>> = LazyLock::new(|| {
-    let rows = core::rows().into_iter().chain(extensions::rows()).chain(kcp::rows());
-    rows.filter_map(|(group, version, kind, open_api)| {
-        let schema = Schema::parse(&open_api).ok()?;
-        Some((group, version, kind, schema))
-    })
-    .collect()
+    let native = core::rows().into_iter().chain(extensions::rows());
+    let native =
+        native.filter_map(read).map(|(group, version, kind, schema)| (group, version, kind, schema.native()));
+    // kcp's own kinds are CRDs there.
+    native.chain(kcp::rows().into_iter().filter_map(read)).collect()
 });
+
+fn read((group, version, kind, open_api): Row) -> Option<(&'static str, &'static str, &'static str, Schema)> {
+    Some((group, version, kind, Schema::parse(&open_api).ok()?))
+}
 
 /// The schema of a built-in kind. `None` if it is not one of them.
 pub fn builtin(group: &str, version: &str, kind: &str) -> Option<&'static Schema> {
