@@ -4,13 +4,13 @@
 //! twice at the same time; different orders may.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use crate::audit::{Violation, audit};
-use crate::matching::{Matcher, OrderFacts, Routing, Verdict};
+use crate::matching::{Matcher, OrderFacts, Verdict};
 use crate::offer::OfferId;
 use crate::order::{Action, Blocked, Chooser, Decision, Fit, Placement, Report, Settled, World, decide};
 use crate::port::{
@@ -18,6 +18,7 @@ use crate::port::{
     ProviderRegistry, Written,
 };
 use crate::resource::{Object, ObjectRef};
+use crate::selection::Chosen;
 use crate::time::Timestamp;
 use crate::translate::assignment_name;
 
@@ -350,22 +351,20 @@ impl std::fmt::Debug for MatcherChooser<'_> {
 }
 
 impl MatcherChooser<'_> {
-    fn route(&self, current: Option<&OfferId>, excluded: &BTreeSet<OfferId>) -> Option<Routing> {
-        let object: &Arc<Object> = self.observed.order.as_ref()?;
+    fn facts<'f>(
+        &'f self,
+        current: Option<&'f OfferId>,
+        excluded: &'f BTreeSet<OfferId>,
+    ) -> Option<OrderFacts<'f>> {
+        let object = self.observed.order.as_ref()?;
         let api = &self.observed.identity.gvr;
-        Some(self.matcher.match_order(&OrderFacts {
-            object,
-            api,
-            identity: self.identity,
-            current,
-            excluded,
-        }))
+        Some(OrderFacts { object, api, identity: self.identity, current, excluded })
     }
 
-    fn placement(&self, offer: &OfferId, namespace: &str) -> Placement {
+    fn placement(&self, chosen: &Chosen) -> Placement {
         Placement {
-            offer: offer.clone(),
-            namespace: namespace.to_owned(),
+            offer: chosen.id.clone(),
+            namespace: chosen.copy_namespace.clone(),
             gvr: self.observed.identity.gvr.clone(),
             kind: self.observed.policy.kind.clone(),
         }
@@ -374,31 +373,37 @@ impl MatcherChooser<'_> {
 
 impl Chooser for MatcherChooser<'_> {
     fn fit(&self, offer: &OfferId) -> Fit {
-        let Some(routing) = self.route(Some(offer), &BTreeSet::new()) else { return Fit::Withdrawn };
-        let namespace =
-            routing.best().filter(|chosen| chosen.id == *offer).map(|chosen| chosen.copy_namespace.clone());
-        match (routing.current, namespace) {
-            (Some((_, Verdict::Matches { .. })), Some(namespace)) => {
-                Fit::Fits(self.placement(offer, &namespace))
-            }
-            (Some((_, Verdict::Refused(refusal))), _) => Fit::Refused(refusal.to_string()),
-            (Some(_) | None, _) => Fit::Withdrawn,
+        let none = BTreeSet::new();
+        let Some(facts) = self.facts(Some(offer), &none) else { return Fit::Withdrawn };
+        // The usual answer, found without building reasons.
+        if let Some(chosen) = self.matcher.choose_offer(&facts).chosen().filter(|chosen| chosen.id == *offer)
+        {
+            return Fit::Fits(self.placement(chosen));
+        }
+        match self.matcher.match_order(&facts).current {
+            Some((_, Verdict::Refused(refusal))) if refusal.is_only_unreachable() => Fit::Unreachable,
+            Some((_, Verdict::Refused(refusal))) => Fit::Refused(refusal.to_string()),
+            Some((_, Verdict::Matches { .. })) | None => Fit::Withdrawn,
         }
     }
 
     fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement> {
-        let routing = self.route(None, excluded)?;
-        let chosen = routing.best()?;
-        Some(self.placement(&chosen.id, &chosen.copy_namespace))
+        let choice = self.matcher.choose_offer(&self.facts(None, excluded)?);
+        choice.chosen().map(|chosen| self.placement(chosen))
     }
 
     fn explain(&self) -> serde_json::Value {
-        self.route(None, &BTreeSet::new())
-            .and_then(|routing| serde_json::to_value(&routing.explanation).ok())
+        let none = BTreeSet::new();
+        let current = self.observed.assignment.as_ref().map(|assignment| &assignment.offer);
+        self.facts(current, &none)
+            .and_then(|facts| serde_json::to_value(&self.matcher.match_order(&facts).explanation).ok())
             .unwrap_or_default()
     }
 
     fn refusal(&self) -> String {
-        self.route(None, &BTreeSet::new()).map(|routing| routing.consumer_message).unwrap_or_default()
+        let none = BTreeSet::new();
+        self.facts(None, &none)
+            .map(|facts| self.matcher.match_order(&facts).consumer_message)
+            .unwrap_or_default()
     }
 }

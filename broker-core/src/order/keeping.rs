@@ -113,7 +113,7 @@ fn leave_or_stay(
         |message: &str| Told { status: ConditionStatus::True, reason: "Bound", message: message.to_owned() };
     let handed_out = assignment.pointer.is_some() || !world.mirrored.is_empty();
     let lost = matches!(world.copy(copy), CopyView::Gone);
-    if matches!(fit, Fit::Fits(_)) && !lost {
+    if !fit.is_over() && !lost {
         if handed_out {
             return bound("served");
         }

@@ -43,7 +43,7 @@ pub(super) fn go_on(
             decision.report.message = format!("migration: {} replaces {}", migration.to, migration.from);
             decision.act(Action::UpdateAssignment(next));
         }
-        Fit::Fits(_) | Fit::Refused(_) | Fit::Withdrawn => {
+        Fit::Fits(_) | Fit::Refused(_) | Fit::Unreachable | Fit::Withdrawn => {
             advance(world, migration, Event::Cancelled, "no longer wanted", decision);
             if decision.actions.is_empty() {
                 keep(world, order, assignment, copy, decision);
@@ -126,7 +126,7 @@ impl Move<'_> {
             self.advance(Event::Cancelled, "the order fits the offer that serves it again", decision);
             return told(ConditionStatus::True, "Migrating", "the move is being called off");
         }
-        if !matches!(world.chooser.fit(&self.target.offer), Fit::Fits(_)) {
+        if world.chooser.fit(&self.target.offer).is_over() {
             self.advance(
                 Event::Cancelled,
                 "the order no longer fits the offer that it was moving to",
@@ -342,7 +342,7 @@ impl Move<'_> {
 /// Whether the order cannot stay with this copy: its offer does not accept it any more, or its provider is gone, or it
 /// never became ready.
 fn must_leave(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> bool {
-    if matches!(world.copy(copy), CopyView::Gone) || !matches!(world.chooser.fit(&copy.offer), Fit::Fits(_)) {
+    if matches!(world.copy(copy), CopyView::Gone) || world.chooser.fit(&copy.offer).is_over() {
         return true;
     }
     assignment.pointer.is_none() && !is_ready(world, copy)

@@ -18,7 +18,7 @@ fn policy() -> Policy {
     Policy::new(Gvr::new("example.com", "v1alpha1", "certificates"), "Certificate")
 }
 
-fn copy_with(status: Value) -> Object {
+fn copy_with(status: &Value) -> Object {
     Object::try_from(json!({ "metadata": { "generation": 2 }, "status": status })).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn readiness_follows_the_conventions_in_their_order() {
         (json!({ "phase": "Failed" }), Readiness::NotReady),
         (json!({ "phase": "Provisioning" }), Readiness::Progressing),
     ] {
-        assert_eq!(readiness(&copy_with(status.clone()), &policy()), expected, "{status}");
+        assert_eq!(readiness(&copy_with(&status), &policy()), expected, "{status}");
     }
 }
 
@@ -61,12 +61,12 @@ fn the_apis_own_expression_comes_first() {
     let mut policy = policy();
     policy.ready = Some(Expression::compile("self.status.copies == 2").unwrap());
     let ready = json!([{ "type": "Ready", "status": "True" }]);
-    assert_eq!(readiness(&copy_with(json!({ "copies": 2 })), &policy), Readiness::Ready);
+    assert_eq!(readiness(&copy_with(&json!({ "copies": 2 })), &policy), Readiness::Ready);
     assert_eq!(
-        readiness(&copy_with(json!({ "copies": 1, "conditions": ready })), &policy),
+        readiness(&copy_with(&json!({ "copies": 1, "conditions": ready })), &policy),
         Readiness::NotReady
     );
-    assert_eq!(readiness(&copy_with(json!({ "conditions": ready })), &policy), Readiness::Progressing);
+    assert_eq!(readiness(&copy_with(&json!({ "conditions": ready })), &policy), Readiness::Progressing);
 }
 
 #[derive(Debug)]

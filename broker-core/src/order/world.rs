@@ -126,8 +126,17 @@ pub enum Fit {
     Fits(Placement),
     /// It does not. The reason is for the platform.
     Refused(String),
+    /// Nothing speaks against it but that its provider does not answer at the moment: wait, do not leave.
+    Unreachable,
     /// There is no such offer any more.
     Withdrawn,
+}
+
+impl Fit {
+    /// Whether the order must leave the offer: silence alone is no reason.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Withdrawn)
+    }
 }
 
 /// Where an offer wants its copies.

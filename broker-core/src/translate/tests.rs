@@ -122,7 +122,7 @@ fn covers_looks_into_maps_and_takes_everything_else_whole() {
     }
 }
 
-fn seen(copy_generation: i64, reflects: i64, status: Value) -> Value {
+fn seen(copy_generation: i64, reflects: i64, status: &Value) -> Value {
     let copy = Object::try_from(json!({
         "metadata": { "generation": copy_generation, "annotations": { marker::ORDER_GENERATION_ANNOTATION: reflects.to_string() } },
         "status": status,
@@ -138,7 +138,7 @@ fn observed_generations_are_told_in_the_orders_own_counting() {
         [(2, 5, 2, 5), (3, 5, 2, 4), (1, 1, 1, 1), (2, 1, 1, 0), (2, 9, 2, 5)]
     {
         let status = json!({ "observedGeneration": observed, "conditions": [{ "type": "Ready", "status": "True", "observedGeneration": observed }] });
-        let told = seen(copy_generation, reflects, status);
+        let told = seen(copy_generation, reflects, &status);
         assert_eq!(told["observedGeneration"], expected);
         assert_eq!(told["conditions"][0]["observedGeneration"], expected);
     }
@@ -147,7 +147,7 @@ fn observed_generations_are_told_in_the_orders_own_counting() {
 #[test]
 fn a_provider_cannot_speak_in_the_brokers_name() {
     let told =
-        seen(1, 5, json!({ "conditions": [{ "type": "Brokered", "status": "False", "reason": "Forged" }] }));
+        seen(1, 5, &json!({ "conditions": [{ "type": "Brokered", "status": "False", "reason": "Forged" }] }));
     let conditions = told["conditions"].as_array().unwrap();
     assert_eq!(conditions.len(), 1);
     assert_eq!(conditions[0]["reason"], "Bound");
@@ -157,7 +157,7 @@ fn a_provider_cannot_speak_in_the_brokers_name() {
 #[test]
 fn names_in_the_providers_cluster_are_not_shown_before_the_hand_over() {
     let told =
-        seen(1, 5, json!({ "relatedResources": { "secret": { "name": "internal" } }, "issuer": "CA" }));
+        seen(1, 5, &json!({ "relatedResources": { "secret": { "name": "internal" } }, "issuer": "CA" }));
     assert_eq!(told.get("relatedResources"), None);
     assert_eq!(told["issuer"], "CA");
 }
