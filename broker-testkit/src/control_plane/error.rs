@@ -147,6 +147,11 @@ impl ApiError {
         Self::new(405, "MethodNotAllowed", message)
     }
 
+    pub(crate) fn not_acceptable() -> Self {
+        let message = "only the following media types are accepted: application/json";
+        Self::new(406, "NotAcceptable", message)
+    }
+
     pub(crate) fn unsupported_media_type(found: &str, accepted: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted} (got {found})"
@@ -156,10 +161,6 @@ impl ApiError {
 
     pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
-    }
-
-    pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
     }
 
     /// What the real server answers with 500 and no reason.

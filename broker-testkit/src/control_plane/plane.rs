@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::control_plane::kcp::{claims, names as kcp};
+use crate::control_plane::kcp::{claims, names as kcp, workspace};
 use crate::control_plane::rbac::Tokens;
 use crate::control_plane::registry::{Catalog, Served};
 use crate::control_plane::storage::{CommitError, Expected, ObjectKey, Store, TableId};
@@ -72,6 +72,9 @@ impl Plane {
     pub(crate) fn seal(&self, table: &TableId, key: &ObjectKey, object: &mut Value) {
         if !key.cluster.is_empty() {
             value::set_annotation(object, kcp::CLUSTER, &key.cluster);
+            if *table == kcp::exports() || *table == kcp::bindings() {
+                value::set_annotation(object, kcp::PATH, &workspace::path_of(self, &key.cluster));
+            }
             claims::label(self, table, key, object);
         }
     }

@@ -175,15 +175,12 @@ pub(crate) fn covers(claim: &Value, verb: &str) -> bool {
 }
 
 impl View {
-    /// Gives an object that is created through a claim the labels that keep it visible.
-    pub(crate) fn stamp_new(&self, plane: &Plane, cluster: &str, table: &TableId, object: &mut Value) {
-        let Some(export) = &self.export else { return };
-        let Some(claim) = accepted_claim(plane, export, cluster, &table.group, &table.resource) else {
-            return;
-        };
-        let selector = claim.get("selector").and_then(|selector| LabelSelector::from_object(selector).ok());
-        for (key, content) in selector.into_iter().flat_map(|selector| selector.fixed_labels()) {
-            value::set_label(object, &key, &content);
-        }
+    /// The labels that objects of a table must carry to be written through this view.
+    pub(crate) fn protected(&self, plane: &Plane, cluster: &str, table: &TableId) -> Vec<(String, String)> {
+        let Some(export) = &self.export else { return Vec::new() };
+        let claim = accepted_claim(plane, export, cluster, &table.group, &table.resource);
+        let selector = claim.as_ref().and_then(|claim| claim.get("selector"));
+        let selector = selector.and_then(|selector| LabelSelector::from_object(selector).ok());
+        selector.map(|selector| selector.fixed_labels()).unwrap_or_default()
     }
 }

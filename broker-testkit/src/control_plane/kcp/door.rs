@@ -41,12 +41,14 @@ pub(crate) fn enter(
 ) -> Result<View, ApiError> {
     match target {
         Target::Plain => {
-            rbac::authorize(plane, names::ROOT, user, action)?;
+            if !rbac::is_allowed(plane, names::ROOT, user, action) {
+                return Err(rbac::refusal(user, action));
+            }
             let served = plane.catalog.served(names::ROOT);
             Ok(View { served, cluster: Some(names::ROOT.into()), export: None, plain: true })
         }
         Target::Cluster(path) => {
-            let Some(cluster) = resolve(plane, path) else { return Err(outside(user, action)) };
+            let Some(cluster) = resolve(plane, path) else { return Err(nowhere(path, user, action)) };
             authorize_in_workspace(plane, &cluster, user, action)?;
             let served = plane.catalog.served(&cluster);
             Ok(View { served, cluster: Some(cluster.into()), export: None, plain: false })
@@ -73,10 +75,17 @@ fn authorize_in_workspace(
 ) -> Result<(), ApiError> {
     let at_home = user.home.as_deref() == Some(cluster);
     let access = Action::Path { verb: "access", path: "/" };
-    if !at_home && !rbac::is_allowed(plane, cluster, user, &access) {
-        return Err(outside(&user.within(cluster), action));
+    let let_in = at_home || rbac::is_allowed(plane, cluster, user, &access);
+    if let_in && rbac::is_allowed(plane, cluster, user, action) { Ok(()) } else { Err(outside(user, action)) }
+}
+
+/// A path that leads nowhere is not found; an id that means nothing is refused, so that nobody can guess.
+fn nowhere(path: &str, user: &User, action: &Action<'_>) -> ApiError {
+    if path.contains(':') {
+        ApiError::not_found(Subject { group: "tenancy.kcp.io", resource: "workspaces", name: path })
+    } else {
+        outside(user, action)
     }
-    rbac::authorize(plane, cluster, user, action)
 }
 
 fn outside(user: &User, action: &Action<'_>) -> ApiError {
@@ -115,26 +124,26 @@ fn virtual_workspace(
     let (served, view) = look(plane, &cluster, &object);
     let within = match within {
         None => None,
-        Some(path) => Some(resolve(plane, path).ok_or_else(|| outside(user, action))?),
+        // Behind this door only ids count; the real one refuses paths too.
+        Some(id) if id.contains(':') => return Err(outside(user, action)),
+        Some(id) => Some(resolve(plane, id).ok_or_else(|| outside(user, action))?),
     };
+    if group == "apis.kcp.io" && resource == "apibindings" && !matches!(verb, "get" | "list" | "watch") {
+        return Err(outside(user, action));
+    }
     if let Some(within) = &within {
         // Seeing a kind at all is decided by the export, using it by the binding.
         let claimed = served.find_any(group, resource).is_some_and(|d| view.claims.contains_key(&d.table));
-        let refused = if claims::binding_to(plane, within, &cluster, export).is_none() {
-            Some("could not find suitable APIBinding in logical cluster")
+        let allowed = if claims::binding_to(plane, within, &cluster, export).is_none() {
+            false
         } else if claimed && !(group == "apis.kcp.io" && resource == "apibindings") {
-            match claims::accepted_claim(plane, &view, within, group, resource) {
-                Some(claim) if claims::covers(&claim, verb) => None,
-                _ => Some("permission claim is not accepted"),
-            }
+            claims::accepted_claim(plane, &view, within, group, resource)
+                .is_some_and(|claim| claims::covers(&claim, verb))
         } else {
-            None
+            true
         };
-        if let Some(why) = refused {
-            let mut error = rbac::refusal(user, action);
-            error.message.push_str(": ");
-            error.message.push_str(why);
-            return Err(error);
+        if !allowed {
+            return Err(outside(user, action));
         }
     }
     Ok(View {
@@ -165,9 +174,15 @@ fn look(plane: &Plane, cluster: &str, export: &Value) -> (Served, ExportView) {
         }
         definitions.extend(found);
     }
-    let bindings = builtin(plane, "apis.kcp.io", "apibindings");
     if !visible.contains_key(&names::bindings()) {
-        definitions.extend(bindings);
+        let bindings = builtin(plane, "apis.kcp.io", "apibindings");
+        definitions.extend(bindings.into_iter().map(|bindings| {
+            Arc::new(Definition {
+                verbs: registry::READ_VERBS,
+                status: false,
+                ..Definition::clone(&bindings)
+            })
+        }));
     }
     visible.insert(names::bindings(), claims::bindings_of(cluster, &name));
     (Served::new(definitions), ExportView { cluster: cluster.to_owned(), name, claims: visible })

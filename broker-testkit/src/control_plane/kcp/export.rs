@@ -24,14 +24,19 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
             value::set(export, &["spec", "identity", "secretRef"], secret);
             value::set(export, &["status", "identityHash"], json!(hash));
             value::set_condition(export, "IdentityValid", "True", "", "");
-            value::set_condition(export, "VirtualWorkspaceURLsReady", "True", "", "");
         });
     }
     if plane.store.get(&names::endpoint_slices(), key).is_none() {
         let mut slice = plane.fresh("apis.kcp.io/v1alpha1", "APIExportEndpointSlice", key, true);
         let path = workspace::path_of(plane, &key.cluster);
         value::set(&mut slice, &["spec", "export"], json!({"name": key.name, "path": path}));
-        value::set(&mut slice, &["status", "endpoints"], json!([]));
+        let owner = json!({
+            "apiVersion": "apis.kcp.io/v1alpha1",
+            "kind": "APIExport",
+            "name": key.name,
+            "uid": value::uid(&export),
+        });
+        value::set(&mut slice, &["metadata", "ownerReferences"], json!([owner]));
         // Made by hand in between: then that one is brought on.
         plane.create(&names::endpoint_slices(), key.clone(), slice).ok();
     }
@@ -48,11 +53,14 @@ pub(crate) fn reconcile_slices(plane: &Plane, export: &ObjectKey) {
         }
         plane.modify(&names::endpoint_slices(), &key, |slice| {
             let url = format!("{}/services/apiexport/{}/{}", plane.url, export.cluster, export.name);
-            let endpoints = if bound && exists { json!([{"url": url}]) } else { json!([]) };
-            value::set(slice, &["status", "endpoints"], endpoints);
+            if bound && exists {
+                value::set(slice, &["status", "endpoints"], json!([{"url": url}]));
+            } else {
+                value::remove(slice, &["status", "endpoints"]);
+            }
             let (status, reason) = if exists { ("True", "") } else { ("False", "APIExportNotFound") };
             value::set_condition(slice, "APIExportValid", status, reason, "");
-            value::set_condition(slice, "EndpointURLsReady", "True", "", "");
+            value::set_condition(slice, "PartitionValid", "True", "", "");
         });
     }
 }

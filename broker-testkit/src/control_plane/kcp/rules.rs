@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::names;
+use super::{claims, names};
 use crate::control_plane::error::{ApiError, Cause, Subject};
 use crate::control_plane::plane::Plane;
+use crate::control_plane::rbac::{self, Action, User};
 use crate::control_plane::value::{self, text};
 
 /// The finalizer of a workspace whose logical cluster is still there.
@@ -32,7 +33,9 @@ pub(crate) fn on_create(
             value::set(object, &["status"], json!({"phase": "Scheduling"}));
             add_finalizer(object, WORKSPACE_FINALIZER);
         }
+        "APIExport" => complete_claims(object),
         "APIBinding" => {
+            complete_claims(object);
             value::set(object, &["status"], json!({"phase": "Binding"}));
             add_finalizer(object, BINDING_FINALIZER);
         }
@@ -54,7 +57,9 @@ pub(crate) fn on_create(
 pub(crate) fn on_update(_plane: &Plane, kind: &str, live: &Value, object: &mut Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     match kind {
+        "APIExport" => complete_claims(object),
         "APIBinding" => {
+            complete_claims(object);
             if live["spec"]["reference"] != object["spec"]["reference"] {
                 let why = "APIExport reference must not be changed";
                 causes.push(Cause::invalid("spec.reference", &object["spec"]["reference"], why));
@@ -77,6 +82,38 @@ pub(crate) fn on_update(_plane: &Plane, kind: &str, live: &Value, object: &mut V
         _ => {}
     }
     causes
+}
+
+/// Claims are shown with the identity they are on, empty for built-in kinds.
+fn complete_claims(object: &mut Value) {
+    let claims = object.pointer_mut("/spec/permissionClaims").and_then(Value::as_array_mut);
+    for claim in claims.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for field in ["group", "identityHash"] {
+            claim.entry(field).or_insert_with(|| json!(""));
+        }
+    }
+}
+
+/// Binding an export takes the right to `bind` it where it is.
+pub(crate) fn may_bind(plane: &Plane, user: &User, cluster: &str, binding: &Value) -> Result<(), ApiError> {
+    let export = text(binding, "/spec/reference/export/name");
+    let path = text(binding, "/spec/reference/export/path");
+    let action = Action::Resource {
+        verb: "bind",
+        group: "apis.kcp.io",
+        resource: "apiexports",
+        subresource: "",
+        namespace: "",
+        name: export,
+    };
+    let home = claims::referenced_cluster(plane, cluster, binding);
+    let allowed = user.is_master() || home.is_some_and(|home| rbac::is_allowed(plane, &home, user, &action));
+    if allowed {
+        return Ok(());
+    }
+    let about = Subject { group: "apis.kcp.io", resource: "apibindings", name: value::name(binding) };
+    let why = format!("unable to create APIBinding: no permission to bind to export {path}:{export}");
+    Err(ApiError::forbidden(about, &why))
 }
 
 fn add_finalizer(object: &mut Value, finalizer: &str) {

@@ -9,9 +9,12 @@ use crate::control_plane::storage::{CommitError, Expected, ObjectKey, Scope, Tab
 use crate::control_plane::value::{self, text};
 
 /// The finalizer of a logical cluster that still has objects in it.
-const CONTENT_FINALIZER: &str = "core.kcp.io/logicalcluster-content";
+const CONTENT_FINALIZER: &str = "core.kcp.io/logicalcluster-deletion";
 
-/// Makes a logical cluster: its object, its `default` namespace.
+/// The label with the phase of a workspace.
+const PHASE: &str = "tenancy.kcp.io/phase";
+
+/// Makes a logical cluster: its object, its first namespaces.
 pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Value>) {
     let key = names::logical_cluster(cluster);
     let mut object = plane.fresh("core.kcp.io/v1alpha1", "LogicalCluster", &key, true);
@@ -24,14 +27,17 @@ pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Val
     }
     let url = format!("{}/clusters/{cluster}", plane.url);
     value::set(&mut object, &["status"], json!({"phase": "Ready", "URL": url}));
-    value::set_condition(&mut object, "Ready", "True", "", "");
+    value::set_label(&mut object, PHASE, "Ready");
+    value::set_condition(&mut object, "WorkspaceInitialized", "True", "", "");
     ignore_exists(plane.create(&names::logical_clusters(), key, object));
-    let key = ObjectKey::new(cluster, "", "default");
-    let mut namespace = plane.fresh("v1", "Namespace", &key, false);
-    value::set_label(&mut namespace, "kubernetes.io/metadata.name", "default");
-    value::set(&mut namespace, &["spec", "finalizers"], json!(["kubernetes"]));
-    value::set(&mut namespace, &["status"], json!({"phase": "Active"}));
-    ignore_exists(plane.create(&TableId::of("", "namespaces"), key, namespace));
+    for name in ["default", "kube-system"] {
+        let key = ObjectKey::new(cluster, "", name);
+        let mut namespace = plane.fresh("v1", "Namespace", &key, false);
+        value::set_label(&mut namespace, "kubernetes.io/metadata.name", name);
+        value::set(&mut namespace, &["spec", "finalizers"], json!(["kubernetes"]));
+        value::set(&mut namespace, &["status"], json!({"phase": "Active"}));
+        ignore_exists(plane.create(&TableId::of("", "namespaces"), key, namespace));
+    }
 }
 
 // The only other way to fail; whoever made the object made what was wanted.
@@ -47,10 +53,12 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         let below = names::logical_cluster(cluster);
         if !cluster.is_empty() && plane.store.get(&names::logical_clusters(), &below).is_some() {
             plane.begin_deletion(&names::logical_clusters(), &below, None);
+            plane.modify(&names::workspaces(), key, |workspace| {
+                value::set_label(workspace, PHASE, "Deleting")
+            });
             return;
         }
         plane.modify(&names::workspaces(), key, |workspace| {
-            value::set(workspace, &["status", "phase"], json!("Deleting"));
             let left: Vec<String> =
                 value::finalizers(workspace).into_iter().filter(|f| f != WORKSPACE_FINALIZER).collect();
             value::set_finalizers(workspace, &left);
@@ -77,7 +85,8 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         value::set(workspace, &["status", "phase"], json!("Ready"));
         value::set_condition(workspace, "WorkspaceScheduled", "True", "", "");
         value::set_condition(workspace, "WorkspaceInitialized", "True", "", "");
-        value::set_condition(workspace, "Ready", "True", "", "");
+        value::set_annotation(workspace, "internal.tenancy.kcp.io/cluster", &cluster);
+        value::set_label(workspace, PHASE, "Ready");
     });
 }
 
@@ -102,7 +111,7 @@ pub(crate) fn reconcile_logical_cluster(plane: &Plane, cluster: &str) {
     }
     if left > 0 {
         plane.modify(&names::logical_clusters(), &key, |object| {
-            value::set(object, &["status", "phase"], json!("Deleting"));
+            value::set_label(object, PHASE, "Deleting");
             let message = format!("Some content in the logical cluster remains: {left} objects");
             value::set_condition(object, "WorkspaceContentDeleted", "False", "SomeResourcesRemain", &message);
         });

@@ -45,16 +45,6 @@ pub(crate) fn is_allowed(plane: &Plane, cluster: &str, user: &User, action: &Act
     })
 }
 
-/// Refuses what is not allowed, in Kubernetes' words.
-pub(crate) fn authorize(
-    plane: &Plane,
-    cluster: &str,
-    user: &User,
-    action: &Action<'_>,
-) -> Result<(), ApiError> {
-    if is_allowed(plane, cluster, user, action) { Ok(()) } else { Err(refusal(user, action)) }
-}
-
 /// The refusal of an action.
 pub(crate) fn refusal(user: &User, action: &Action<'_>) -> ApiError {
     match action {

@@ -8,7 +8,7 @@ mod bootstrap;
 mod review;
 mod token;
 
-pub(crate) use authorize::{authorize, is_allowed, refusal};
+pub(crate) use authorize::{is_allowed, refusal};
 pub(crate) use review::review;
 pub(crate) use token::{Tokens, authenticate, issue_for_secret, request_token};
 

@@ -189,6 +189,7 @@ fn definition(row: &Row) -> Definition {
         schema: schema::builtin(row.group, row.version, row.kind)
             .map_or_else(|| SchemaOf::Custom(Arc::new(Schema::untyped())), SchemaOf::Builtin),
         columns: table::builtin_columns(row.group, row.kind),
+        selectable_fields: Vec::new(),
         origin: Origin::Builtin,
     }
 }

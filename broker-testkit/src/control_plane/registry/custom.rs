@@ -9,7 +9,7 @@ use super::definition::{ALL_VERBS, Definition, Origin, SchemaOf, api_version};
 use crate::control_plane::machinery::schema::Schema;
 use crate::control_plane::machinery::table;
 use crate::control_plane::storage::TableId;
-use crate::control_plane::value::text as text_of;
+use crate::control_plane::value::{list, text as text_of};
 
 /// The definitions of all served versions of a CRD.
 pub(crate) fn from_crd(crd: &Value) -> Vec<Definition> {
@@ -60,6 +60,10 @@ fn from_spec(
             columns: table::custom_columns(
                 version["additionalPrinterColumns"].as_array().map(Vec::as_slice).unwrap_or_default(),
             ),
+            selectable_fields: list(version, "/selectableFields")
+                .iter()
+                .map(|field| text_of(field, "/jsonPath").trim_start_matches('.').to_owned())
+                .collect(),
             origin,
         })
         .collect()

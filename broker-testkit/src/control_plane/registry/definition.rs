@@ -62,12 +62,17 @@ pub(crate) struct Definition {
     pub(crate) table: TableId,
     pub(crate) schema: SchemaOf,
     pub(crate) columns: Columns,
+    /// The fields a CRD lets objects be selected by, without their first dot.
+    pub(crate) selectable_fields: Vec<String>,
     pub(crate) origin: Origin,
 }
 
 /// The verbs of an ordinary resource, in the order of discovery.
 pub(crate) const ALL_VERBS: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// The verbs of a resource that can only be read.
+pub(crate) const READ_VERBS: &[&str] = &["get", "list", "watch"];
 
 /// A resource that only answers: nothing is stored.
 pub(crate) const CREATE_ONLY: &[&str] = &["create"];
@@ -81,6 +86,32 @@ impl Definition {
     /// What an error about one object of this kind names.
     pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject { group: &self.group, resource: &self.plural, name }
+    }
+
+    /// Whether objects can be selected by this field.
+    pub(crate) fn selectable(&self, field: &str) -> bool {
+        let known: &[&str] = match (self.group.as_str(), self.kind.as_str()) {
+            ("", "Namespace") => &["status.phase"],
+            ("", "Secret") => &["type"],
+            ("", "Event") => &[
+                "involvedObject.kind",
+                "involvedObject.namespace",
+                "involvedObject.name",
+                "involvedObject.uid",
+                "involvedObject.apiVersion",
+                "involvedObject.resourceVersion",
+                "involvedObject.fieldPath",
+                "reason",
+                "reportingComponent",
+                "source",
+                "type",
+            ],
+            _ => &[],
+        };
+        field == "metadata.name"
+            || (field == "metadata.namespace" && self.namespaced)
+            || known.contains(&field)
+            || self.selectable_fields.iter().any(|selectable| selectable == field)
     }
 
     /// Whether the verb is served.

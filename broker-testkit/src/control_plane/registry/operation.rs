@@ -146,7 +146,7 @@ impl Resource<'_> {
         if self.view.claim(table).is_none() {
             return Ok(());
         }
-        self.view.stamp_new(self.plane, self.cluster, table, object);
+        self.protect_labels(key, object)?;
         let mut sealed = object.clone();
         self.plane.seal(table, key, &mut sealed);
         if self.view.shows(table, &sealed) {
@@ -154,6 +154,21 @@ impl Resource<'_> {
         }
         let why = "object does not match required labels";
         Err(ApiError::forbidden(self.definition.subject(&key.name), why))
+    }
+
+    /// The labels that a claim selects by stay on objects written through it.
+    fn protect_labels(&self, key: &ObjectKey, object: &mut Value) -> Result<(), ApiError> {
+        for (label, wanted) in self.view.protected(self.plane, self.cluster, &self.definition.table) {
+            match value::label(object, &label) {
+                None => value::set_label(object, &label, &wanted),
+                Some(found) if found == wanted => {}
+                Some(_) => {
+                    let why = format!("protected label {label} must have value {wanted}");
+                    return Err(ApiError::forbidden(self.definition.subject(&key.name), &why));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A whole new state of an object, or of one of its subresources.
@@ -252,13 +267,6 @@ impl Resource<'_> {
                 return self.insert(object, name, options, warnings, Ownership::Recorded);
             }
             let result = self.change(name, subresource, options, warnings.clone(), |live| {
-                if !sent.is_empty() && sent != value::uid(live) {
-                    let why = format!(
-                        "Precondition failed: UID in precondition: {sent}, UID in object meta: {}",
-                        value::uid(live)
-                    );
-                    return Err(ApiError::conflict(self.definition.subject(name), &why));
-                }
                 let now = value::now();
                 let writer = self.writer(options, subresource, &now);
                 let merged =
@@ -296,7 +304,8 @@ impl Resource<'_> {
             if !sent.is_empty() && sent != value::text(&live, "/metadata/resourceVersion") {
                 return Err(ApiError::modified(self.definition.subject(name)));
             }
-            let object = self.settle(&live, proposed, subresource, options, ownership)?;
+            let mut object = self.settle(&live, proposed, subresource, options, ownership)?;
+            self.protect_labels(&key, &mut object)?;
             let mut object = convert::to_storage(self.definition, object);
             if stored["apiVersion"] != object["apiVersion"] {
                 value::set(&mut object, &["apiVersion"], stored["apiVersion"].clone());

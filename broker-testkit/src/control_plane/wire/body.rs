@@ -6,13 +6,14 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use super::protobuf;
 use crate::control_plane::error::ApiError;
 
 /// The API server's own limit on request bodies.
 const LIMIT: usize = 3 * 1024 * 1024;
 
 /// What is accepted besides patches.
-const ACCEPTED: &str = "application/json, application/yaml";
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// The media type of the body, without its parameters; empty if none is given.
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
@@ -28,11 +29,12 @@ pub(crate) async fn read(body: Incoming) -> Result<Vec<u8>, ApiError> {
     }
 }
 
-/// An object sent as JSON or YAML.
+/// An object sent as JSON, YAML or protobuf.
 pub(crate) fn object(headers: &HeaderMap, content: &[u8]) -> Result<Value, ApiError> {
     match media_type(headers).as_str() {
         "" | "application/json" => json(content),
         "application/yaml" => yaml(content),
+        "application/vnd.kubernetes.protobuf" => protobuf::object(content),
         other => Err(ApiError::unsupported_media_type(other, ACCEPTED)),
     }
 }

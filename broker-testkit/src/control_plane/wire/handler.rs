@@ -16,7 +16,7 @@ use super::path::{self, Location, Query, ResourcePath};
 use super::response::{self, Answer, Form};
 use super::watching::{self, Style};
 use crate::control_plane::error::ApiError;
-use crate::control_plane::kcp::door;
+use crate::control_plane::kcp::{door, rules};
 use crate::control_plane::machinery::openapi::{self, ServedKind};
 use crate::control_plane::machinery::selector::{FieldSelector, LabelSelector};
 use crate::control_plane::machinery::table::IncludeObject;
@@ -146,7 +146,13 @@ fn documents(server: &Server, parts: &Parts, location: &Location, user: &User) -
         response::accepted(&parts.headers).take_while(|part| *part != "application/json").any(|part| {
             part.contains("g=apidiscovery.k8s.io") && part.contains("v=v2") && !part.contains("v=v2beta1")
         });
+    let behind_export = view.export.is_some();
+    if aggregated && behind_export && matches!(words.as_slice(), ["api" | "apis"]) {
+        return Err(ApiError::not_acceptable());
+    }
     let document = match words.as_slice() {
+        // The real virtual workspaces' documents lead nowhere, and kubectl has to do without.
+        ["openapi", ..] if behind_export => None,
         [core @ ("api" | "apis")] if aggregated => {
             let document = discovery::aggregated(served, *core == "api");
             return Ok(response::bytes(200, discovery::AGGREGATED, document.to_string().into_bytes()));
@@ -219,8 +225,8 @@ impl Call<'_> {
     /// The resource in the one cluster that is looked at.
     fn resource(&self) -> Result<Resource<'_>, ApiError> {
         let Some(cluster) = self.view.cluster.as_deref() else {
-            let message = "this request needs one cluster: only lists and watches go over all of them";
-            return Err(ApiError::bad_request(message));
+            // Only lists and watches go over all clusters.
+            return Err(ApiError::no_such_path());
         };
         if self.definition.namespaced && self.wanted.namespace.is_empty() {
             return Err(ApiError::no_such_path());
@@ -239,6 +245,9 @@ impl Call<'_> {
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         let fields = FieldSelector::parse(self.query.get("fieldSelector").unwrap_or_default())
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
+        if let Some(unknown) = fields.fields().find(|field| !self.definition.selectable(field)) {
+            return Err(ApiError::bad_request(format!("field label not supported: {unknown}")));
+        }
         let namespace = Some(self.wanted.namespace.as_str()).filter(|n| !n.is_empty());
         Ok(Selection {
             definition: Arc::clone(self.definition),
@@ -395,7 +404,12 @@ impl Call<'_> {
             }
             ("create", "") if self.definition.serves("get") => {
                 let object = self.with_type(body::object(headers, content)?);
-                self.written(&self.resource()?.create(object, &self.write_options()?)?)
+                let resource = self.resource()?;
+                if self.definition.kind == "APIBinding" && self.definition.origin == registry::Origin::Builtin
+                {
+                    rules::may_bind(&self.server.plane, self.user, resource.cluster, &object)?;
+                }
+                self.written(&resource.create(object, &self.write_options()?)?)
             }
             ("create", "") => {
                 let question = body::object(headers, content)?;
@@ -425,7 +439,10 @@ impl Call<'_> {
 
     /// Clients of built-in kinds may leave the type out: the URL says it.
     fn with_type(&self, mut object: Value) -> Value {
-        if object.is_object() && object.get("kind").is_none() && object.get("apiVersion").is_none() {
+        if object.is_object()
+            && value::text(&object, "/kind").is_empty()
+            && value::text(&object, "/apiVersion").is_empty()
+        {
             value::set(&mut object, &["kind"], json!(self.definition.kind));
             value::set(&mut object, &["apiVersion"], json!(self.definition.api_version()));
         }

@@ -5,6 +5,7 @@ mod discovery;
 mod handler;
 mod metrics;
 mod path;
+mod protobuf;
 mod response;
 mod watching;
 

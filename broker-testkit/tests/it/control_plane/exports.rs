@@ -99,7 +99,7 @@ impl Platform {
         export(&platform).await;
         let slices = "/apis/apis.kcp.io/v1alpha1/apiexportendpointslices/certs";
         let slice = until(&platform, slices, "the slice", |slice| is_true(slice, "APIExportValid")).await;
-        assert_eq!(slice["status"]["endpoints"], json!([]), "no URL before the first binding");
+        assert_eq!(slice["status"].get("endpoints"), None, "no URL before the first binding");
         bind(&consumer).await;
         let slice =
             until(&platform, slices, "a URL", |slice| slice["status"]["endpoints"][0].is_object()).await;
