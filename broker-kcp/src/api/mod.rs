@@ -1,7 +1,7 @@
 //! The broker's own API: what people and the broker write to an API server, and nothing about
 //! what it means.
 //!
-//! [`v1alpha1`] has the types, [`crds`] renders them as CustomResourceDefinitions, [`schema`]
+//! [`v1alpha1`] has the types, [`mod@crds`] renders them as CustomResourceDefinitions, [`schema`]
 //! turns any such definition into what kcp publishes. The meaning lives in `broker-core`.
 
 pub mod crds;
