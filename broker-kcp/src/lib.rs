@@ -4,4 +4,6 @@ pub mod api;
 pub mod controller;
 pub mod fleet;
 pub mod kcp;
+pub mod reconcile;
+pub mod record;
 pub mod store;

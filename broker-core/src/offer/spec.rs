@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::InvalidFilter;
+
 /// The shape of `AcceptAPI.spec`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -38,6 +40,17 @@ pub struct OfferSpec {
 }
 
 impl OfferSpec {
+    /// Reads a spec from JSON.
+    ///
+    /// # Errors
+    /// What is not of the shape of a spec, as the one thing that is wrong with the offer.
+    pub fn read(spec: &Value) -> Result<Self, Vec<InvalidFilter>> {
+        serde_json::from_value(spec.clone()).map_err(|error| {
+            let found = error.to_string();
+            vec![InvalidFilter::of_spec("gvr, filters, …", &found, "the fields of AcceptAPI.spec")]
+        })
+    }
+
     /// An offer of everything of one API.
     pub fn of(gvr: ApiSpec) -> Self {
         Self {

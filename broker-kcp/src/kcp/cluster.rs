@@ -161,6 +161,21 @@ impl ClusterApi {
         self.send(&call, Method::PATCH, url, Some(body), "application/merge-patch+json").await
     }
 
+    /// Changes the status of an object by a JSON merge patch, guarded as [`Self::merge`] is.
+    pub async fn merge_status(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+        manager: &str,
+    ) -> Result<Object, ApiError> {
+        let call = Call::new("patch", resource, namespace, name);
+        let url = self.url(&call, "/status", &[("fieldManager", manager)]);
+        let body = patch.to_string().into_bytes();
+        self.send(&call, Method::PATCH, url, Some(body), "application/merge-patch+json").await
+    }
+
     /// Replaces an object; its `metadata.resourceVersion` is the precondition.
     pub async fn replace(
         &self,
@@ -170,18 +185,6 @@ impl ClusterApi {
     ) -> Result<Object, ApiError> {
         let call = Call::new("replace", resource, object.namespace(), object.name());
         let url = self.url(&call, "", &[("fieldManager", manager)]);
-        self.send(&call, Method::PUT, url, Some(body(object)), "application/json").await
-    }
-
-    /// Replaces the status of an object; its `metadata.resourceVersion` is the precondition.
-    pub async fn replace_status(
-        &self,
-        resource: &Resource,
-        object: &Object,
-        manager: &str,
-    ) -> Result<Object, ApiError> {
-        let call = Call::new("replace", resource, object.namespace(), object.name());
-        let url = self.url(&call, "/status", &[("fieldManager", manager)]);
         self.send(&call, Method::PUT, url, Some(body(object)), "application/json").await
     }
 

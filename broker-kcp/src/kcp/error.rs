@@ -62,6 +62,11 @@ impl ApiError {
         self.kind
     }
 
+    /// What was tried, naming the object.
+    pub fn what(&self) -> String {
+        format!("{} {}", self.verb, self.target)
+    }
+
     /// What the server said.
     pub fn message(&self) -> &str {
         &self.message

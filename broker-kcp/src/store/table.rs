@@ -128,6 +128,11 @@ impl Table {
             .collect()
     }
 
+    /// How many objects the index named `index` files under `text`.
+    pub fn count(&self, index: &'static str, text: &str) -> usize {
+        self.found.get(&(index, text.to_owned())).map_or(0, BTreeSet::len)
+    }
+
     /// Which source showed the objects of a cluster, where there are any.
     pub fn source_of(&self, cluster: &ClusterName) -> Option<&Source> {
         let first = ObjectKey { cluster: cluster.clone(), namespace: String::new(), name: String::new() };

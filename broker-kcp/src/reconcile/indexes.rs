@@ -1,0 +1,92 @@
+//! How the caches can be asked: by mark, by what a status names, by what a record names.
+
+use broker_core::resource::{Object, ObjectKey, marker};
+use serde_json::Value;
+
+use crate::fleet::Indexes;
+use crate::store::Index;
+
+/// Orders, copies and related objects by the assignment that their mark names.
+pub(super) const BY_MARK: &str = "mark";
+/// Orders and copies by the objects that their status hands over.
+pub(super) const BY_RELATED: &str = "related";
+/// Assignments by their order.
+pub(super) const BY_ORDER: &str = "order";
+/// Assignments by their copies.
+pub(super) const BY_COPY: &str = "copy";
+/// Assignments by the offer that serves them.
+pub(super) const BY_OFFER: &str = "offer";
+
+/// The indexes that observation needs.
+pub const INDEXES: Indexes = Indexes {
+    orders: &[Index { name: BY_MARK, texts: mark }, Index { name: BY_RELATED, texts: related }],
+    related: &[Index { name: BY_MARK, texts: mark }],
+    assignments: &[
+        Index { name: BY_ORDER, texts: order },
+        Index { name: BY_COPY, texts: copies },
+        Index { name: BY_OFFER, texts: offer },
+    ],
+    migrations: &[Index { name: BY_MARK, texts: mark }],
+};
+
+/// The text under which an object of a kind is found by [`BY_RELATED`].
+pub(super) fn related_text(kind: &str, key: &ObjectKey) -> String {
+    format!("{kind} {key}")
+}
+
+/// The text under which an assignment is found by [`BY_ORDER`] and [`BY_COPY`]; `api` is `<resource>.<group>`.
+pub(super) fn object_text(api: &str, key: &ObjectKey) -> String {
+    format!("{api} {key}")
+}
+
+fn mark(_: &ObjectKey, object: &Object) -> Vec<String> {
+    object.label(marker::ORDER_LABEL).map(str::to_owned).into_iter().collect()
+}
+
+/// A status names objects of its own namespace and cluster only; what else it may say is refused elsewhere.
+fn related(key: &ObjectKey, object: &Object) -> Vec<String> {
+    let entries = object.get(&["status", "relatedResources"]).and_then(Value::as_object);
+    entries
+        .into_iter()
+        .flat_map(serde_json::Map::values)
+        .filter_map(|entry| {
+            let kind = entry.pointer("/gvk/kind")?.as_str()?;
+            let name = entry.get("name")?.as_str()?;
+            let at = ObjectKey {
+                cluster: key.cluster.clone(),
+                namespace: key.namespace.clone(),
+                name: name.to_owned(),
+            };
+            Some(related_text(kind, &at))
+        })
+        .collect()
+}
+
+fn order(_: &ObjectKey, object: &Object) -> Vec<String> {
+    let text = |key: &str| object.text(&["spec", "order", key]).unwrap_or_default();
+    let gvr = |key: &str| object.text(&["spec", "order", "gvr", key]).unwrap_or_default();
+    let api = group_resource(gvr("group"), gvr("resource"));
+    vec![object_text(&api, &ObjectKey::new(text("clusterName"), text("namespace"), text("name")))]
+}
+
+fn copies(_: &ObjectKey, object: &Object) -> Vec<String> {
+    let copies = object.get(&["spec", "copies"]).and_then(Value::as_array);
+    copies
+        .into_iter()
+        .flatten()
+        .map(|copy| {
+            let text = |pointer: &str| copy.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let api = group_resource(text("/gvk/group"), text("/resource"));
+            object_text(&api, &ObjectKey::new(text("/clusterName"), text("/namespace"), text("/name")))
+        })
+        .collect()
+}
+
+fn offer(_: &ObjectKey, object: &Object) -> Vec<String> {
+    let text = |key: &str| object.text(&["spec", "offer", key]).unwrap_or_default();
+    vec![ObjectKey::new(text("clusterName"), text("namespace"), text("name")).to_string()]
+}
+
+fn group_resource(group: &str, resource: &str) -> String {
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+}

@@ -1,0 +1,197 @@
+//! Everything known of one order, from caches alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use broker_core::migration::Migration;
+use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Provided};
+use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
+use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
+use broker_core::translate::{assignment_name, references};
+
+use super::indexes::{BY_COPY, BY_MARK, BY_RELATED, object_text, related_text};
+use super::registry::KcpProviderRegistry;
+use crate::fleet::{Export, Fleet, PLATFORM};
+use crate::kcp::Resource;
+use crate::record::{read_assignment, read_migration};
+
+/// Observes orders from the caches of a fleet.
+#[derive(Clone, Debug)]
+pub struct KcpOrderObserver {
+    fleet: Fleet,
+    registry: KcpProviderRegistry,
+}
+
+impl KcpOrderObserver {
+    /// An observer of the orders of a fleet.
+    pub fn new(fleet: Fleet, registry: KcpProviderRegistry) -> Self {
+        Self { fleet, registry }
+    }
+
+    /// The assignment that names this object as one of its copies, whatever labels it carries.
+    pub fn owner_of_copy(&self, api: &str, key: &ObjectKey) -> Option<Arc<Object>> {
+        let found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
+        found.into_iter().map(|(_, assignment)| assignment).next()
+    }
+
+    fn assignment(&self, name: &str) -> Result<Option<Assignment>, PortError> {
+        let key = ObjectKey::new(PLATFORM, "", name);
+        self.fleet
+            .platform()
+            .assignments
+            .get(&key)
+            .map(|object| read_assignment(&object).map_err(|error| unreadable(&error.to_string())))
+            .transpose()
+    }
+
+    fn migrations(&self, assignment: &str) -> Result<Vec<Migration>, PortError> {
+        let found = self.fleet.platform().migrations.find(BY_MARK, assignment);
+        let mut migrations = Vec::new();
+        for (_, object) in found {
+            let migration = read_migration(&object).map_err(|error| unreadable(&error.to_string()))?;
+            migrations.extend(migration.map(|migration| (serial(&migration.name), migration)));
+        }
+        migrations.sort_by_key(|(serial, _)| *serial);
+        Ok(migrations.into_iter().map(|(_, migration)| migration).collect())
+    }
+
+    fn copy(&self, copy: &CopyRef) -> CopyView {
+        let plan = self.fleet.plan();
+        let Some(export) =
+            plan.apis.get(&copy.gvr.group_resource()).and_then(|export| self.fleet.export(export))
+        else {
+            return CopyView::Unknown;
+        };
+        // Another version of the same resource is the same object.
+        let followed = export
+            .kinds()
+            .get(&copy.gvr.group_resource())
+            .and_then(|resource| export.followed(&resource.gvr));
+        let Some(followed) = followed else { return CopyView::Unknown };
+        if let Some(object) = followed.cache.get(&copy.key) {
+            return CopyView::Present(object);
+        }
+        if !export.is_synced() || !export.is_served() {
+            CopyView::Unknown
+        } else if export.is_bound(&copy.key.cluster) {
+            CopyView::Absent
+        } else {
+            CopyView::Gone
+        }
+    }
+
+    fn provided(
+        &self,
+        export: &Export,
+        assignment: &Assignment,
+        copies: &BTreeMap<ObjectKey, CopyView>,
+    ) -> BTreeMap<ObjectRef, Provided> {
+        let mut provided = BTreeMap::new();
+        for copy in &assignment.copies {
+            let Some(CopyView::Present(live)) = copies.get(&copy.key) else { continue };
+            for reference in references(live, copy).into_values().flatten() {
+                let target = reference.target;
+                let Some(followed) = related_kinds(export).find(|followed| {
+                    followed.resource.kind == target.gvk.kind && followed.resource.gvr.group == target.gvk.group
+                }) else {
+                    continue;
+                };
+                let view = match followed.cache.get(&target.key) {
+                    Some(object) => Provided::Present {
+                        object,
+                        shared: self.is_shared(export, assignment, &target.gvk.kind, &target.key),
+                    },
+                    None => Provided::Missing,
+                };
+                provided.insert(ObjectRef { gvk: followed.resource.gvk(), key: target.key }, view);
+            }
+        }
+        provided
+    }
+
+    /// Whether the status of any object but this assignment's copies names the object too.
+    fn is_shared(&self, export: &Export, assignment: &Assignment, kind: &str, key: &ObjectKey) -> bool {
+        let text = related_text(kind, key);
+        export.kinds().iter().filter_map(|(_, resource)| export.followed(&resource.gvr)).any(|followed| {
+            let naming = followed.cache.find(BY_RELATED, &text);
+            naming.iter().any(|(at, _)| !assignment.copies.iter().any(|copy| copy.key == *at))
+        })
+    }
+}
+
+impl OrderObserver for KcpOrderObserver {
+    fn observe(&self, address: &OrderAddress) -> Result<Option<Observed>, PortError> {
+        let api = address.gvr.group_resource();
+        let unavailable = |message: &str| {
+            PortError::new(PortErrorKind::Unavailable, format!("observe {} {}", api, address.key), message)
+        };
+        if !self.fleet.is_synced(&api) {
+            return Err(unavailable("not everything was read yet"));
+        }
+        let plan = self.fleet.plan();
+        let export = plan.apis.get(&api).and_then(|export| self.fleet.export(export));
+        let export = export.ok_or_else(|| unavailable("the API is not brokered"))?;
+        let Some(policy) = self.registry.policies().orders.get(&api).cloned() else {
+            return Err(unavailable("the BrokeredAPI cannot be honoured as written"));
+        };
+        let followed = export
+            .followed(&policy.gvr)
+            .ok_or_else(|| unavailable("the API is not followed"))?;
+        let order = followed
+            .cache
+            .get(&address.key)
+            .filter(|order| address.uid.as_deref().is_none_or(|uid| uid == order.uid()))
+            .filter(|order| !carries_our_mark(order))
+            .filter(|_| self.owner_of_copy(&api, &address.key).is_none());
+        let identity = match (&order, &address.uid) {
+            (Some(order), _) => OrderIdentity::of(order, &policy.gvr, &address.key.cluster),
+            (None, Some(uid)) => {
+                OrderIdentity { gvr: policy.gvr.clone(), key: address.key.clone(), uid: uid.clone() }
+            }
+            (None, None) => return Ok(None),
+        };
+        if order.is_none() && !export.is_served() {
+            return Err(unavailable("no shard serves the API at the moment"));
+        }
+        let name = assignment_name(&identity);
+        let assignment = self.assignment(&name)?;
+        let migrations = self.migrations(&name)?;
+        if order.is_none() && assignment.is_none() && migrations.is_empty() {
+            return Ok(None);
+        }
+        let copies: BTreeMap<ObjectKey, CopyView> = assignment
+            .iter()
+            .flat_map(|assignment| &assignment.copies)
+            .map(|copy| (copy.key.clone(), self.copy(copy)))
+            .collect();
+        let provided =
+            assignment.as_ref().map(|a| self.provided(&export, a, &copies)).unwrap_or_default();
+        let mirrored = related_kinds(&export)
+            .flat_map(|followed| followed.cache.find(BY_MARK, &name))
+            .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)
+            .map(|(_, object)| object)
+            .collect();
+        Ok(Some(Observed { identity, policy, order, assignment, migrations, copies, provided, mirrored }))
+    }
+}
+
+/// Whether an object says of itself that it is, or was, a copy. Never proof that it is one; enough not to broker it.
+pub(super) fn carries_our_mark(object: &Object) -> bool {
+    object.label(marker::ORDER_LABEL).is_some() || object.annotation(marker::RETAINED_ANNOTATION).is_some()
+}
+
+/// What is followed of the kinds that providers may hand over.
+pub(super) fn related_kinds(export: &Export) -> impl Iterator<Item = &crate::fleet::Followed> {
+    [Resource::secrets(), Resource::config_maps()]
+        .into_iter()
+        .filter_map(|resource| export.followed(&resource.gvr))
+}
+
+/// The number at the end of a migration's name; they count up.
+fn serial(name: &str) -> u64 {
+    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or_default()
+}
+
+fn unreadable(message: &str) -> PortError {
+    PortError::new(PortErrorKind::Invalid, "read the records", message)
+}

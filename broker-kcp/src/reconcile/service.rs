@@ -1,0 +1,307 @@
+//! Runs it all: the fleet, the queues, the driver of `broker-core`.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_core::broker::{Broker, PassError, Passed};
+use broker_core::port::{Clock, OrderAddress, PortErrorKind};
+use broker_core::time::Timestamp;
+use kube::Config;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::execute::KcpMigrationExecutor;
+use super::indexes::{BY_ORDER, INDEXES, object_text};
+use super::observe::KcpOrderObserver;
+use super::registry::KcpProviderRegistry;
+use super::routes::{Chore, OrderKey, Routes};
+use super::{brokered, offers, orphans};
+use crate::controller::{Outcome, Queue, QueueState, run};
+use crate::fleet::Fleet;
+use crate::kcp::{ApiError, EndpointError};
+
+/// Orders worked on at the same time. Each keeps one or two requests in flight; far more would only queue at the server.
+const WORKERS: usize = 64;
+/// Reports written at the same time.
+const CHORE_WORKERS: usize = 4;
+
+/// How a [`Service`] works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether orders that were served may move (`ENABLE_MIGRATION`).
+    pub enable_migration: bool,
+    /// How often everything is compared again, from caches (`RECONCILE_INTERVAL`).
+    pub reconcile_interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { enable_migration: true, reconcile_interval: Duration::from_secs(30) }
+    }
+}
+
+/// How a [`Service`] is doing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status {
+    /// Whether the platform's records and the offers are in cache.
+    pub synced: bool,
+    /// The queue of orders.
+    pub orders: QueueState,
+}
+
+/// The wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, SystemClock>;
+
+/// The broker on kcp. Clones share the same one.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    fleet: Fleet,
+    registry: KcpProviderRegistry,
+    driver: Driver,
+    routes: Arc<Routes>,
+    leading: watch::Receiver<bool>,
+    options: Options,
+}
+
+impl Service {
+    /// A broker for the platform workspace that `config` names. It follows everything at once, and writes only while
+    /// `leading` is true.
+    pub fn new(config: Config, options: Options, leading: watch::Receiver<bool>) -> Result<Self, EndpointError> {
+        let fleet = Fleet::new(config, INDEXES)?;
+        let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
+        let observer = KcpOrderObserver::new(fleet.clone(), registry.clone());
+        let executor = KcpMigrationExecutor::new(fleet.clone(), leading.clone());
+        let driver = Broker::new(registry.clone(), observer, executor, SystemClock);
+        let routes = Arc::new(Routes {
+            fleet: fleet.clone(),
+            registry: registry.clone(),
+            orders: Queue::default(),
+            chores: Queue::default(),
+            progress: Arc::new(Notify::new()),
+        });
+        let inner = Inner { fleet, registry, driver, routes, leading, options };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The clusters it reaches.
+    pub fn fleet(&self) -> &Fleet {
+        &self.inner.fleet
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        let fleet = &self.inner.fleet;
+        let synced = fleet.platform_is_synced() && fleet.offers().is_some_and(|export| export.is_synced());
+        Status { synced, orders: self.inner.routes.orders.state() }
+    }
+
+    /// Works until `stop` resolves, then finishes what is in hand.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let stopping = CancellationToken::new();
+        let _following = AbortOnDrop(tokio::spawn({
+            let (fleet, routes) = (self.inner.fleet.clone(), self.inner.routes.clone());
+            async move { fleet.run(routes).await }
+        }));
+        let _waking = AbortOnDrop(tokio::spawn(self.clone().wake()));
+        let orders = {
+            let service = self.clone();
+            run(self.inner.routes.orders.clone(), WORKERS, stopping.clone().cancelled_owned(), move |key| {
+                let service = service.clone();
+                async move { service.order(&key).await }
+            })
+        };
+        let chores = {
+            let service = self.clone();
+            run(self.inner.routes.chores.clone(), CHORE_WORKERS, stopping.clone().cancelled_owned(), move |chore| {
+                let service = service.clone();
+                async move { service.chore(&chore).await }
+            })
+        };
+        let stopped = async {
+            stop.await;
+            stopping.cancel();
+        };
+        tokio::join!(orders, chores, stopped);
+    }
+
+    /// Asks for work on everything whenever more became known, the lead changed, or the interval passed.
+    async fn wake(self) {
+        let mut leading = self.inner.leading.clone();
+        let interval = self.inner.options.reconcile_interval;
+        let mut known = None;
+        loop {
+            let resync = tokio::select! {
+                () = self.inner.routes.progress.notified() => false,
+                changed = leading.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    true
+                }
+                () = tokio::time::sleep(interval) => true,
+            };
+            let now_known = self.known();
+            if resync || known.as_ref() != Some(&now_known) {
+                self.inner.registry.invalidate();
+                self.inner.routes.everything();
+                known = Some(now_known);
+            }
+        }
+    }
+
+    /// Which APIs can be decided about.
+    fn known(&self) -> (Vec<String>, bool) {
+        let fleet = &self.inner.fleet;
+        let apis = fleet.plan().apis.keys().filter(|api| fleet.is_synced(api)).cloned().collect();
+        (apis, fleet.offers().is_some_and(|export| export.is_synced()))
+    }
+
+    async fn order(&self, key: &OrderKey) -> Outcome {
+        if !*self.inner.leading.borrow() || !self.inner.fleet.is_synced(&key.api) {
+            // Asked for again as soon as that changes.
+            return Outcome::Done;
+        }
+        let mut outcome = Outcome::Done;
+        for address in self.addresses(key) {
+            let next = match self.inner.driver.pass(&address).await {
+                Ok(passed) => settled(key, &passed),
+                Err(error) => failed(key, &error),
+            };
+            outcome = sooner(outcome, next);
+        }
+        outcome
+    }
+
+    /// The order that is there now, and those that were there before and still have an assignment.
+    fn addresses(&self, key: &OrderKey) -> Vec<OrderAddress> {
+        let fleet = &self.inner.fleet;
+        let plan = fleet.plan();
+        let Some(export) = plan.apis.get(&key.api).and_then(|export| fleet.export(export)) else {
+            return Vec::new();
+        };
+        let Some(followed) = export.kinds().get(&key.api).and_then(|kind| export.followed(&kind.gvr)) else {
+            return Vec::new();
+        };
+        let order = followed.cache.get(&key.key);
+        let address = |uid: Option<String>| OrderAddress {
+            gvr: followed.resource.gvr.clone(),
+            key: key.key.clone(),
+            uid,
+        };
+        let mut addresses: Vec<OrderAddress> = fleet
+            .platform()
+            .assignments
+            .find(BY_ORDER, &object_text(&key.api, &key.key))
+            .into_iter()
+            .filter_map(|(_, assignment)| assignment.text(&["spec", "order", "uid"]).map(str::to_owned))
+            .filter(|uid| order.as_ref().is_none_or(|order| order.uid() != uid))
+            .map(|uid| address(Some(uid)))
+            .collect();
+        if order.is_some() {
+            addresses.push(address(None));
+        }
+        addresses
+    }
+
+    async fn chore(&self, chore: &Chore) -> Outcome {
+        if !*self.inner.leading.borrow() {
+            return Outcome::Done;
+        }
+        let Inner { fleet, registry, .. } = &*self.inner;
+        let result = match chore {
+            Chore::Offer(key) => offers::report(fleet, registry, key).await.map(drop),
+            Chore::Api(name) => brokered::report(fleet, registry, name).await,
+            Chore::Orphan(api, key) => orphans::examine(fleet, api, key).await.map(drop),
+        };
+        match result {
+            Ok(()) => Outcome::Done,
+            Err(error) => chore_failed(chore, &error),
+        }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("fleet", &self.inner.fleet).finish_non_exhaustive()
+    }
+}
+
+fn settled(key: &OrderKey, passed: &Passed) -> Outcome {
+    for warning in &passed.warnings {
+        tracing::warn!(order = %key.key, api = %key.api, %warning, "a write was refused");
+    }
+    if !passed.written.is_empty() {
+        let word = match passed.report.reason {
+            "Migrating" | "RolledBack" | "NoPlaybook" | "MigrationDisabled" => "migration",
+            "NoMatchingOffer" => "provider selection",
+            _ => "routing",
+        };
+        tracing::info!(
+            order = %key.key, api = %key.api, reason = passed.report.reason, message = %passed.report.message,
+            written = ?passed.written, "{word}"
+        );
+    }
+    match passed.wake {
+        Some(at) => Outcome::After(at.since(SystemClock.now())),
+        None => Outcome::Done,
+    }
+}
+
+fn failed(key: &OrderKey, error: &PassError) -> Outcome {
+    match error {
+        PassError::NotReady => Outcome::Done,
+        PassError::Port(port) => match port.kind {
+            PortErrorKind::Fenced => Outcome::Done,
+            // Somebody else wrote meanwhile: everyday, answered by looking again.
+            PortErrorKind::Conflict | PortErrorKind::AlreadyExists => {
+                tracing::debug!(order = %key.key, api = %key.api, error = %port, "looking again");
+                Outcome::Retry
+            }
+            PortErrorKind::NotFound | PortErrorKind::Denied | PortErrorKind::Invalid | PortErrorKind::Unavailable => {
+                tracing::warn!(order = %key.key, api = %key.api, error = %port, reason = port.kind.reason(), "routing failed; it is tried again");
+                Outcome::Retry
+            }
+        },
+        PassError::Unsound(_) | PassError::Restless(_) => {
+            tracing::error!(order = %key.key, api = %key.api, %error, "routing failed");
+            Outcome::Retry
+        }
+    }
+}
+
+fn chore_failed(chore: &Chore, error: &ApiError) -> Outcome {
+    tracing::warn!(?chore, %error, "a report failed; it is tried again");
+    Outcome::Retry
+}
+
+fn sooner(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::Retry, _) | (_, Outcome::Retry) => Outcome::Retry,
+        (Outcome::After(one), Outcome::After(other)) => Outcome::After(one.min(other)),
+        (Outcome::After(at), Outcome::Done) | (Outcome::Done, Outcome::After(at)) => Outcome::After(at),
+        (Outcome::Done, Outcome::Done) => Outcome::Done,
+    }
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,150 @@
+#![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+
+use broker_core::migration::{Migration, MigrationState};
+use broker_core::offer::OfferId;
+use broker_core::order::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
+use broker_core::resource::{Gvk, Gvr, Object, ObjectKey};
+use broker_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn identity() -> OrderIdentity {
+    OrderIdentity {
+        gvr: Gvr::new("example.com", "v1alpha1", "certificates"),
+        key: ObjectKey::new("consumer", "default", "my-app-cert"),
+        uid: "order-uid".to_owned(),
+    }
+}
+
+fn copy(name: &str, uid: Option<&str>, migration: Option<&str>) -> CopyRef {
+    CopyRef {
+        offer: OfferId::new("provider", "ca", "internal-ca"),
+        gvr: identity().gvr,
+        kind: "Certificate".to_owned(),
+        key: ObjectKey::new("provider", "ca", name),
+        uid: uid.map(str::to_owned),
+        migration: migration.map(str::to_owned),
+    }
+}
+
+fn template(kind: &str, name: &str) -> Object {
+    let mut object = Object::named(&Gvk::new("broker.platform-mesh.io", "v1alpha1", kind), "", name);
+    object.set(&["metadata", "uid"], "record-uid".into());
+    object.set(&["metadata", "resourceVersion"], "7".into());
+    object
+}
+
+fn assignment() -> Assignment {
+    Assignment {
+        name: "a-1".to_owned(),
+        uid: "record-uid".to_owned(),
+        resource_version: "7".to_owned(),
+        order: identity(),
+        offer: OfferId::new("provider", "ca", "internal-ca"),
+        copies: vec![copy("c-1", Some("u1"), None), copy("c-2", None, Some("a-1-2"))],
+        pointer: Some("c-1".to_owned()),
+        serial: 2,
+        status: AssignmentStatus::default(),
+    }
+}
+
+#[test]
+fn an_assignment_that_was_written_is_read_back() {
+    let written = new_assignment(&assignment(), &template("Assignment", "a-1"));
+    assert_eq!(read_assignment(&written).unwrap(), assignment());
+}
+
+#[test]
+fn an_assignment_of_a_cluster_scoped_order_is_read_back() {
+    let mut before = assignment();
+    before.order.key.namespace = String::new();
+    before.offer.namespace = String::new();
+    before.pointer = None;
+    let written = new_assignment(&before, &template("Assignment", "a-1"));
+    assert_eq!(read_assignment(&written).unwrap(), before);
+}
+
+#[test]
+fn the_status_of_an_assignment_is_read_back_with_its_explanation() {
+    let status = AssignmentStatus {
+        phase: Some(Phase::Bound),
+        reason: "Bound".to_owned(),
+        message: "served".to_owned(),
+        why: json!({
+            "nearest": [
+                {"offer": {"cluster": "p", "namespace": "n", "name": "o"}, "verdict": "Chosen", "message": "priority 0"},
+                {"offer": {"cluster": "q", "name": "o"}, "verdict": "Refused", "reason": "Filter", "message": "no"},
+            ],
+            "others": {"Cordoned": 3},
+        }),
+    };
+    let value = assignment_status(&status, None, Timestamp::from_millis(0));
+    let mut object = new_assignment(&assignment(), &template("Assignment", "a-1"));
+    object.set(&["status"], value.clone());
+    let read = read_assignment(&object).unwrap().status;
+    assert_eq!((read.phase, &read.reason, &read.message), (status.phase, &status.reason, &status.message));
+    // What was read explains the same as what was written.
+    let again = assignment_status(&read, Some(&object), Timestamp::from_millis(99_000));
+    assert_eq!(again.get("candidates"), value.get("candidates"));
+    assert_eq!(again.get("refused"), value.get("refused"));
+    assert_eq!(again.pointer("/conditions"), value.pointer("/conditions"));
+}
+
+#[test]
+fn a_pointer_that_moves_takes_nothing_of_the_old_copy_along() {
+    let mut moved = assignment();
+    moved.pointer = Some("c-2".to_owned());
+    let spec = spec_of_assignment(&moved);
+    assert_eq!(spec.pointer("/pointer/name"), Some(&json!("c-2")));
+    assert_eq!(spec.pointer("/pointer/uid"), Some(&Value::Null));
+}
+
+#[test]
+fn a_broken_record_is_refused_by_name() {
+    let mut object = new_assignment(&assignment(), &template("Assignment", "a-1"));
+    object.set(&["spec", "copies"], json!([{"clusterName": "x", "gvk": {"version": "v1", "kind": "K"}, "name": "n"}]));
+    let error = read_assignment(&object).unwrap_err().to_string();
+    assert!(error.contains("Assignment a-1") && error.contains("spec.copies"), "{error}");
+}
+
+#[test]
+fn a_migration_that_was_written_is_read_back() {
+    let migration = Migration {
+        name: "a-1-2".to_owned(),
+        uid: "record-uid".to_owned(),
+        resource_version: "7".to_owned(),
+        order: identity(),
+        kind: "Certificate".to_owned(),
+        from: OfferId::new("provider", "ca", "internal-ca"),
+        to: OfferId::new("public", "", "public-ca"),
+        state: MigrationState::CutoverCompleted,
+        message: "the consumer holds the new copy".to_owned(),
+        started_at: Some(Timestamp::from_millis(1_001)),
+        cutover_at: Some(Timestamp::from_millis(2_002)),
+        switched_at: Some(Timestamp::from_millis(2_032)),
+        point_of_no_return: None,
+        completed_at: None,
+    };
+    let mut object = new_migration(&migration, &template("Migration", "a-1-2"));
+    let mut status = migration_status(&migration, None, Timestamp::from_millis(2_032));
+    assert_eq!(status.pointer("/receipt/switchPauseMillis"), Some(&json!(30)));
+    drop_nulls(&mut status);
+    object.set(&["status"], status);
+    assert_eq!(read_migration(&object).unwrap().unwrap(), migration);
+}
+
+#[test]
+fn a_migration_of_a_person_is_not_taken_for_ours() {
+    let mut object = template("Migration", "by-hand");
+    object.set(&["spec"], json!({"from": {"clusterName": "a"}, "to": {"clusterName": "b"}}));
+    assert_eq!(read_migration(&object), Ok(None));
+}
+
+/// As a server does with a merge patch.
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(map) = value {
+        map.retain(|_, value| !value.is_null());
+        map.values_mut().for_each(drop_nulls);
+    }
+}
