@@ -18,7 +18,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The level is not understood.
-    #[error("log level {level:?} is not understood: write error, warn, info, debug or trace, or for example info,broker_kcp=debug")]
+    #[error(
+        "log level {level:?} is not understood: write error, warn, info, debug or trace, or for example info,broker_kcp=debug"
+    )]
     Level {
         /// What was given.
         level: String,

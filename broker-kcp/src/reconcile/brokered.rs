@@ -15,7 +15,11 @@ use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 
 /// Brings the status of one BrokeredAPI up to date.
-pub(super) async fn report(fleet: &Fleet, registry: &KcpProviderRegistry, name: &str) -> Result<(), ApiError> {
+pub(super) async fn report(
+    fleet: &Fleet,
+    registry: &KcpProviderRegistry,
+    name: &str,
+) -> Result<(), ApiError> {
     let cache = &fleet.platform().brokered_apis;
     let key = ObjectKey::new(PLATFORM, "", name);
     let Some(object) = cache.get(&key).filter(|object| !object.is_deleting()) else { return Ok(()) };
@@ -37,7 +41,8 @@ pub(super) async fn report(fleet: &Fleet, registry: &KcpProviderRegistry, name: 
         "observedGeneration": object.generation(),
     });
     if problem.is_none()
-        && let (Some(counts), Some(status)) = (counts(fleet, registry, name).as_object(), status.as_object_mut())
+        && let (Some(counts), Some(status)) =
+            (counts(fleet, registry, name).as_object(), status.as_object_mut())
     {
         status.extend(counts.clone());
     }

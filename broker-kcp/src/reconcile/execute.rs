@@ -175,8 +175,7 @@ impl KcpMigrationExecutor {
             "metadata": { "uid": assignment.uid, "resourceVersion": assignment.resource_version },
             "spec": spec_of_assignment(assignment),
         });
-        let result =
-            target.api.merge(&target.resource, "", &assignment.name, &patch, marker::MANAGER).await;
+        let result = target.api.merge(&target.resource, "", &assignment.name, &patch, marker::MANAGER).await;
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }
 
@@ -253,8 +252,12 @@ impl MigrationExecutor for KcpMigrationExecutor {
                 let key = &copy.key;
                 self.brokered(&copy.gvk(), key)?.delete(&key.namespace, &key.name, uid).await
             }
-            Action::CreateRelated { target, object } => self.related(target, Some(object))?.create(object).await,
-            Action::ApplyRelated { target, object } => self.related(target, Some(object))?.apply(object).await,
+            Action::CreateRelated { target, object } => {
+                self.related(target, Some(object))?.create(object).await
+            }
+            Action::ApplyRelated { target, object } => {
+                self.related(target, Some(object))?.apply(object).await
+            }
             Action::DeleteRelated { target, uid } => {
                 let key = &target.key;
                 self.related(target, None)?.delete(&key.namespace, &key.name, uid).await
@@ -276,7 +279,11 @@ impl Target {
 
     async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<Written, PortError> {
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let key = ObjectKey { cluster: self.cluster.clone(), namespace: namespace.to_owned(), name: name.to_owned() };
+        let key = ObjectKey {
+            cluster: self.cluster.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
         match self.api.delete(&self.resource, namespace, name, &preconditions).await {
             Ok(Deletion::Begun(object)) => Ok(self.show(object)),
             Ok(Deletion::Done) => Ok(self.hide(&key, uid)),
@@ -287,7 +294,9 @@ impl Target {
 
     /// Shows the result of a write to whoever observes next.
     fn show(&self, mut object: Object) -> Written {
-        if let Some(metadata) = object.fields_mut().get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+        if let Some(metadata) =
+            object.fields_mut().get_mut("metadata").and_then(serde_json::Value::as_object_mut)
+        {
             metadata.remove("managedFields");
         }
         let key = object.key_in(&self.cluster);
@@ -309,7 +318,8 @@ impl Target {
 }
 
 fn target(export: &Export, resource: &Resource, gvk: &Gvk, key: &ObjectKey) -> Result<Target, PortError> {
-    let followed = export.followed(&resource.gvr).ok_or_else(|| unreachable(gvk, key, "the kind is not followed"))?;
+    let followed =
+        export.followed(&resource.gvr).ok_or_else(|| unreachable(gvk, key, "the kind is not followed"))?;
     let home = export
         .home(&key.cluster)
         .ok_or_else(|| unreachable(gvk, key, "the cluster is not reached through the export"))?;
@@ -338,10 +348,13 @@ fn event(order: &OrderIdentity, kind: &Resource, severity: Severity, reason: &st
     let name = format!("{}.{}", order.key.name, print.chars().take(16).collect::<String>());
     let mut event = Object::named(&Resource::events().gvk(), namespace, &name);
     let fields = [
-        ("involvedObject", json!({
-            "apiVersion": kind.gvr.api_version(), "kind": kind.kind,
-            "namespace": order.key.namespace, "name": order.key.name, "uid": order.uid,
-        })),
+        (
+            "involvedObject",
+            json!({
+                "apiVersion": kind.gvr.api_version(), "kind": kind.kind,
+                "namespace": order.key.namespace, "name": order.key.name, "uid": order.uid,
+            }),
+        ),
         ("type", severity.as_str().into()),
         ("reason", reason.into()),
         ("message", message.into()),

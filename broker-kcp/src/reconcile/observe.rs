@@ -92,7 +92,8 @@ impl KcpOrderObserver {
             for reference in references(live, copy).into_values().flatten() {
                 let target = reference.target;
                 let Some(followed) = related_kinds(export).find(|followed| {
-                    followed.resource.kind == target.gvk.kind && followed.resource.gvr.group == target.gvk.group
+                    followed.resource.kind == target.gvk.kind
+                        && followed.resource.gvr.group == target.gvk.group
                 }) else {
                     continue;
                 };
@@ -134,9 +135,7 @@ impl OrderObserver for KcpOrderObserver {
         let Some(policy) = self.registry.policies().orders.get(&api).cloned() else {
             return Err(unavailable("the BrokeredAPI cannot be honoured as written"));
         };
-        let followed = export
-            .followed(&policy.gvr)
-            .ok_or_else(|| unavailable("the API is not followed"))?;
+        let followed = export.followed(&policy.gvr).ok_or_else(|| unavailable("the API is not followed"))?;
         let order = followed
             .cache
             .get(&address.key)
@@ -164,8 +163,7 @@ impl OrderObserver for KcpOrderObserver {
             .flat_map(|assignment| &assignment.copies)
             .map(|copy| (copy.key.clone(), self.copy(copy)))
             .collect();
-        let provided =
-            assignment.as_ref().map(|a| self.provided(&export, a, &copies)).unwrap_or_default();
+        let provided = assignment.as_ref().map(|a| self.provided(&export, a, &copies)).unwrap_or_default();
         let mirrored = related_kinds(&export)
             .flat_map(|followed| followed.cache.find(BY_MARK, &name))
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)

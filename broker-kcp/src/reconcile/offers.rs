@@ -14,12 +14,18 @@ use crate::fleet::Fleet;
 use crate::kcp::ApiError;
 
 /// Brings the status of one AcceptAPI up to date. True where something was written.
-pub(super) async fn report(fleet: &Fleet, registry: &KcpProviderRegistry, key: &ObjectKey) -> Result<bool, ApiError> {
+pub(super) async fn report(
+    fleet: &Fleet,
+    registry: &KcpProviderRegistry,
+    key: &ObjectKey,
+) -> Result<bool, ApiError> {
     let Some(export) = fleet.offers() else { return Ok(false) };
     let Some(followed) = export.kinds().values().find_map(|kind| export.followed(&kind.gvr)) else {
         return Ok(false);
     };
-    let Some(object) = followed.cache.get(key).filter(|object| !object.is_deleting()) else { return Ok(false) };
+    let Some(object) = followed.cache.get(key).filter(|object| !object.is_deleting()) else {
+        return Ok(false);
+    };
     let offers = registry.offers();
     let Some(listing) = offers.get(&OfferId::from(key.clone())) else { return Ok(false) };
     let availability = listing.availability();

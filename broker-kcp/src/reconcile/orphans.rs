@@ -33,10 +33,12 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     let Some(followed) = export.kinds().get(api).and_then(|kind| export.followed(&kind.gvr)) else {
         return Ok(Finding::Leave);
     };
-    let named = |fleet: &Fleet| fleet.platform().assignments.read().count(BY_COPY, &object_text(api, key)) > 0;
-    let marked = followed.cache.get(key).filter(|object| {
-        !object.is_deleting() && object.annotation(marker::RETAINED_ANNOTATION).is_none()
-    });
+    let named =
+        |fleet: &Fleet| fleet.platform().assignments.read().count(BY_COPY, &object_text(api, key)) > 0;
+    let marked = followed
+        .cache
+        .get(key)
+        .filter(|object| !object.is_deleting() && object.annotation(marker::RETAINED_ANNOTATION).is_none());
     let Some(mark) = marked.as_ref().and_then(|object| object.label(marker::ORDER_LABEL)) else {
         return Ok(Finding::Leave);
     };
@@ -53,7 +55,8 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
         tracing::warn!(object = %key, "an object carries our mark and is not ours; it is not brokered");
         return Ok(Finding::Leave);
     }
-    let assignments = Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, "assignments"), "Assignment");
+    let assignments =
+        Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, "assignments"), "Assignment");
     match fleet.platform_api().get(&assignments, "", mark).await {
         Ok(record) => {
             let names_it = read_assignment(&record)

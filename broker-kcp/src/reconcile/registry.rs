@@ -95,7 +95,9 @@ impl KcpProviderRegistry {
             .map(|export| {
                 let followed = export.kinds().values().filter_map(|kind| export.followed(&kind.gvr));
                 followed
-                    .flat_map(|f| f.cache.read().iter().map(|(k, o)| (k.clone(), o.clone())).collect::<Vec<_>>())
+                    .flat_map(|f| {
+                        f.cache.read().iter().map(|(k, o)| (k.clone(), o.clone())).collect::<Vec<_>>()
+                    })
                     .collect()
             })
             .unwrap_or_default();
@@ -136,7 +138,10 @@ impl KcpProviderRegistry {
     /// Whether any offer limits how many orders it takes: only then do assignments change who may be chosen.
     pub(super) fn any_capacity(&self) -> bool {
         let snapshot = self.shared.published.load();
-        snapshot.offers.listings().any(|listing| listing.offer().is_some_and(|offer| offer.capacity().is_some()))
+        snapshot
+            .offers
+            .listings()
+            .any(|listing| listing.offer().is_some_and(|offer| offer.capacity().is_some()))
     }
 }
 
@@ -161,9 +166,7 @@ pub(super) fn brokered_kinds(fleet: &Fleet) -> BTreeMap<String, Resource> {
     let plan = fleet.plan();
     plan.apis
         .iter()
-        .filter_map(|(api, export)| {
-            Some((api.clone(), plan.exports.get(export)?.kinds.get(api)?.clone()))
-        })
+        .filter_map(|(api, export)| Some((api.clone(), plan.exports.get(export)?.kinds.get(api)?.clone())))
         .collect()
 }
 
@@ -199,16 +202,14 @@ fn served(fleet: &Fleet, kinds: &BTreeMap<String, Resource>, cluster: &ClusterNa
 
 fn parse(key: &ObjectKey, object: &Object) -> Parsed {
     let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-    let text = |field: &str| {
-        spec.pointer(&format!("/gvr/{field}")).and_then(Value::as_str).map(str::to_owned)
-    };
+    let text =
+        |field: &str| spec.pointer(&format!("/gvr/{field}")).and_then(Value::as_str).map(str::to_owned);
     let api = ApiPattern {
         group: text("group"),
         version: text("version"),
         resource: text("resource").unwrap_or_default(),
     };
-    let offer = OfferSpec::read(&spec)
-        .and_then(|spec| Offer::parse(OfferId::from(key.clone()), &spec))
-        .map(Arc::new);
+    let offer =
+        OfferSpec::read(&spec).and_then(|spec| Offer::parse(OfferId::from(key.clone()), &spec)).map(Arc::new);
     Parsed { version: object.resource_version().to_owned(), api, offer }
 }

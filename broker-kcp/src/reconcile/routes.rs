@@ -202,7 +202,10 @@ impl Observer for Routes {
         }
         let objects = || {
             changes.iter().flat_map(|change| {
-                [change.old.as_deref(), change.new.as_deref()].into_iter().flatten().map(|object| (&change.key, object))
+                [change.old.as_deref(), change.new.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .map(|object| (&change.key, object))
             })
         };
         match topic {
@@ -273,7 +276,9 @@ fn same_offer(old: Option<&Object>, new: Option<&Object>) -> bool {
 
 fn spec_changed(change: &Change) -> bool {
     match (&change.old, &change.new) {
-        (Some(old), Some(new)) => old.get(&["spec"]) != new.get(&["spec"]) || old.is_deleting() != new.is_deleting(),
+        (Some(old), Some(new)) => {
+            old.get(&["spec"]) != new.get(&["spec"]) || old.is_deleting() != new.is_deleting()
+        }
         _ => true,
     }
 }

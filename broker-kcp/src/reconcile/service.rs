@@ -81,7 +81,11 @@ struct Inner {
 impl Service {
     /// A broker for the platform workspace that `config` names. It follows everything at once, and writes only while
     /// `leading` is true.
-    pub fn new(config: Config, options: Options, leading: watch::Receiver<bool>) -> Result<Self, EndpointError> {
+    pub fn new(
+        config: Config,
+        options: Options,
+        leading: watch::Receiver<bool>,
+    ) -> Result<Self, EndpointError> {
         let fleet = Fleet::new(config, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
         let observer = KcpOrderObserver::new(fleet.clone(), registry.clone());
@@ -127,10 +131,15 @@ impl Service {
         };
         let chores = {
             let service = self.clone();
-            run(self.inner.routes.chores.clone(), CHORE_WORKERS, stopping.clone().cancelled_owned(), move |chore| {
-                let service = service.clone();
-                async move { service.chore(&chore).await }
-            })
+            run(
+                self.inner.routes.chores.clone(),
+                CHORE_WORKERS,
+                stopping.clone().cancelled_owned(),
+                move |chore| {
+                    let service = service.clone();
+                    async move { service.chore(&chore).await }
+                },
+            )
         };
         let stopped = async {
             stop.await;
@@ -272,7 +281,10 @@ fn failed(key: &OrderKey, error: &PassError) -> Outcome {
                 tracing::debug!(order = %key.key, api = %key.api, error = %port, "looking again");
                 Outcome::Retry
             }
-            PortErrorKind::NotFound | PortErrorKind::Denied | PortErrorKind::Invalid | PortErrorKind::Unavailable => {
+            PortErrorKind::NotFound
+            | PortErrorKind::Denied
+            | PortErrorKind::Invalid
+            | PortErrorKind::Unavailable => {
                 tracing::warn!(order = %key.key, api = %key.api, error = %port, reason = port.kind.reason(), "routing failed; it is tried again");
                 Outcome::Retry
             }

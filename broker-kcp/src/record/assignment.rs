@@ -34,7 +34,8 @@ pub fn read_assignment(object: &Object) -> Result<Assignment, RecordError> {
         resource_version: object.resource_version().to_owned(),
         order,
         offer: offer_id(offer),
-        copies: copies.ok_or_else(|| failed("an entry of spec.copies lacks its resource or offer".to_owned()))?,
+        copies: copies
+            .ok_or_else(|| failed("an entry of spec.copies lacks its resource or offer".to_owned()))?,
         pointer: spec.pointer.map(|pointer| pointer.name),
         serial: u32::try_from(spec.serial).map_err(|_| failed("spec.serial is out of range".to_owned()))?,
         status: record.status.map(status).unwrap_or_default(),

@@ -74,7 +74,8 @@ pub fn new_migration(migration: &Migration, template: &Object) -> Object {
     namespaced(&mut subject, &order.key.namespace);
     let mut object = template.clone();
     object.set(&["metadata", "labels", marker::ORDER_LABEL], assignment_name(order).into());
-    object.set(&["spec"], json!({ "from": end(&migration.from), "to": end(&migration.to), "order": subject }));
+    object
+        .set(&["spec"], json!({ "from": end(&migration.from), "to": end(&migration.to), "order": subject }));
     object
 }
 

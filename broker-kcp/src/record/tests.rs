@@ -103,7 +103,10 @@ fn a_pointer_that_moves_takes_nothing_of_the_old_copy_along() {
 #[test]
 fn a_broken_record_is_refused_by_name() {
     let mut object = new_assignment(&assignment(), &template("Assignment", "a-1"));
-    object.set(&["spec", "copies"], json!([{"clusterName": "x", "gvk": {"version": "v1", "kind": "K"}, "name": "n"}]));
+    object.set(
+        &["spec", "copies"],
+        json!([{"clusterName": "x", "gvk": {"version": "v1", "kind": "K"}, "name": "n"}]),
+    );
     let error = read_assignment(&object).unwrap_err().to_string();
     assert!(error.contains("Assignment a-1") && error.contains("spec.copies"), "{error}");
 }

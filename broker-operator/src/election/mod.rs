@@ -177,9 +177,8 @@ impl Candidate<'_> {
     }
 
     fn record(&self, before: Option<&Object>, transitions: i64) -> Object {
-        let mut object = before
-            .cloned()
-            .unwrap_or_else(|| Object::named(&leases().gvk(), &self.terms.namespace, LEASE));
+        let mut object =
+            before.cloned().unwrap_or_else(|| Object::named(&leases().gvk(), &self.terms.namespace, LEASE));
         let now = jiff::Timestamp::now();
         let now = format!("{now:.6}");
         let acquired = match before {

@@ -1,0 +1,263 @@
+//! The broker as one thing to start: for the binary, for tests, and for programs that embed it.
+
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use broker_kcp::kcp::{Endpoint, EndpointError};
+use broker_kcp::reconcile::{Options, Service, Status};
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::election::{Terms, campaign};
+use crate::health;
+
+/// Whether brokers of the same platform take turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeaderElection {
+    /// Only the one that holds the Lease works; others wait with warm caches.
+    #[default]
+    Lease,
+    /// This one works, whoever else does.
+    Off,
+}
+
+/// What an operator is made from. See [`Operator::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct OperatorBuilder {
+    config: Option<Config>,
+    kubeconfig: Option<PathBuf>,
+    options: Options,
+    election: LeaderElection,
+    identity: Option<String>,
+    lease_namespace: String,
+    lease_duration: Duration,
+    lease_renewal: Duration,
+    health: Option<std::net::SocketAddr>,
+}
+
+/// Why an operator could not be started, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// The kubeconfig cannot be used.
+    #[error("cannot use the kubeconfig {from}: {reason}")]
+    Kubeconfig {
+        /// Which one.
+        from: String,
+        /// Why.
+        reason: String,
+    },
+    /// No client can be made from it.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The address for probes cannot be listened on.
+    #[error("cannot listen on {address} for health probes: {source}")]
+    Health {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A broker that is ready to run.
+pub struct Operator {
+    service: Service,
+    endpoint: Endpoint,
+    election: LeaderElection,
+    terms: Terms,
+    leading: watch::Sender<bool>,
+    health: Option<std::net::SocketAddr>,
+}
+
+/// Looks at a running [`Operator`] from outside.
+#[derive(Clone, Debug)]
+pub struct OperatorHandle {
+    service: Service,
+    leading: watch::Receiver<bool>,
+}
+
+impl Operator {
+    /// Begins to describe an operator. Without anything else it uses `$KUBECONFIG`, the usual file or the
+    /// service account of its pod, holds a Lease, and moves orders where it must.
+    pub fn builder() -> OperatorBuilder {
+        OperatorBuilder {
+            config: None,
+            kubeconfig: None,
+            options: Options::default(),
+            election: LeaderElection::default(),
+            identity: None,
+            lease_namespace: "default".to_owned(),
+            lease_duration: Duration::from_secs(15),
+            lease_renewal: Duration::from_secs(3),
+            health: None,
+        }
+    }
+
+    /// A look at it while it runs.
+    pub fn handle(&self) -> OperatorHandle {
+        OperatorHandle { service: self.service.clone(), leading: self.leading.subscribe() }
+    }
+
+    /// Works until `shutdown` resolves, finishes what is in hand, and gives the Lease up.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OperatorError> {
+        let stop = CancellationToken::new();
+        let probes = match self.health {
+            Some(address) => {
+                let listener = health::listen(address)
+                    .await
+                    .map_err(|source| OperatorError::Health { address, source })?;
+                tracing::info!(%address, "serving health probes");
+                Some(tokio::spawn(health::serve(listener, self.handle())))
+            }
+            None => None,
+        };
+        tracing::info!(platform = self.endpoint.url(), identity = %self.terms.identity, "starting");
+        let platform = self.endpoint.itself();
+        let election = async {
+            // The lead is given up after the last write, not before.
+            let work_is_over = CancellationToken::new();
+            let campaigning = campaign(&platform, &self.terms, &self.leading, work_is_over.cancelled());
+            let working = async {
+                self.service.run(stop.cancelled()).await;
+                work_is_over.cancel();
+            };
+            match self.election {
+                LeaderElection::Lease => {
+                    tokio::join!(campaigning, working);
+                }
+                LeaderElection::Off => {
+                    self.leading.send_replace(true);
+                    working.await;
+                }
+            }
+        };
+        let stopping = async {
+            shutdown.await;
+            tracing::info!("stopping: finishing what is in hand");
+            stop.cancel();
+        };
+        tokio::join!(election, stopping);
+        if let Some(probes) = probes {
+            probes.abort();
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operator")
+            .field("endpoint", &self.endpoint)
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OperatorBuilder {
+    /// The platform workspace and who we are there.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// The file that names the platform workspace and who we are there.
+    pub fn kubeconfig(mut self, path: impl Into<PathBuf>) -> Self {
+        self.kubeconfig = Some(path.into());
+        self
+    }
+
+    /// Whether orders that were served may move.
+    pub fn enable_migration(mut self, enable: bool) -> Self {
+        self.options.enable_migration = enable;
+        self
+    }
+
+    /// How often everything is compared again; costs no calls.
+    pub fn reconcile_interval(mut self, interval: Duration) -> Self {
+        self.options.reconcile_interval = interval;
+        self
+    }
+
+    /// Whether brokers take turns.
+    pub fn leader_election(mut self, election: LeaderElection) -> Self {
+        self.election = election;
+        self
+    }
+
+    /// Who we are among brokers of the same platform; must be unique, across restarts too.
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
+    /// How the Lease is held: after how long without a sign of life another takes over, and how often one is given.
+    pub fn lease_times(mut self, duration: Duration, renewal: Duration) -> Self {
+        self.lease_duration = duration;
+        self.lease_renewal = renewal;
+        self
+    }
+
+    /// Where `/healthz` and `/readyz` are served.
+    pub fn health_probes(mut self, address: std::net::SocketAddr) -> Self {
+        self.health = Some(address);
+        self
+    }
+
+    /// Reads the configuration. Does not connect yet: a platform that is away at the start is waited for.
+    pub async fn build(self) -> Result<Operator, OperatorError> {
+        let config = match (self.config, &self.kubeconfig) {
+            (Some(config), _) => config,
+            (None, Some(path)) => read_kubeconfig(path).await?,
+            (None, None) => Config::infer().await.map_err(|error| OperatorError::Kubeconfig {
+                from: "of the environment".to_owned(),
+                reason: format!("{error}; give --kubeconfig or set KUBECONFIG"),
+            })?,
+        };
+        let (leading, watching) = watch::channel(false);
+        let endpoint = Endpoint::new(config.clone())?;
+        let service = Service::new(config, self.options, watching)?;
+        let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace);
+        terms.duration = self.lease_duration;
+        terms.renewal = self.lease_renewal;
+        Ok(Operator { service, endpoint, election: self.election, terms, leading, health: self.health })
+    }
+}
+
+impl OperatorHandle {
+    /// How the broker is doing.
+    pub fn status(&self) -> Status {
+        self.service.status()
+    }
+
+    /// Whether it holds the lead.
+    pub fn is_leading(&self) -> bool {
+        *self.leading.borrow()
+    }
+
+    /// Waits until it holds the lead.
+    pub async fn led(&mut self) {
+        // The sender lives as long as the operator; once that is gone there is nothing to wait for.
+        let _ = self.leading.wait_for(|leading| *leading).await;
+    }
+}
+
+async fn read_kubeconfig(path: &std::path::Path) -> Result<Config, OperatorError> {
+    let failed = |reason: String| OperatorError::Kubeconfig { from: path.display().to_string(), reason };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(error.to_string()))?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// The pod's or machine's name, and something that no other process has.
+fn unique_identity() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|host| !host.is_empty());
+    let host = host.unwrap_or_else(|| "resource-broker".to_owned());
+    format!("{host}_{}_{}", std::process::id(), jiff::Timestamp::now().as_nanosecond())
+}
