@@ -91,13 +91,15 @@ impl Plan {
             .map(|(name, api)| {
                 (name.clone(), api.text(&["spec", "export"]).unwrap_or(name.as_str()).to_owned())
             })
-            .chain([(offers, OFFERS_EXPORT.to_owned())]);
+            .chain([(offers.clone(), OFFERS_EXPORT.to_owned())]);
         for (api, export) in wanted {
             match kind_of(&api, &export, &exports, &schemas) {
                 Ok(kind) => {
                     let planned = plan.exports.entry(export.clone()).or_default();
                     planned.kinds.insert(api.clone(), kind);
-                    plan.apis.insert(api, export);
+                    if api != offers {
+                        plan.apis.insert(api, export);
+                    }
                 }
                 Err(problem) => {
                     plan.problems.insert(api, problem);

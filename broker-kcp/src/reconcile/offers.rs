@@ -50,7 +50,7 @@ pub(super) async fn report(
     let written = home.api.apply_status(&followed.resource, &patch, marker::MANAGER).await?;
     followed.cache.written(&home.source, key.clone(), written);
     tracing::info!(
-        offer = %key, available = wanted.status, reason = wanted.reason, message = wanted.message, "offer reported"
+        offer = %key, available = wanted.status, reason = wanted.reason, why = wanted.message, "offer reported"
     );
     Ok(true)
 }

@@ -261,7 +261,7 @@ fn settled(key: &OrderKey, passed: &Passed) -> Outcome {
             _ => "routing",
         };
         tracing::info!(
-            order = %key.key, api = %key.api, reason = passed.report.reason, message = %passed.report.message,
+            order = %key.key, api = %key.api, reason = passed.report.reason, why = %passed.report.message,
             written = ?passed.written, "{word}"
         );
     }

@@ -1,6 +1,7 @@
 //! The operator as the scenarios run it: in this process, on threads of its own, so that it can be killed
 //! at any instant without a word.
 
+use broker_operator::{LeaderElection, Operator};
 use kube::Config;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -49,7 +50,9 @@ impl Drop for RunningOperator {
     }
 }
 
-async fn run(_config: Config, shutdown: CancellationToken) -> Result<(), String> {
-    shutdown.cancelled().await;
-    Ok(())
+async fn run(config: Config, shutdown: CancellationToken) -> Result<(), String> {
+    // Without a lease: a killed one would hold it for as long as the scenarios may take.
+    let builder = Operator::builder().config(config).leader_election(LeaderElection::Off);
+    let operator = builder.build().await.map_err(|error| error.to_string())?;
+    operator.run(shutdown.cancelled_owned()).await.map_err(|error| error.to_string())
 }
