@@ -311,13 +311,15 @@ fn check(value: &Value, node: &Node, preserving: bool, path: &str, found: &mut V
         | (Kind::Text, Value::String(_))
         | (Kind::Integer | Kind::Number, Value::Number(_))
         | (Kind::Boolean, Value::Bool(_)) => None,
-        (Kind::Object, other) => Some(format!("expected map, got {}", printed(other))),
-        (Kind::Array, other) => Some(format!("expected list, got {}", printed(other))),
-        (Kind::Text, other) => Some(format!("expected string, got {}", printed(other))),
+        (Kind::Object, other) => Some(format!("expected map, got &{{{}}}", printed(other))),
+        (Kind::Array, other) => Some(format!("expected list, got &{{{}}}", printed(other))),
+        (Kind::Text, other) => {
+            Some(format!("expected string, got &value.valueUnstructured{{Value:{}}}", printed(other)))
+        }
         (Kind::Integer | Kind::Number, other) => {
             Some(format!("expected numeric (int or float), got {}", go_type(other)))
         }
-        (Kind::Boolean, other) => Some(format!("expected boolean, got {}", printed(other))),
+        (Kind::Boolean, other) => Some(format!("expected boolean, got &{{{}}}", printed(other))),
     };
     if let Some(message) = wrong {
         found.push(format!("{path}: {message}"));
@@ -366,11 +368,17 @@ fn check_items(items: &[Value], node: &Node, preserving: bool, path: &str, found
     }
 }
 
-/// A value as Go prints it with `%v`, roughly.
+/// A value as Go prints it with `%v`.
 fn printed(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("\"{text}\""),
-        other => other.to_string(),
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(items) => format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let pairs = fields.iter().map(|(name, value)| format!("{name}:{}", printed(value)));
+            format!("map[{}]", pairs.collect::<Vec<_>>().join(" "))
+        }
     }
 }
 

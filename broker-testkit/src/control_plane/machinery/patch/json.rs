@@ -10,7 +10,7 @@ const MOST_OPERATIONS: usize = 10_000;
 pub(super) fn patch(object: &mut Value, operations: &Value) -> Result<(), PatchError> {
     let operations = operations.as_array().ok_or_else(|| {
         PatchError::Malformed(
-            "json: cannot unmarshal object into Go value of type jsonpatch.Patch".to_owned(),
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp".to_owned(),
         )
     })?;
     if operations.len() > MOST_OPERATIONS {

@@ -143,12 +143,12 @@ impl Schema {
         }
     }
 
-    /// The paths of the fields that [`Schema::prune`] would remove, sorted, for `fieldValidation=Strict` and `Warn`:
+    /// The paths of the fields that [`Schema::prune`] would remove, those of metadata first, for `fieldValidation=Strict` and `Warn`:
     /// `unknown field "spec.foo"` is made of each.
     pub fn unknown_fields(&self, object: &Value) -> Vec<String> {
         let mut unknown = Vec::new();
         prune::prune(&mut object.clone(), Some(&self.root), "", &mut unknown);
-        unknown.sort();
+        unknown.sort_by_key(|path| (!path.starts_with("metadata."), path.clone()));
         unknown
     }
 

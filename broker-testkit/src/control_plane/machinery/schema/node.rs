@@ -134,6 +134,7 @@ impl Node {
             return Err(error(&format!("{path}.items"), "Required value: must be specified".to_owned()));
         }
         if node.embedded_resource {
+            node.rules.required.extend(["apiVersion", "kind"].map(str::to_owned));
             node.add_type_and_metadata();
         }
         Ok(node)

@@ -257,3 +257,9 @@ fn native_kinds_lose_empty_lists_and_maps_and_custom_ones_keep_them() {
     certificates().prune(&mut certificate);
     assert_eq!(certificate["spec"], json!({"fqdn": "a", "labels": {}, "tags": []}));
 }
+
+#[test]
+fn an_embedded_object_must_say_its_kind() {
+    let errors = certificates().validate(&object(json!({"fqdn": "a", "template": {"kind": "Pod"}})));
+    assert_eq!(texts(&errors), ["spec.template.apiVersion: Required value"]);
+}

@@ -26,12 +26,12 @@ pub(super) fn validate(value: &Value, node: &Node, path: &str, errors: &mut Vec<
             }
         }
         Value::Array(items) => {
-            check_uniqueness(items, node, path, errors);
             if let Some(item_node) = node.items.as_deref() {
                 for (index, item) in items.iter().enumerate() {
                     validate(item, item_node, &format!("{path}[{index}]"), errors);
                 }
             }
+            check_uniqueness(items, node, path, errors);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -249,8 +249,8 @@ fn check_conditions(value: &Value, rules: &Rules, path: &str, errors: &mut Vec<F
     let all_of = failures(&rules.all_of);
     let none = if all_of.iter().all(|each| !each.is_empty()) { ". None validated" } else { "" };
     if all_of.iter().any(|each| !each.is_empty()) {
-        errors.push(combination(path, &format!("validate all the schemas (allOf){none}")));
         errors.extend(all_of.into_iter().flatten());
+        errors.push(combination(path, &format!("validate all the schemas (allOf){none}")));
     }
     if let Some(not) = &rules.not
         && broken(value, not, path).is_empty()
@@ -293,6 +293,15 @@ fn check_uniqueness(items: &[Value], node: &Node, path: &str, errors: &mut Vec<F
     let identities: Vec<Value> = match &node.list {
         ListType::Atomic => return,
         ListType::Set => items.to_vec(),
+        ListType::Map(_) if items.iter().any(|item| !item.is_object() && !item.is_null()) => {
+            let stray = items.iter().enumerate().find(|(_, item)| !item.is_object() && !item.is_null());
+            errors.extend(stray.map(|(index, item)| FieldError {
+                field: format!("{path}[{index}]"),
+                reason: FieldReason::Invalid,
+                message: format!("Invalid value: {item}: must be an object for an array of list-type map"),
+            }));
+            return;
+        }
         ListType::Map(keys) => items.iter().map(|item| identity(item, keys, node)).collect(),
     };
     let mut seen = BTreeSet::new();

@@ -10,8 +10,14 @@ use std::collections::BTreeSet;
 
 /// Why a selector cannot be read: 400, reason `BadRequest`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unable to parse requirement: {0}")]
-pub struct SelectorError(pub String);
+#[error("{0}")]
+pub struct SelectorError(String);
+
+impl SelectorError {
+    fn requirement(what: impl std::fmt::Display) -> Self {
+        Self(format!("unable to parse requirement: {what}"))
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
@@ -43,9 +49,9 @@ impl LabelSelector {
     pub fn from_object(selector: &Value) -> Result<Self, SelectorError> {
         let mut requirements = Vec::new();
         for (label, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
-            let value = value
-                .as_str()
-                .ok_or_else(|| SelectorError(format!("the value of label \"{label}\" is no string")))?;
+            let value = value.as_str().ok_or_else(|| {
+                SelectorError::requirement(format!("the value of label \"{label}\" is no string"))
+            })?;
             requirements.push((checked(label)?, Test::In(BTreeSet::from([value.to_owned()]))));
         }
         let expressions = selector.get("matchExpressions").and_then(Value::as_array);
@@ -64,12 +70,12 @@ impl LabelSelector {
                 (Some("NotIn"), false) => Test::NotIn(values),
                 (Some("In" | "NotIn"), true) => {
                     let message = "for 'in', 'notin' operators, values set can't be empty";
-                    return Err(SelectorError(message.to_owned()));
+                    return Err(SelectorError::requirement(message.to_owned()));
                 }
                 (Some("Exists"), _) => Test::Exists,
                 (Some("DoesNotExist"), _) => Test::Absent,
                 (other, _) => {
-                    return Err(SelectorError(format!(
+                    return Err(SelectorError::requirement(format!(
                         "\"{}\" is not a valid label selector operator",
                         other.unwrap_or_default()
                     )));
@@ -128,9 +134,9 @@ fn split_outside_parentheses(text: &str) -> Result<Vec<&str>, SelectorError> {
         match letter {
             '(' => depth += 1,
             ')' => {
-                depth = depth
-                    .checked_sub(1)
-                    .ok_or_else(|| SelectorError("found ')', expected: identifier".to_owned()))?;
+                depth = depth.checked_sub(1).ok_or_else(|| {
+                    SelectorError::requirement("found ')', expected: identifier".to_owned())
+                })?;
             }
             ',' if depth == 0 => {
                 parts.push(text.get(start..index).unwrap_or_default());
@@ -140,7 +146,7 @@ fn split_outside_parentheses(text: &str) -> Result<Vec<&str>, SelectorError> {
         }
     }
     if depth > 0 {
-        return Err(SelectorError("found '', expected: ',' or ')'".to_owned()));
+        return Err(SelectorError::requirement("found '', expected: ',' or ')'".to_owned()));
     }
     let last = text.get(start..).unwrap_or_default();
     if parts.is_empty() && last.trim().is_empty() {
@@ -167,7 +173,9 @@ fn parse_requirement(text: &str) -> Result<(String, Test), SelectorError> {
     for (sign, test) in [('>', Test::Greater as fn(i64) -> Test), ('<', Test::Less as fn(i64) -> Test)] {
         if let Some((label, value)) = text.split_once(sign) {
             let bound = value.trim().parse().map_err(|_| {
-                SelectorError("for 'Gt', 'Lt' operators, the value must be an integer".to_owned())
+                SelectorError::requirement(
+                    "for 'Gt', 'Lt' operators, the value must be an integer".to_owned(),
+                )
             })?;
             return Ok((checked(label.trim())?, test(bound)));
         }
@@ -176,7 +184,7 @@ fn parse_requirement(text: &str) -> Result<(String, Test), SelectorError> {
         let values = values
             .trim_end()
             .strip_suffix(')')
-            .ok_or_else(|| SelectorError("found '', expected: ',' or ')'".to_owned()))?;
+            .ok_or_else(|| SelectorError::requirement("found '', expected: ',' or ')'".to_owned()))?;
         let values: BTreeSet<String> =
             values.split(',').map(|value| checked_value(value.trim())).collect::<Result<_, _>>()?;
         let mut words = head.split_whitespace();
@@ -184,11 +192,17 @@ fn parse_requirement(text: &str) -> Result<(String, Test), SelectorError> {
         return match (words.next(), words.next()) {
             (Some("in"), None) => Ok((label, Test::In(values))),
             (Some("notin"), None) => Ok((label, Test::NotIn(values))),
-            (other, _) => Err(SelectorError(format!(
+            (other, _) => Err(SelectorError::requirement(format!(
                 "found '{}', expected: in, notin, =, ==, !=, gt, lt",
                 other.unwrap_or_default()
             ))),
         };
+    }
+    if let Some((_, rest)) = text.split_once(char::is_whitespace) {
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        return Err(SelectorError::requirement(format!(
+            "found '{word}', expected: in, notin, =, ==, !=, gt, lt"
+        )));
     }
     Ok((checked(text)?, Test::Exists))
 }
@@ -200,10 +214,12 @@ fn checked(label: &str) -> Result<String, SelectorError> {
         None => (None, label),
     };
     if name.is_empty() {
-        return Err(SelectorError(format!("found '{label}', expected: !, identifier, or 'end of string'")));
+        return Err(SelectorError::requirement(format!(
+            "found '{label}', expected: !, identifier, or 'end of string'"
+        )));
     }
     if !is_name(name) || prefix.is_some_and(|prefix| prefix.is_empty() || !prefix.split('.').all(is_name)) {
-        return Err(SelectorError(format!(
+        return Err(SelectorError::requirement(format!(
             "key: Invalid value: \"{label}\": name part must consist of alphanumeric \
              characters, '-', '_' or '.', and must start and end with an alphanumeric character"
         )));
@@ -215,7 +231,7 @@ fn checked_value(value: &str) -> Result<String, SelectorError> {
     if value.is_empty() || is_name(value) {
         return Ok(value.to_owned());
     }
-    Err(SelectorError(format!(
+    Err(SelectorError::requirement(format!(
         "values[0]: Invalid value: \"{value}\": a valid label must be an empty string or consist \
          of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
     )))

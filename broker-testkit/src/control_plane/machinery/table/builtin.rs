@@ -144,12 +144,16 @@ fn event_columns() -> Vec<Column> {
             at(about(object), "/fieldPath")
         }),
         wide("Source", "The component reporting this event.", |object, _| {
-            let pick = |paths: [&str; 3]| {
-                paths.into_iter().map(|path| text(object, path)).find(|found| !found.is_empty())
-            };
-            let component = pick(["/source/component", "/reportingComponent", "/reportingController"])
-                .unwrap_or_default();
-            let host = pick(["/source/host", "/deprecatedSource/host", "/reportingInstance"]);
+            let pick =
+                |paths: &[&str]| paths.iter().map(|path| text(object, path)).find(|found| !found.is_empty());
+            let component = pick(&[
+                "/source/component",
+                "/deprecatedSource/component",
+                "/reportingComponent",
+                "/reportingController",
+            ])
+            .unwrap_or_default();
+            let host = pick(&["/source/host", "/deprecatedSource/host", "/reportingInstance"]);
             Value::from(host.map_or_else(|| component.to_owned(), |host| format!("{component}, {host}")))
         }),
         column("Message", "A human-readable description of the status of this operation.", |object, _| {
