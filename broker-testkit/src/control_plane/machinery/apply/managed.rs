@@ -52,14 +52,15 @@ impl Owner {
 
     /// As conflict messages name it.
     pub(crate) fn described(&self) -> String {
-        let mut text = format!("{:?}", self.manager);
-        if !self.subresource.is_empty() {
-            text.push_str(&format!(" with subresource {:?}", self.subresource));
-        }
-        if self.operation == Operation::Update {
-            text.push_str(&format!(" using {}", self.version));
-        }
-        text
+        let through = match self.subresource.as_str() {
+            "" => String::new(),
+            subresource => format!(" with subresource {subresource:?}"),
+        };
+        let version = match self.operation {
+            Operation::Apply => String::new(),
+            Operation::Update => format!(" using {}", self.version),
+        };
+        format!("{:?}{through}{version}", self.manager)
     }
 }
 
@@ -127,20 +128,20 @@ pub(crate) fn write(object: &mut Value, owners: &Owners) {
     }
 }
 
-fn encode_entry(owner: &Owner, owned: &Owned) -> Value {
+fn encode_entry(owner: &Owner, fields: &Owned) -> Value {
     let mut entry = Map::new();
     let mut set = |name: &str, value: &str| {
         if !value.is_empty() {
             entry.insert(name.to_owned(), Value::from(value));
         }
     };
-    set("apiVersion", &owned.version);
+    set("apiVersion", &fields.version);
     set("fieldsType", "FieldsV1");
     set("manager", &owner.manager);
     set("operation", owner.operation.as_str());
     set("subresource", &owner.subresource);
-    set("time", owned.time.as_deref().unwrap_or_default());
-    entry.insert("fieldsV1".to_owned(), owned.set.encode());
+    set("time", fields.time.as_deref().unwrap_or_default());
+    entry.insert("fieldsV1".to_owned(), fields.set.encode());
     Value::Object(entry)
 }
 

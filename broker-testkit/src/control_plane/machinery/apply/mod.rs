@@ -190,8 +190,8 @@ fn take_over(old: &Value, new: &Value, owners: &mut Owners, schema: &Schema, wri
     }
     let owner = Owner::new(writer.manager, Operation::Update, writer.api_version, writer.subresource);
     let set = owners.get(&owner).map_or_else(|| taken.clone(), |previous| previous.set.union(&taken));
-    let owned = Owned { set, version: writer.api_version.to_owned(), time: Some(writer.now.to_owned()) };
-    owners.insert(owner, owned);
+    let version = writer.api_version.to_owned();
+    owners.insert(owner, Owned { set, version, time: Some(writer.now.to_owned()) });
 }
 
 fn merge_applied(

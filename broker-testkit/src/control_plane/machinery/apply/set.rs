@@ -45,10 +45,10 @@ impl Step {
         let (prefix, rest) = text.split_once(':')?;
         match prefix {
             "f" => Some(Self::Field(rest.to_owned())),
-            "k" => match serde_json::from_str(rest).ok()? {
-                Value::Object(keys) => Some(Self::Key(keys.into_iter().collect())),
-                _ => None,
-            },
+            "k" => {
+                let keys: Map<String, Value> = serde_json::from_str(rest).ok()?;
+                Some(Self::Key(keys.into_iter().collect()))
+            }
             "v" => serde_json::from_str(rest).ok().map(Self::Value),
             "i" => rest.parse().ok().map(Self::Index),
             _ => None,

@@ -25,9 +25,8 @@ pub(crate) fn shape(node: &Node, value: &Value) -> Shape {
     let map = if node.atomic_map { Shape::Leaf } else { Shape::Map };
     let list = if node.list == ListType::Atomic { Shape::Leaf } else { Shape::List };
     match value {
-        Value::Object(_) if open || node.kind == Kind::Object => map,
+        Value::Object(_) | Value::Null if open || node.kind == Kind::Object => map,
         Value::Array(_) if open || node.kind == Kind::Array => list,
-        Value::Null if open || node.kind == Kind::Object => map,
         Value::Null if node.kind == Kind::Array => list,
         Value::Null
         | Value::Bool(_)
@@ -72,7 +71,7 @@ pub(crate) fn item_step(node: &Node, item: &Value) -> Result<Step, String> {
             Value::Null => {
                 Err("associative list without keys has an element that's an explicit null".to_owned())
             }
-            scalar => Ok(Step::Value(scalar.clone())),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(Step::Value(item.clone())),
         };
     };
     let Value::Object(fields) = item else {

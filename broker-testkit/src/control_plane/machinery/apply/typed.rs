@@ -240,7 +240,7 @@ fn merge_items(live: &[Value], applied: &[Value], node: &Node) -> Vec<Value> {
         if due != Some(step) {
             continue;
         }
-        while let Some((applied_step, applied_item)) = remaining.next() {
+        for (applied_step, applied_item) in remaining.by_ref() {
             result.push(merged(applied_step, applied_item));
             done.extend(applied_step);
             if applied_step.as_ref() == Some(step) {
@@ -305,8 +305,9 @@ pub(crate) fn contradictions(value: &Value, node: &Node) -> Vec<String> {
 fn check(value: &Value, node: &Node, preserving: bool, path: &str, found: &mut Vec<String>) {
     let preserving = preserving || node.preserve_unknown;
     let wrong = match (node.kind, value) {
-        (_, Value::Null) | (Kind::Any | Kind::IntOrString, _) => None,
-        (Kind::Object, Value::Object(_))
+        (_, Value::Null)
+        | (Kind::Any | Kind::IntOrString, _)
+        | (Kind::Object, Value::Object(_))
         | (Kind::Array, Value::Array(_))
         | (Kind::Text, Value::String(_))
         | (Kind::Integer | Kind::Number, Value::Number(_))

@@ -129,16 +129,15 @@ pub(super) fn describe(conflicts: &[Conflict]) -> ApplyError {
             conflict.set.paths().into_iter().map(move |field| Cause { field, message: message.clone() })
         })
         .collect();
-    let message = match causes.as_slice() {
-        [only] => format!("Apply failed with 1 conflict: {}: {}", only.message, only.field),
-        _ => {
-            let mut lines = Vec::new();
-            for conflict in conflicts {
-                lines.push(format!("conflicts with {}:", conflict.owner.described()));
-                lines.extend(conflict.set.paths().into_iter().map(|path| format!("- {path}")));
-            }
-            format!("Apply failed with {} conflicts: {}", causes.len(), lines.join("\n"))
+    let message = if let [only] = causes.as_slice() {
+        format!("Apply failed with 1 conflict: {}: {}", only.message, only.field)
+    } else {
+        let mut lines = Vec::new();
+        for conflict in conflicts {
+            lines.push(format!("conflicts with {}:", conflict.owner.described()));
+            lines.extend(conflict.set.paths().into_iter().map(|path| format!("- {path}")));
         }
+        format!("Apply failed with {} conflicts: {}", causes.len(), lines.join("\n"))
     };
     ApplyError::Conflict { message, causes }
 }

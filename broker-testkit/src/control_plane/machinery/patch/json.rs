@@ -115,7 +115,8 @@ impl Pointer<'_> {
                 let index = position(&step, items.len()).ok_or_else(|| self.bad_index(&step))?;
                 Ok(items.get(index).cloned())
             }
-            other => Ok(other.get(&step).cloned()),
+            Value::Object(fields) => Ok(fields.get(&step).cloned()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(None),
         }
     }
 

@@ -133,7 +133,7 @@ fn without_directives(value: &Value) -> Option<Value> {
             ))
         }
         Value::Array(items) => Some(Value::Array(items.iter().filter_map(without_directives).collect())),
-        other => Some(other.clone()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
     }
 }
 

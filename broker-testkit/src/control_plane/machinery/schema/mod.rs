@@ -14,6 +14,7 @@ mod tests;
 mod validate;
 
 use node::{Kind, Node};
+use prune::Nulls;
 use serde_json::Value;
 use std::fmt;
 
@@ -156,16 +157,18 @@ impl Schema {
     ///
     /// Other nulls that the schema does not allow are removed, as the real server does before storing.
     pub fn fill_defaults(&self, object: &mut Value) {
-        prune::drop_nulls(object, &self.root);
+        prune::drop_nulls(object, &self.root, Nulls::Unwanted);
         prune::fill_defaults(object, &self.root);
     }
 
     /// Like [`Schema::fill_defaults`] for the result of [`super::apply::apply`], of which the real server does not
     /// remove nulls: validation then refuses them.
     pub fn fill_defaults_after_apply(&self, object: &mut Value) {
-        if self.empties == Empties::Dropped {
-            prune::drop_nulls(object, &self.root);
-        }
+        let nulls = match self.empties {
+            Empties::Kept => Nulls::Untyped,
+            Empties::Dropped => Nulls::Unwanted,
+        };
+        prune::drop_nulls(object, &self.root, nulls);
         prune::fill_defaults(object, &self.root);
     }
 

@@ -70,7 +70,6 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) nullable: bool,
     pub(crate) preserve_unknown: bool,
-    pub(crate) embedded_resource: bool,
     pub(crate) properties: BTreeMap<String, Node>,
     pub(crate) additional: Additional,
     pub(crate) items: Option<Box<Node>>,
@@ -106,7 +105,6 @@ impl Node {
             kind: parse_kind(fields, path, int_or_string, preserve_unknown)?,
             nullable: flag("nullable"),
             preserve_unknown,
-            embedded_resource: flag("x-kubernetes-embedded-resource"),
             list: parse_list_type(fields, path)?,
             atomic_map: fields.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic"),
             default: fields.get("default").filter(|value| !value.is_null()).cloned(),
@@ -133,7 +131,7 @@ impl Node {
         } else if node.kind == Kind::Array && !preserve_unknown {
             return Err(error(&format!("{path}.items"), "Required value: must be specified".to_owned()));
         }
-        if node.embedded_resource {
+        if flag("x-kubernetes-embedded-resource") {
             node.rules.required.extend(["apiVersion", "kind"].map(str::to_owned));
             node.add_type_and_metadata();
         }

@@ -40,26 +40,39 @@ fn keeps_unknown(node: &Node) -> bool {
     node.preserve_unknown || matches!(node.additional, Additional::Anything)
 }
 
-/// Removes nulls below `value` that are neither allowed nor have a default.
-pub(super) fn drop_nulls(value: &mut Value, node: &Node) {
+/// Which nulls are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    /// All that are neither allowed nor have a default.
+    Unwanted,
+    /// Those of them that validation lets through, for want of a type.
+    Untyped,
+}
+
+/// Removes nulls below `value`.
+pub(super) fn drop_nulls(value: &mut Value, node: &Node, which: Nulls) {
     match value {
         Value::Object(fields) => {
             let is_bad_null = |name: &str, child: &Value| {
                 child.is_null()
                     && node.field(name).is_some_and(|node| {
-                        !node.nullable && node.default.is_none() && node.kind != Kind::Any
+                        !node.nullable
+                            && node.default.is_none()
+                            && (which == Nulls::Unwanted || node.kind == Kind::Any)
                     })
             };
             fields.retain(|name, child| !is_bad_null(name, child));
             for (name, child) in fields.iter_mut() {
                 if let Some(child_node) = node.field(name) {
-                    drop_nulls(child, child_node);
+                    drop_nulls(child, child_node, which);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(item_node) = node.items.as_deref() {
-                items.iter_mut().for_each(|item| drop_nulls(item, item_node));
+                for item in items {
+                    drop_nulls(item, item_node, which);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -133,7 +146,9 @@ pub(super) fn drop_empties(value: &mut Value, node: &Node) {
         }
         Value::Array(items) => {
             if let Some(item_node) = node.items.as_deref() {
-                items.iter_mut().for_each(|item| drop_empties(item, item_node));
+                for item in items {
+                    drop_empties(item, item_node);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -97,13 +97,9 @@ fn check_rules(value: &Value, rules: &Rules, path: &str, errors: &mut Vec<FieldE
     if let Some(allowed) = &rules.allowed
         && !allowed.iter().any(|each| equal(each, value))
     {
-        let supported: Vec<String> = allowed
-            .iter()
-            .map(|each| match each {
-                Value::String(text) => format!("{text:?}"),
-                other => format!("{:?}", other.to_string()),
-            })
-            .collect();
+        let printed =
+            |each: &Value| format!("{:?}", each.as_str().map_or_else(|| each.to_string(), str::to_owned));
+        let supported: Vec<String> = allowed.iter().map(printed).collect();
         errors.push(FieldError {
             field: path.to_owned(),
             reason: FieldReason::NotSupported,

@@ -1,4 +1,4 @@
-//! The part of JSONPath that printer columns and selectable fields use: fields, indexes, `[*]`, filters.
+//! The part of `JSONPath` that printer columns and selectable fields use: fields, indexes, `[*]`, filters.
 
 use crate::control_plane::machinery::value::{compare, equal};
 use serde_json::Value;
@@ -102,12 +102,11 @@ fn closing_bracket(text: &str) -> Result<usize, JsonPathError> {
     for (index, letter) in text.char_indices() {
         match (quote, letter) {
             (Some(open), letter) if letter == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(letter),
             (None, '[') => depth += 1,
             (None, ']') if depth == 0 => return Ok(index),
             (None, ']') => depth -= 1,
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     broken("unterminated array")
