@@ -87,6 +87,13 @@ impl Init {
         self
     }
 
+    /// Makes a workspace and its parents where they are missing, and waits until it is ready.
+    pub async fn workspace(&self, path: &str) -> Result<Vec<Change>, InitError> {
+        let mut session = self.session();
+        session.ensure_workspace(path).await?;
+        Ok(session.changes)
+    }
+
     /// Prepares the platform's workspace, and returns what that changed.
     pub async fn platform(&self, options: &PlatformOptions) -> Result<Vec<Change>, InitError> {
         let mut session = self.session();

@@ -41,6 +41,17 @@ impl Ground {
         Self { admin, tree: tree.path().to_owned(), _embedded: None }
     }
 
+    /// Makes a workspace of this test, and returns its path.
+    pub(crate) async fn make(&self, name: &str) -> String {
+        let path = self.path(name);
+        self.init().workspace(&path).await.unwrap();
+        path
+    }
+
+    pub(crate) fn admin(&self) -> Config {
+        self.admin.clone()
+    }
+
     fn path(&self, name: &str) -> String {
         format!("{}:{name}", self.tree)
     }

@@ -14,6 +14,7 @@
 
 mod actors;
 mod init;
+mod kinds;
 mod look;
 mod operator;
 mod record;
