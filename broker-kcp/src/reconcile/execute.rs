@@ -218,6 +218,20 @@ impl MigrationExecutor for KcpMigrationExecutor {
         if !*self.leading.borrow() {
             return Err(PortError::new(PortErrorKind::Fenced, action.verb(), "this broker does not lead"));
         }
+        let began = tokio::time::Instant::now();
+        let result = self.carry_out(action).await;
+        tracing::debug!(
+            verb = action.verb(),
+            millis = began.elapsed().as_millis(),
+            ok = result.is_ok(),
+            "wrote"
+        );
+        result
+    }
+}
+
+impl KcpMigrationExecutor {
+    async fn carry_out(&self, action: &Action) -> Result<Written, PortError> {
         match action {
             Action::AddFinalizer { order, resource_version } => {
                 self.finalize(order, resource_version, |finalizers| {
