@@ -212,7 +212,7 @@ impl ControlPlane {
         let mut cluster = parts.next().filter(|first| *first == kcp::names::ROOT)?.to_owned();
         for name in parts {
             let key = ObjectKey::new(&cluster, "", name);
-            let mut object = plane.fresh("tenancy.kcp.io/v1alpha1", "Workspace", &key, true);
+            let mut object = value::fresh("tenancy.kcp.io/v1alpha1", "Workspace", &key, true);
             kcp::rules::on_create(plane, "Workspace", &cluster, &mut object).ok()?;
             // It may be there already.
             plane.create(&kcp::names::workspaces(), key.clone(), object).ok();

@@ -107,7 +107,7 @@ impl Plane {
         value::set(
             &mut object,
             &["metadata", "resourceVersion"],
-            live["metadata"]["resourceVersion"].clone(),
+            value::at(live, "/metadata/resourceVersion").clone(),
         );
         if object == **live {
             return Ok(Outcome::Stored(Arc::clone(live)));
@@ -148,22 +148,6 @@ impl Plane {
             }
         }
     }
-
-    /// A fresh object's system metadata.
-    pub(crate) fn fresh(&self, api_version: &str, kind: &str, key: &ObjectKey, generation: bool) -> Value {
-        let mut metadata = json!({
-            "name": key.name,
-            "uid": uuid::Uuid::new_v4().to_string(),
-            "creationTimestamp": value::now(),
-        });
-        if !key.namespace.is_empty() {
-            metadata["namespace"] = json!(key.namespace);
-        }
-        if generation {
-            metadata["generation"] = json!(1);
-        }
-        json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
-    }
 }
 
 /// Whether the object waits for nothing but its removal.
@@ -171,7 +155,7 @@ fn is_released(object: &Value) -> bool {
     value::is_terminating(object)
         && value::list(object, "/metadata/finalizers").is_empty()
         // Only namespaces have finalizers of this second sort.
-        && !(object["kind"] == "Namespace" && !value::list(object, "/spec/finalizers").is_empty())
+        && (object["kind"] != "Namespace" || value::list(object, "/spec/finalizers").is_empty())
 }
 
 /// Writes what the beginning of a deletion writes, once.
@@ -188,7 +172,7 @@ pub(crate) fn mark_deleted(object: &mut Value, finalizer: Option<&str>) {
     }
     value::set(object, &["metadata", "deletionTimestamp"], json!(value::now()));
     value::set(object, &["metadata", "deletionGracePeriodSeconds"], json!(0));
-    if let Some(generation) = object["metadata"]["generation"].as_i64() {
+    if let Some(generation) = value::at(object, "/metadata/generation").as_i64() {
         value::set(object, &["metadata", "generation"], json!(generation + 1));
     }
     if object["kind"] == "Namespace" {

@@ -1,6 +1,11 @@
 //! Reading and writing the few fields of objects that the control plane itself looks at.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::control_plane::storage::ObjectKey;
 
 /// The text at a JSON pointer, or the empty string.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -59,10 +64,10 @@ pub(crate) fn map_at<'a>(object: &'a mut Value, path: &[&str]) -> Option<&'a mut
 
 /// Writes a value below maps, which are made where they are missing.
 pub(crate) fn set(object: &mut Value, path: &[&str], value: Value) {
-    if let Some((last, above)) = path.split_last() {
-        if let Some(map) = map_at(object, above) {
-            map.insert((*last).to_owned(), value);
-        }
+    if let Some((last, above)) = path.split_last()
+        && let Some(map) = map_at(object, above)
+    {
+        map.insert((*last).to_owned(), value);
     }
 }
 
@@ -120,15 +125,15 @@ pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, reason
     let Some(conditions) = conditions.as_array_mut() else { return };
     let mut condition = json!({"type": kind, "status": status, "lastTransitionTime": now});
     if !reason.is_empty() {
-        condition["reason"] = json!(reason);
+        set(&mut condition, &["reason"], json!(reason));
     }
     if !message.is_empty() {
-        condition["message"] = json!(message);
+        set(&mut condition, &["message"], json!(message));
     }
     match conditions.iter_mut().find(|c| c["type"] == kind) {
         Some(found) => {
-            if found["status"] == status {
-                condition["lastTransitionTime"] = found["lastTransitionTime"].clone();
+            if at(found, "/status") == status {
+                set(&mut condition, &["lastTransitionTime"], at(found, "/lastTransitionTime").clone());
             }
             *found = condition;
         }
@@ -139,4 +144,35 @@ pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, reason
 /// Now, as Kubernetes writes times: UTC, whole seconds.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// What stands at a JSON pointer; null where nothing does.
+pub(crate) fn at<'a>(object: &'a Value, pointer: &str) -> &'a Value {
+    object.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+/// A new object with its system metadata.
+pub(crate) fn fresh(api_version: &str, kind: &str, key: &ObjectKey, generation: bool) -> Value {
+    let mut metadata = json!({
+        "name": key.name,
+        "uid": uuid::Uuid::new_v4().to_string(),
+        "creationTimestamp": now(),
+    });
+    if !key.namespace.is_empty() {
+        set(&mut metadata, &["namespace"], json!(key.namespace));
+    }
+    if generation {
+        set(&mut metadata, &["generation"], json!(1));
+    }
+    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
+}
+
+/// The first `bytes` of the SHA-256 of a text, in hexadecimal.
+pub(crate) fn hash(text: &str, bytes: usize) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(text).iter().take(bytes) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }

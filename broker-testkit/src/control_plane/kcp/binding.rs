@@ -38,7 +38,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         match bind(plane, home, identity, resource, key) {
             Ok(entry) => bound.push(entry),
             Err(refused) => {
-                refuse(plane, key, home, refused);
+                refuse(plane, key, home, &refused);
                 return;
             }
         }
@@ -159,7 +159,7 @@ fn invalid(plane: &Plane, key: &ObjectKey, reason: &str, message: &str) {
     });
 }
 
-fn refuse(plane: &Plane, key: &ObjectKey, home: &str, refused: Refused) {
+fn refuse(plane: &Plane, key: &ObjectKey, home: &str, refused: &Refused) {
     plane.modify(&names::bindings(), key, |binding| {
         value::set(binding, &["status", "apiExportClusterName"], json!(home));
         value::set_condition(binding, refused.condition, "False", refused.reason, &refused.message);

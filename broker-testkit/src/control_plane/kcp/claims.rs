@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::convert::claim_is_on;
 use super::{door, names};
@@ -66,7 +65,7 @@ fn export_hash(cluster: &str, export: &str) -> String {
 }
 
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    value::hash(text, 10)
 }
 
 /// The accepted claims of a binding that its export makes too.

@@ -44,8 +44,10 @@ pub(crate) fn from_storage(definition: &Definition, object: &Arc<Value>) -> Valu
     let mut object = Value::clone(object);
     if definition.api_version() == "apis.kcp.io/v1alpha1" && object["apiVersion"] == STORED {
         if definition.kind == "APIExport" {
-            let schemas: Vec<Value> =
-                list(&object, "/spec/resources").iter().map(|resource| resource["schema"].clone()).collect();
+            let schemas: Vec<Value> = list(&object, "/spec/resources")
+                .iter()
+                .map(|resource| value::at(resource, "/schema").clone())
+                .collect();
             value::remove(&mut object, &["spec", "resources"]);
             value::set(&mut object, &["spec", "latestResourceSchemas"], Value::Array(schemas));
         }

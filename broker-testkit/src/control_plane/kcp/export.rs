@@ -1,7 +1,6 @@
 //! Exports: an identity, and the endpoint slice by which their virtual workspaces are found.
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{names, workspace};
 use crate::control_plane::plane::Plane;
@@ -15,10 +14,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         return;
     };
     if text(&export, "/status/identityHash").is_empty() {
-        let hash: String = Sha256::digest(uuid::Uuid::new_v4().as_bytes())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = value::hash(&uuid::Uuid::new_v4().to_string(), 32);
         plane.modify(&names::exports(), key, |export| {
             let secret = json!({"namespace": "kcp-system", "name": key.name});
             value::set(export, &["spec", "identity", "secretRef"], secret);
@@ -27,7 +23,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         });
     }
     if plane.store.get(&names::endpoint_slices(), key).is_none() {
-        let mut slice = plane.fresh("apis.kcp.io/v1alpha1", "APIExportEndpointSlice", key, true);
+        let mut slice = value::fresh("apis.kcp.io/v1alpha1", "APIExportEndpointSlice", key, true);
         let path = workspace::path_of(plane, &key.cluster);
         value::set(&mut slice, &["spec", "export"], json!({"name": key.name, "path": path}));
         let owner = json!({

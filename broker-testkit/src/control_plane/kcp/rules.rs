@@ -60,16 +60,17 @@ pub(crate) fn on_update(_plane: &Plane, kind: &str, live: &Value, object: &mut V
         "APIExport" => complete_claims(object),
         "APIBinding" => {
             complete_claims(object);
-            if live["spec"]["reference"] != object["spec"]["reference"] {
-                let why = "APIExport reference must not be changed";
-                causes.push(Cause::invalid("spec.reference", &object["spec"]["reference"], why));
+            let (was, is) = (value::at(live, "/spec/reference"), value::at(object, "/spec/reference"));
+            if was != is {
+                causes.push(Cause::invalid("spec.reference", is, "APIExport reference must not be changed"));
             }
         }
         "Workspace" => {
             // The scheduler's fields are not people's to change; left out, they stay.
             for field in ["cluster", "URL", "type"] {
-                if let Some(was) = live["spec"].get(field) {
-                    match object["spec"].get(field) {
+                let pointer = format!("/spec/{field}");
+                if let Some(was) = live.pointer(&pointer) {
+                    match object.pointer(&pointer) {
                         None => value::set(object, &["spec", field], was.clone()),
                         Some(is) if is != was => {
                             causes.push(Cause::invalid(&format!("spec.{field}"), is, "field is immutable"));

@@ -17,7 +17,7 @@ const PHASE: &str = "tenancy.kcp.io/phase";
 /// Makes a logical cluster: its object, its first namespaces.
 pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Value>) {
     let key = names::logical_cluster(cluster);
-    let mut object = plane.fresh("core.kcp.io/v1alpha1", "LogicalCluster", &key, true);
+    let mut object = value::fresh("core.kcp.io/v1alpha1", "LogicalCluster", &key, true);
     value::set_annotation(&mut object, names::PATH, path);
     value::set_annotation(&mut object, "internal.tenancy.kcp.io/type", "root:universal");
     value::set(&mut object, &["spec"], json!({"directlyDeletable": false}));
@@ -32,7 +32,7 @@ pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Val
     ignore_exists(plane.create(&names::logical_clusters(), key, object));
     for name in ["default", "kube-system"] {
         let key = ObjectKey::new(cluster, "", name);
-        let mut namespace = plane.fresh("v1", "Namespace", &key, false);
+        let mut namespace = value::fresh("v1", "Namespace", &key, false);
         value::set_label(&mut namespace, "kubernetes.io/metadata.name", name);
         value::set(&mut namespace, &["spec", "finalizers"], json!(["kubernetes"]));
         value::set(&mut namespace, &["status"], json!({"phase": "Active"}));
@@ -54,7 +54,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         if !cluster.is_empty() && plane.store.get(&names::logical_clusters(), &below).is_some() {
             plane.begin_deletion(&names::logical_clusters(), &below, None);
             plane.modify(&names::workspaces(), key, |workspace| {
-                value::set_label(workspace, PHASE, "Deleting")
+                value::set_label(workspace, PHASE, "Deleting");
             });
             return;
         }
@@ -150,7 +150,7 @@ fn new_id() -> String {
 pub(crate) fn found_root(plane: &Plane) {
     found(plane, names::ROOT, names::ROOT, None);
     let key = ObjectKey::new(names::ROOT, "", "universal");
-    let mut object = plane.fresh("tenancy.kcp.io/v1alpha1", "WorkspaceType", &key, true);
+    let mut object = value::fresh("tenancy.kcp.io/v1alpha1", "WorkspaceType", &key, true);
     value::set(
         &mut object,
         &["spec"],

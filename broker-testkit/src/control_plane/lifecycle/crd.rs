@@ -17,7 +17,7 @@ pub(super) fn reconcile(plane: &Plane, key: &ObjectKey) {
         return;
     }
     plane.modify(&crds(), key, |crd| {
-        let names = crd["spec"]["names"].clone();
+        let names = value::at(crd, "/spec/names").clone();
         value::set(crd, &["status", "acceptedNames"], names);
         let storage = list(crd, "/spec/versions").iter().find(|version| version["storage"] == true);
         let storage = storage.map(|version| version["name"].clone());

@@ -22,11 +22,11 @@ impl Garbage {
     pub(super) fn observe(&mut self, plane: &Plane, change: &Change) {
         let object = &*change.object;
         let uid = value::uid(object).to_owned();
-        let place = (change.table.clone(), change.key.clone());
+        let here = (change.table.clone(), change.key.clone());
         if let Some(previous) = &change.previous {
             for owner in owners(previous) {
                 if let Some(places) = self.dependents.get_mut(owner) {
-                    places.remove(&place);
+                    places.remove(&here);
                 }
             }
         }
@@ -40,9 +40,9 @@ impl Garbage {
             }
             return;
         }
-        self.living.insert(uid.clone(), place.clone());
+        self.living.insert(uid.clone(), here.clone());
         for owner in owners(object) {
-            self.dependents.entry(owner.to_owned()).or_default().insert(place.clone());
+            self.dependents.entry(owner.to_owned()).or_default().insert(here.clone());
         }
         self.collect(plane, &change.table, &change.key);
         if value::is_terminating(object) {

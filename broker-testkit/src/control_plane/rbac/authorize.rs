@@ -16,33 +16,36 @@ pub(crate) fn is_allowed(plane: &Plane, cluster: &str, user: &User, action: &Act
     if user.is_master() {
         return true;
     }
-    let user = user.within(cluster);
-    if bootstrap::for_everyone().iter().any(|rule| allows(rule, action)) {
-        return true;
-    }
-    if user.groups.iter().any(|group| group == "system:authenticated")
-        && bootstrap::for_authenticated().iter().any(|rule| allows(rule, action))
-    {
-        return true;
-    }
-    let cluster_wide = plane.store.list(&TableId::of(GROUP, "clusterrolebindings"), &Scope::cluster(cluster));
-    let by_cluster = cluster_wide.items.iter().any(|(_, binding)| {
-        is_subject(binding, &user)
-            && rules(plane, cluster, "", binding).iter().any(|rule| allows(rule, action))
-    });
-    if by_cluster {
-        return true;
-    }
     let namespace = match action {
         Action::Resource { namespace, .. } if !namespace.is_empty() => *namespace,
         Action::Resource { group: "", resource: "namespaces", name, .. } => *name,
-        Action::Resource { .. } | Action::Path { .. } => return false,
+        Action::Resource { .. } | Action::Path { .. } => "",
     };
-    let local = plane.store.list(&TableId::of(GROUP, "rolebindings"), &Scope::namespace(cluster, namespace));
-    local.items.iter().any(|(_, binding)| {
-        is_subject(binding, &user)
-            && rules(plane, cluster, namespace, binding).iter().any(|rule| allows(rule, action))
-    })
+    rules_of(plane, cluster, user, namespace).iter().any(|rule| allows(rule, action))
+}
+
+/// All rules that count for a user in a namespace, or in none of them where it is empty.
+pub(crate) fn rules_of(plane: &Plane, cluster: &str, user: &User, namespace: &str) -> Vec<Value> {
+    if user.is_master() {
+        return bootstrap::cluster_role("cluster-admin");
+    }
+    let user = user.within(cluster);
+    let mut found = bootstrap::for_everyone();
+    if user.groups.iter().any(|group| group == "system:authenticated") {
+        found.extend(bootstrap::for_authenticated());
+    }
+    let everywhere = plane.store.list(&TableId::of(GROUP, "clusterrolebindings"), &Scope::cluster(cluster));
+    for (_, binding) in everywhere.items.iter().filter(|(_, binding)| is_subject(binding, &user)) {
+        found.extend(rules(plane, cluster, "", binding));
+    }
+    if !namespace.is_empty() {
+        let scope = Scope::namespace(cluster, namespace);
+        let here = plane.store.list(&TableId::of(GROUP, "rolebindings"), &scope);
+        for (_, binding) in here.items.iter().filter(|(_, binding)| is_subject(binding, &user)) {
+            found.extend(rules(plane, cluster, namespace, binding));
+        }
+    }
+    found
 }
 
 /// The refusal of an action.

@@ -8,6 +8,7 @@ mod bootstrap;
 mod review;
 mod token;
 
+use authorize::rules_of;
 pub(crate) use authorize::{is_allowed, refusal};
 pub(crate) use review::review;
 pub(crate) use token::{Tokens, authenticate, issue_for_secret, request_token};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::token::user_of;
-use super::{Action, User, is_allowed};
+use super::{Action, User, is_allowed, rules_of};
 use crate::control_plane::error::ApiError;
 use crate::control_plane::plane::Plane;
 use crate::control_plane::value::{self, text, texts};
@@ -35,6 +35,12 @@ pub(crate) fn review(
             Some(found) => json!({"authenticated": true, "user": info(&found)}),
             None => json!({"authenticated": false, "error": "invalid bearer token"}),
         },
+        "SelfSubjectRulesReview" => {
+            let rules = rules_of(plane, cluster, user, text(&question, "/spec/namespace"));
+            let (paths, resources): (Vec<Value>, Vec<Value>) =
+                rules.into_iter().partition(|rule| rule.get("nonResourceURLs").is_some());
+            json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+        }
         other => return Err(ApiError::not_implemented(other)),
     };
     value::set(&mut question, &["metadata", "creationTimestamp"], Value::Null);
@@ -62,7 +68,7 @@ fn access(plane: &Plane, user: &User, cluster: &str, question: &Value) -> Value 
     let allowed = is_allowed(plane, cluster, user, &action);
     let mut status = json!({"allowed": allowed});
     if allowed {
-        status["reason"] = json!("RBAC: allowed");
+        value::set(&mut status, &["reason"], json!("RBAC: allowed"));
     }
     status
 }
@@ -70,10 +76,10 @@ fn access(plane: &Plane, user: &User, cluster: &str, question: &Value) -> Value 
 fn info(user: &User) -> Value {
     let mut info = json!({"username": user.name, "groups": user.groups});
     if !user.uid.is_empty() {
-        info["uid"] = json!(user.uid);
+        value::set(&mut info, &["uid"], json!(user.uid));
     }
     if let Some(home) = &user.home {
-        info["extra"] = json!({"authentication.kcp.io/cluster-name": [home]});
+        value::set(&mut info, &["extra"], json!({"authentication.kcp.io/cluster-name": [home]}));
     }
     info
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{MASTERS, User};
+use super::{Action, MASTERS, User, refusal};
 use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::registry::Resource;
@@ -73,7 +73,7 @@ impl Tokens {
             },
         });
         if let Some(expires) = account.expires {
-            claims["exp"] = json!(expires.as_second());
+            value::set(&mut claims, &["exp"], json!(expires.as_second()));
         }
         let head = URL_SAFE_NO_PAD.encode(json!({"alg": "RS256", "kid": "embedded"}).to_string());
         let body = URL_SAFE_NO_PAD.encode(claims.to_string());
@@ -101,7 +101,35 @@ pub(crate) fn authenticate(plane: &Plane, headers: &HeaderMap) -> Result<User, A
     };
     let header = header.to_str().map_err(|_| ApiError::unauthorized())?;
     let token = header.strip_prefix("Bearer ").ok_or_else(ApiError::unauthorized)?;
-    user_of(plane, token.trim()).ok_or_else(ApiError::unauthorized)
+    let user = user_of(plane, token.trim()).ok_or_else(ApiError::unauthorized)?;
+    impersonated(user, headers)
+}
+
+/// The user somebody acts as (`kubectl --as`), which only administrators may.
+fn impersonated(user: User, headers: &HeaderMap) -> Result<User, ApiError> {
+    let Some(name) = headers.get("impersonate-user").and_then(|name| name.to_str().ok()) else {
+        return Ok(user);
+    };
+    if !user.is_master() {
+        let action = Action::Resource {
+            verb: "impersonate",
+            group: "",
+            resource: "users",
+            subresource: "",
+            namespace: "",
+            name,
+        };
+        return Err(refusal(&user, &action));
+    }
+    let named = headers.get_all("impersonate-group").iter().filter_map(|group| group.to_str().ok());
+    let mut groups: Vec<String> = named.map(str::to_owned).collect();
+    if let (true, Some(account)) = (groups.is_empty(), name.strip_prefix("system:serviceaccount:")) {
+        let namespace = account.split(':').next().unwrap_or_default();
+        groups.push("system:serviceaccounts".to_owned());
+        groups.push(format!("system:serviceaccounts:{namespace}"));
+    }
+    groups.push("system:authenticated".to_owned());
+    Ok(User { name: name.to_owned(), uid: String::new(), groups, home: None })
 }
 
 /// The user a token belongs to, if it still counts.
@@ -138,7 +166,7 @@ pub(crate) fn user_of(plane: &Plane, token: &str) -> Option<User> {
     })
 }
 
-/// Answers a TokenRequest for a service account.
+/// Answers a `TokenRequest` for a service account.
 pub(crate) fn request_token(
     accounts: &Resource<'_>,
     name: &str,

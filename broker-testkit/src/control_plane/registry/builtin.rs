@@ -78,7 +78,6 @@ const ROWS: &[Row] = &[
         generation: true,
         short: &["ws"],
         categories: &["kcp"],
-        ..ROW
     },
     Row {
         group: "tenancy.kcp.io",

@@ -37,11 +37,6 @@ impl Served {
         self.definitions.iter().find(|d| d.group == group && d.plural == resource)
     }
 
-    /// The resource by its kind.
-    pub(crate) fn find_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Arc<Definition>> {
-        self.definitions.iter().find(|d| d.group == group && d.version == version && d.kind == kind)
-    }
-
     /// All of them, built-in ones first.
     pub(crate) fn all(&self) -> &[Arc<Definition>] {
         &self.definitions
@@ -80,10 +75,10 @@ impl Catalog {
     pub(crate) fn served(&self, cluster: &str) -> Arc<Served> {
         let revision = self.store.last_change(&self.sources);
         let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, served)) = clusters.get(cluster) {
-            if *at == revision {
-                return Arc::clone(served);
-            }
+        if let Some((at, served)) = clusters.get(cluster)
+            && *at == revision
+        {
+            return Arc::clone(served);
         }
         let served = Arc::new(Served::new(self.collect(cluster)));
         clusters.insert(cluster.to_owned(), (revision, Arc::clone(&served)));

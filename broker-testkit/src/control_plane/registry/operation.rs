@@ -273,7 +273,7 @@ impl Resource<'_> {
                     apply::apply(Some(live), &applied, &self.definition.schema, writer, options.force);
                 let mut merged = merged.map_err(apply_error)?;
                 // An optimistic lock only if the client sent one.
-                let lock = applied["metadata"]["resourceVersion"].clone();
+                let lock = value::at(&applied, "/metadata/resourceVersion").clone();
                 value::set(&mut merged, &["metadata", "resourceVersion"], lock);
                 Ok((merged, Ownership::Recorded))
             });
@@ -307,8 +307,9 @@ impl Resource<'_> {
             let mut object = self.settle(&live, proposed, subresource, options, ownership)?;
             self.protect_labels(&key, &mut object)?;
             let mut object = convert::to_storage(self.definition, object);
-            if stored["apiVersion"] != object["apiVersion"] {
-                value::set(&mut object, &["apiVersion"], stored["apiVersion"].clone());
+            let version = value::at(&stored, "/apiVersion");
+            if value::at(&object, "/apiVersion") != version {
+                value::set(&mut object, &["apiVersion"], version.clone());
             }
             if options.dry_run {
                 self.plane.seal(table, &key, &mut object);
@@ -337,14 +338,14 @@ impl Resource<'_> {
     ) -> Result<Value, ApiError> {
         let name = value::name(live).to_owned();
         let definition = self.definition;
-        if !object["metadata"].is_object() {
+        if !value::at(&object, "/metadata").is_object() {
             return Err(ApiError::bad_request("metadata must be an object"));
         }
         self.check_immutable_metadata(live, &object, &name)?;
         definition.schema.prune(&mut object);
         if subresource == "status" {
-            let managed = object["metadata"]["managedFields"].take();
-            let status = object["status"].take();
+            let managed = value::at(&object, "/metadata/managedFields").clone();
+            let status = value::at(&object, "/status").clone();
             object = live.clone();
             set_or_remove(&mut object, &["status"], status);
             set_or_remove(&mut object, &["metadata", "managedFields"], managed);
@@ -356,7 +357,7 @@ impl Resource<'_> {
         restore_system_metadata(live, &mut object);
         rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
         if definition.generation && desired_state_differs(definition, live, &object) {
-            let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));
         }
         if matches!(ownership, Ownership::Record) {
@@ -508,7 +509,8 @@ impl Resource<'_> {
     fn check_immutable_metadata(&self, live: &Value, object: &Value, name: &str) -> Result<(), ApiError> {
         let mut causes = Vec::new();
         for field in ["name", "namespace", "uid"] {
-            let (was, is) = (&live["metadata"][field], &object["metadata"][field]);
+            let pointer = format!("/metadata/{field}");
+            let (was, is) = (value::at(live, &pointer), value::at(object, &pointer));
             if !is.is_null() && is != "" && is != was {
                 causes.push(Cause::invalid(&format!("metadata.{field}"), is, "field is immutable"));
             }
@@ -620,7 +622,7 @@ fn set_or_remove(object: &mut Value, path: &[&str], content: Value) {
 
 fn drop_nulls(object: &mut Value, fields: &[&str]) {
     for field in fields {
-        let found = &object["metadata"][*field];
+        let found = value::at(object, &format!("/metadata/{field}"));
         let empty = found.is_null()
             || found.as_object().is_some_and(Map::is_empty)
             || found.as_array().is_some_and(Vec::is_empty);
@@ -643,13 +645,13 @@ fn restore_system_metadata(live: &Value, object: &mut Value) {
         "resourceVersion",
         "generateName",
     ] {
-        let was = live["metadata"].get(field).cloned().unwrap_or(Value::Null);
+        let was = value::at(live, &format!("/metadata/{field}")).clone();
         set_or_remove(object, &["metadata", field], was);
     }
     value::remove(object, &["metadata", "selfLink"]);
     drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
     for field in ["apiVersion", "kind"] {
-        value::set(object, &[field], live[field].clone());
+        value::set(object, &[field], value::at(live, &format!("/{field}")).clone());
     }
 }
 
@@ -657,7 +659,7 @@ fn restore_system_metadata(live: &Value, object: &mut Value) {
 fn desired_state_differs(definition: &Definition, live: &Value, object: &Value) -> bool {
     let relevant = |(key, _): &(&String, &Value)| {
         !matches!(key.as_str(), "metadata" | "apiVersion" | "kind")
-            && !(definition.status && key.as_str() == "status")
+            && (!definition.status || key.as_str() != "status")
     };
     let (Some(live), Some(object)) = (live.as_object(), object.as_object()) else { return false };
     !live.iter().filter(relevant).eq(object.iter().filter(relevant))

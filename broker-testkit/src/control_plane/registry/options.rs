@@ -55,9 +55,8 @@ impl DeleteOptions {
         let propagation = match word("propagationPolicy").as_deref() {
             Some("Foreground") => Propagation::Foreground,
             Some("Orphan") => Propagation::Orphan,
-            Some("Background") => Propagation::Background,
             None if body["orphanDependents"] == true => Propagation::Orphan,
-            None => Propagation::Background,
+            None | Some("Background") => Propagation::Background,
             Some(other) => {
                 return Err(ApiError::bad_request(format!("invalid propagationPolicy: {other}")));
             }

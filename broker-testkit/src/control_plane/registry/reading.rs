@@ -57,10 +57,10 @@ impl Page {
     pub(crate) fn metadata(&self) -> Value {
         let mut metadata = json!({"resourceVersion": self.revision.to_string()});
         if let Some(next) = &self.next {
-            metadata["continue"] = json!(next);
+            value::set(&mut metadata, &["continue"], json!(next));
         }
         if let Some(remaining) = self.remaining {
-            metadata["remainingItemCount"] = json!(remaining);
+            value::set(&mut metadata, &["remainingItemCount"], json!(remaining));
         }
         metadata
     }

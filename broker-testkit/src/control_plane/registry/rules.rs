@@ -82,7 +82,7 @@ pub(crate) fn on_update(
         "Namespace" => {
             value::set_label(object, "kubernetes.io/metadata.name", value::name(live));
             // Only the `finalize` endpoint takes them away.
-            value::set(object, &["spec", "finalizers"], live["spec"]["finalizers"].clone());
+            value::set(object, &["spec", "finalizers"], value::at(live, "/spec/finalizers").clone());
         }
         "CustomResourceDefinition" => {
             keep("spec.group");
@@ -122,10 +122,8 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
         "Secret" => check_secret(object, &mut causes),
         "CustomResourceDefinition" => check_crd(object, &mut causes),
         "APIResourceSchema" => check_api_resource_schema(object, &mut causes),
-        "RoleBinding" | "ClusterRoleBinding" => {
-            if text(object, "/roleRef/name").is_empty() {
-                causes.push(Cause::required("roleRef.name", ""));
-            }
+        "RoleBinding" | "ClusterRoleBinding" if text(object, "/roleRef/name").is_empty() => {
+            causes.push(Cause::required("roleRef.name", ""));
         }
         "APIBinding" if text(object, "/spec/reference/export/name").is_empty() => {
             causes.push(Cause::required("spec.reference.export.name", ""));

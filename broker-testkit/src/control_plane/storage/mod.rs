@@ -104,11 +104,6 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The revision of the latest change of anything.
-    pub(crate) fn revision(&self) -> u64 {
-        self.lock().revision
-    }
-
     /// The revision of the latest change in a table.
     pub(crate) fn last_change(&self, tables: &[TableId]) -> u64 {
         let inner = self.lock();

@@ -46,7 +46,7 @@ fn a_writer_with_an_old_read_is_refused() {
 fn a_revision_older_than_the_log_is_expired() {
     let store = Arc::new(Store::new(2));
     let table = TableId::of("", "configmaps");
-    let start = store.revision();
+    let start = store.list(&table, &Scope::default()).revision;
     for n in 0..4 {
         let name = format!("o{n}");
         store.commit(&table, key("a", &name), &Expected::Absent, Some(object(&name, n))).unwrap();
@@ -60,7 +60,7 @@ fn a_list_at_a_revision_shows_the_world_of_then() {
     let store = Store::new(100);
     let table = TableId::of("", "configmaps");
     let one = store.commit(&table, key("a", "one"), &Expected::Absent, Some(object("one", 1))).unwrap();
-    let then = store.revision();
+    let then = store.list(&table, &Scope::default()).revision;
     store.commit(&table, key("a", "one"), &Expected::Is(one), None).unwrap();
     store.commit(&table, key("a", "two"), &Expected::Absent, Some(object("two", 1))).unwrap();
     let listing = store.list_at(&table, &Scope::cluster("a"), then).unwrap();

@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::control_plane::registry::{Definition, Served};
+use crate::control_plane::registry::{Definition, Served, api_version};
+use crate::control_plane::value;
 
 /// The content type that says that an answer is the aggregated document.
 pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Subresources that are served besides `status`: group, resource, subresource, group, version and kind of
 /// what is sent, verbs.
-type Extra = (&'static str, &'static str, &'static str, [&'static str; 3], &'static [&'static str]);
+type GroupVersionKind = (&'static str, &'static str, &'static str);
+type Extra = (&'static str, &'static str, &'static str, GroupVersionKind, &'static [&'static str]);
 const EXTRAS: &[Extra] = &[
-    ("", "serviceaccounts", "token", ["authentication.k8s.io", "v1", "TokenRequest"], &["create"]),
-    ("", "namespaces", "finalize", ["", "v1", "Namespace"], &["update"]),
+    ("", "serviceaccounts", "token", ("authentication.k8s.io", "v1", "TokenRequest"), &["create"]),
+    ("", "namespaces", "finalize", ("", "v1", "Namespace"), &["update"]),
 ];
 
 /// The subresources of a resource.
@@ -51,8 +53,8 @@ pub(crate) fn group(served: &Served, name: &str) -> Option<Value> {
     let all = versions(served);
     let (_, versions) = all.iter().find(|(group, _)| group == name && !name.is_empty())?;
     let mut document = group_document(name, versions);
-    document["kind"] = json!("APIGroup");
-    document["apiVersion"] = json!("v1");
+    value::set(&mut document, &["kind"], json!("APIGroup"));
+    value::set(&mut document, &["apiVersion"], json!("v1"));
     Some(document)
 }
 
@@ -72,28 +74,28 @@ pub(crate) fn resources(served: &Served, group: &str, version: &str) -> Option<V
             "verbs": definition.verbs,
         });
         if !definition.short_names.is_empty() {
-            resource["shortNames"] = json!(definition.short_names);
+            value::set(&mut resource, &["shortNames"], json!(definition.short_names));
         }
         if !definition.categories.is_empty() {
-            resource["categories"] = json!(definition.categories);
+            value::set(&mut resource, &["categories"], json!(definition.categories));
         }
         resources.push(resource);
-        for (subresource, kind, verbs) in subresources(definition) {
+        for Subresource { name, group, version, kind, verbs } in subresources(definition) {
             let mut resource = json!({
-                "name": format!("{}/{subresource}", definition.plural),
+                "name": format!("{}/{name}", definition.plural),
                 "singularName": "",
                 "namespaced": definition.namespaced,
-                "kind": kind[2],
+                "kind": kind,
                 "verbs": verbs,
             });
-            if kind[0] != definition.group || kind[1] != definition.version {
-                resource["group"] = json!(kind[0]);
-                resource["version"] = json!(kind[1]);
+            if group != definition.group || version != definition.version {
+                value::set(&mut resource, &["group"], json!(group));
+                value::set(&mut resource, &["version"], json!(version));
             }
             resources.push(resource);
         }
     }
-    let group_version = super::super::registry::api_version(group, version);
+    let group_version = api_version(group, version);
     Some(json!({
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -127,10 +129,10 @@ fn aggregated_resource(definition: &Arc<Definition>) -> Value {
     let scope = if definition.namespaced { "Namespaced" } else { "Cluster" };
     let subresources: Vec<Value> = subresources(definition)
         .into_iter()
-        .map(|(name, kind, verbs)| {
+        .map(|Subresource { name, group, version, kind, verbs }| {
             json!({
                 "subresource": name,
-                "responseKind": {"group": kind[0], "version": kind[1], "kind": kind[2]},
+                "responseKind": {"group": group, "version": version, "kind": kind},
                 "verbs": verbs,
             })
         })
@@ -143,31 +145,40 @@ fn aggregated_resource(definition: &Arc<Definition>) -> Value {
         "verbs": definition.verbs,
     });
     if !definition.short_names.is_empty() {
-        resource["shortNames"] = json!(definition.short_names);
+        value::set(&mut resource, &["shortNames"], json!(definition.short_names));
     }
     if !definition.categories.is_empty() {
-        resource["categories"] = json!(definition.categories);
+        value::set(&mut resource, &["categories"], json!(definition.categories));
     }
     if !subresources.is_empty() {
-        resource["subresources"] = json!(subresources);
+        value::set(&mut resource, &["subresources"], json!(subresources));
     }
     resource
 }
 
-type Subresource = (&'static str, [String; 3], &'static [&'static str]);
+/// A subresource as discovery shows it.
+struct Subresource<'a> {
+    name: &'static str,
+    group: &'a str,
+    version: &'a str,
+    kind: &'a str,
+    verbs: &'static [&'static str],
+}
 
-fn subresources(definition: &Definition) -> Vec<Subresource> {
-    let mut found: Vec<Subresource> = Vec::new();
-    if definition.status {
-        let kind = [definition.group.clone(), definition.version.clone(), definition.kind.clone()];
-        found.push(("status", kind, &["get", "patch", "update"]));
-    }
-    for (group, resource, subresource, kind, verbs) in EXTRAS {
-        if definition.group == *group && definition.plural == *resource {
-            found.push((subresource, kind.map(str::to_owned), verbs));
-        }
-    }
-    found
+fn subresources(definition: &Definition) -> Vec<Subresource<'_>> {
+    let status = definition.status.then(|| Subresource {
+        name: "status",
+        group: &definition.group,
+        version: &definition.version,
+        kind: &definition.kind,
+        verbs: &["get", "patch", "update"],
+    });
+    let extras = EXTRAS.iter().filter_map(|(group, resource, name, kind, verbs)| {
+        let here = definition.group == *group && definition.plural == *resource;
+        let (group, version, kind) = *kind;
+        here.then_some(Subresource { name, group, version, kind, verbs })
+    });
+    status.into_iter().chain(extras).collect()
 }
 
 fn of_version<'a>(served: &'a Served, group: &str, version: &str) -> Vec<&'a Arc<Definition>> {

@@ -140,13 +140,13 @@ fn documents(server: &Server, parts: &Parts, location: &Location, user: &User) -
         _ => {}
     }
     let action = Action::Path { verb: "get", path: &location.path };
-    let view = door::enter(plane, &location.target, user, &action)?;
-    let served = &view.served;
+    let seen = door::enter(plane, &location.target, user, &action)?;
+    let served = &seen.served;
     let aggregated =
         response::accepted(&parts.headers).take_while(|part| *part != "application/json").any(|part| {
             part.contains("g=apidiscovery.k8s.io") && part.contains("v=v2") && !part.contains("v=v2beta1")
         });
-    let behind_export = view.export.is_some();
+    let behind_export = seen.export.is_some();
     if aggregated && behind_export && matches!(words.as_slice(), ["api" | "apis"]) {
         return Err(ApiError::not_acceptable());
     }
@@ -276,7 +276,7 @@ impl Call<'_> {
             Form::Object => response::shared(code, object),
             Form::Metadata => response::json(code, &response::metadata_of(object)),
             Form::Table => {
-                let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+                let metadata = json!({"resourceVersion": value::at(object, "/metadata/resourceVersion")});
                 let table =
                     self.definition.columns.render(&[object], &metadata, self.include()?, &value::now());
                 response::json(code, &table)
@@ -496,7 +496,7 @@ impl Call<'_> {
                     "uid": value::uid(object),
                 });
                 if !self.definition.group.is_empty() {
-                    details["group"] = json!(self.definition.group);
+                    value::set(&mut details, &["group"], json!(self.definition.group));
                 }
                 let status = json!({
                     "kind": "Status",

@@ -57,7 +57,7 @@ pub(crate) fn locate(path: &str) -> Option<Location> {
         _ => (Target::Plain, 0),
     };
     let rest: Vec<String> = segments.iter().skip(taken).cloned().collect();
-    let prefix: String = segments.iter().take(taken).map(|s| format!("/{s}")).collect();
+    let prefix = segments.iter().take(taken).fold(String::new(), |prefix, s| prefix + "/" + s);
     let path = format!("/{}", rest.join("/"));
     Some(Location { target, segments: rest, path, prefix })
 }

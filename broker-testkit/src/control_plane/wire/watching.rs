@@ -19,7 +19,9 @@ use crate::control_plane::registry::{Event, Watch};
 use crate::control_plane::value;
 
 /// The real server's bookmarks come about once a minute.
-const BOOKMARKS: Duration = Duration::from_secs(60);
+const BOOKMARKS: Duration = Duration::from_secs(55);
+/// The real server ends watches of clients that name no end after half an hour at the earliest.
+const LIFETIME: Duration = Duration::from_secs(1_810);
 
 /// How a watch is sent.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +48,7 @@ struct Stream {
 pub(crate) fn body(watch: Watch, first: Vec<Event>, style: Style, stop: CancellationToken) -> Body {
     let mut ticks = tokio::time::interval_at(Instant::now() + BOOKMARKS, BOOKMARKS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Clients that name no end get the real server's longest one.
-    let lifetime = style.timeout.unwrap_or(Duration::from_secs(3600));
+    let lifetime = style.timeout.unwrap_or(LIFETIME);
     let state = Stream {
         watch,
         queue: first.into(),
@@ -131,7 +132,7 @@ impl Stream {
     }
 
     fn table(&mut self, event: &Event) -> Value {
-        let metadata = json!({"resourceVersion": event.object["metadata"]["resourceVersion"]});
+        let metadata = json!({"resourceVersion": value::at(&event.object, "/metadata/resourceVersion")});
         let columns = &self.watch.selection().definition.columns;
         let mut table = if event.kind == "BOOKMARK" {
             columns.render(&[], &metadata, self.style.include, &value::now())
@@ -139,7 +140,7 @@ impl Stream {
             columns.render(&[&event.object], &metadata, self.style.include, &value::now())
         };
         if self.columns_sent {
-            table["columnDefinitions"] = Value::Null;
+            value::set(&mut table, &["columnDefinitions"], Value::Null);
         }
         self.columns_sent = true;
         table

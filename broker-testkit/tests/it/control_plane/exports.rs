@@ -83,7 +83,7 @@ async fn bind(client: &Client) -> Value {
 /// A platform that exports certificates, and one consumer.
 struct Platform {
     server: ControlPlane,
-    platform: Client,
+    exporter: Client,
     consumer: Client,
     /// The consumer's id.
     id: String,
@@ -106,7 +106,7 @@ impl Platform {
         let url = slice["status"]["endpoints"][0]["url"].as_str().unwrap().to_owned();
         let cluster = get(&consumer, "/apis/core.kcp.io/v1alpha1/logicalclusters/cluster").await.unwrap();
         let id = cluster["metadata"]["annotations"]["kcp.io/cluster"].as_str().unwrap().to_owned();
-        Self { server, platform, consumer, id, url }
+        Self { server, exporter: platform, consumer, id, url }
     }
 
     /// The administrator in the virtual workspace; `*` for all clusters.
@@ -136,7 +136,7 @@ async fn objects_of_all_bound_workspaces_are_seen_at_once() {
     assert!(clusters.contains(&world.id.as_str()));
     let one = get(&world.inside(&world.id), &format!("{CERTIFICATES}/same")).await.unwrap();
     assert_eq!(one["spec"]["fqdn"], "a.corp");
-    assert_eq!(get(&world.platform, CERTIFICATES).await, refused(404, "NotFound"));
+    assert_eq!(get(&world.exporter, CERTIFICATES).await, refused(404, "NotFound"));
     let bindings = get(&world.inside("*"), &format!("{APIS}/apibindings")).await.unwrap();
     assert_eq!(names(&bindings), ["certs", "certs"]);
     let clusters = get(&world.inside("*"), "/apis/core.kcp.io/v1alpha1/logicalclusters").await.unwrap();
@@ -204,7 +204,7 @@ async fn a_workspace_goes_when_the_last_finalizer_is_gone() {
 #[tokio::test]
 async fn a_service_account_reaches_consumers_through_the_export_only() {
     let world = Platform::new().await;
-    let platform = &world.platform;
+    let platform = &world.exporter;
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "broker"}});
     send(platform, "POST", "/api/v1/namespaces/default/serviceaccounts", &account).await.unwrap();
     let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});

@@ -117,10 +117,10 @@ async fn what_an_owner_leaves_behind_is_collected() {
     let server = start().await;
     let client = admin(&server, "root");
     serve_certificates(&client).await;
-    let owner = send(&client, "POST", CERTIFICATES, &certificate("one", "a.corp")).await.unwrap();
+    let certificate = send(&client, "POST", CERTIFICATES, &certificate("one", "a.corp")).await.unwrap();
     let mut owned = secret("owned");
     owned["metadata"]["ownerReferences"] = json!([{
-        "apiVersion": "example.com/v1alpha1", "kind": "Certificate", "name": "one", "uid": owner["metadata"]["uid"],
+        "apiVersion": "example.com/v1alpha1", "kind": "Certificate", "name": "one", "uid": certificate["metadata"]["uid"],
     }]);
     send(&client, "POST", SECRETS, &owned).await.unwrap();
     send(&client, "POST", SECRETS, &secret("free")).await.unwrap();
