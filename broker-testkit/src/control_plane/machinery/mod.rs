@@ -8,9 +8,13 @@
 //!
 //! | request | calls, in order |
 //! |---|---|
-//! | `POST`, `PUT` | [`schema::Schema::unknown_fields`], [`schema::Schema::prune`], [`schema::Schema::fill_defaults`], the server's own rules, [`apply::record_update`], [`schema::Schema::validate`] |
+//! | `POST`, `PUT` | [`schema::Schema::unknown_fields`], [`schema::Schema::prune`], [`schema::Schema::fill_defaults`], [`apply::record_update`], the server's own rules, [`schema::Schema::validate`] |
 //! | `PATCH` json, merge, strategic | [`patch`], then as `PUT` |
-//! | `PATCH` apply | [`apply::apply`], then prune, defaults, the server's own rules, validation |
+//! | `PATCH` apply | [`apply::apply`], then [`schema::Schema::prune`], [`schema::Schema::fill_defaults_after_apply`], the server's own rules, validation |
+//!
+//! Two things a real server shows here. Ownership is recorded before the server puts back what the endpoint may not
+//! write: whoever sends labels to `status` is noted as their owner, though they do not change. And nulls are removed
+//! by `POST`, `PUT` and the older patches only: what apply leaves null is refused by validation.
 
 pub mod apply;
 pub mod openapi;

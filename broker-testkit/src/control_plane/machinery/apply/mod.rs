@@ -215,14 +215,15 @@ fn merge_applied(
         return Err(conflicts);
     }
     update(old, &new, &mut owners, Some(&owner), schema, writer);
-    let new = only_what_the_endpoint_writes(old, new, writer);
     if let Some(owned) = owners.get_mut(&owner) {
         owned.set = strip(&owned.set);
+        // What the endpoint then drops counts as a change here.
         if !equal(old, &new) {
             owned.time = Some(writer.now.to_owned());
         }
     }
     owners.retain(|_, owned| !owned.set.is_empty());
+    let new = only_what_the_endpoint_writes(old, new, writer);
     Ok((new, owners))
 }
 
