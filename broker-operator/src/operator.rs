@@ -220,8 +220,8 @@ impl OperatorBuilder {
             })?,
         };
         let (leading, watching) = watch::channel(false);
-        let endpoint = Endpoint::new(config.clone())?;
         let service = Service::new(config, self.options, watching)?;
+        let endpoint = service.fleet().endpoint().clone();
         let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace);
         terms.duration = self.lease_duration;
         terms.renewal = self.lease_renewal;

@@ -33,7 +33,7 @@ pub struct RunArgs {
     /// Where metrics will be served; they come with a later version, until then only the address is checked.
     #[arg(long, env = "METRICS_ADDR", value_name = "ADDRESS", default_value = ":8080", value_parser = address)]
     metrics_addr: Address,
-    /// What is logged: error, warn, info, debug or trace, also per module as info,broker_kcp=debug.
+    /// What is logged: error, warn, info, debug or trace; per module as `info,broker_kcp=debug`.
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = level)]
     log_level: String,
     /// How it is logged.

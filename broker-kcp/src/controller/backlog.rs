@@ -87,11 +87,11 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
             return;
         }
         let lane = key.lane();
-        let line = self.lanes.entry(lane.clone()).or_default();
-        if line.is_empty() {
+        let queue = self.lanes.entry(lane.clone()).or_default();
+        if queue.is_empty() {
             self.turns.push_back(lane);
         }
-        line.push_back(key.clone());
+        queue.push_back(key.clone());
         self.queued.insert(key, now);
     }
 
@@ -109,9 +109,9 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
     pub fn next(&mut self, now: Instant) -> Option<K> {
         self.wake(now);
         let lane = self.turns.pop_front()?;
-        let line = self.lanes.get_mut(&lane)?;
-        let key = line.pop_front();
-        if line.is_empty() {
+        let queue = self.lanes.get_mut(&lane)?;
+        let key = queue.pop_front();
+        if queue.is_empty() {
             self.lanes.remove(&lane);
         } else {
             self.turns.push_back(lane);
@@ -178,9 +178,9 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
             }
             self.wakes.remove(&(at, key.clone()));
             self.sleeping.remove(&key);
-            if self.running.contains_key(&key) {
+            if let Some(running) = self.running.get_mut(&key) {
                 // Due while it is worked on: once more afterwards.
-                self.running.insert(key, Running::Dirty(now));
+                *running = Running::Dirty(now);
             } else {
                 self.add(key, at);
             }

@@ -195,7 +195,7 @@ async fn delayed_work_is_done_when_due() {
     let queue: Queue<ObjectKey> = Queue::default();
     let (done, mut seen) = mpsc::unbounded_channel();
     let start = Instant::now();
-    queue.add_after(key("a", "later"), Duration::from_secs(60));
+    queue.add_after(key("a", "later"), Duration::from_mins(1));
     queue.add(key("a", "now"));
     let runner = tokio::spawn(run(queue, 2, std::future::pending(), move |key| {
         let done = done.clone();

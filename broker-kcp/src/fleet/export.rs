@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broker_core::resource::{ClusterName, Gvk, Gvr, Object, marker};
-use kube::Config;
 
 use super::Indexes;
 use super::follow::{Follower, Keying};
 use super::plan::{ExportPlan, OFFERS_EXPORT};
 use super::topic::{Observer, Topic};
-use crate::kcp::{ClusterApi, Endpoint, Resource};
+use crate::kcp::{ClusterApi, Connector, Endpoint, Resource};
 use crate::store::{Cache, Source};
 
 /// What is seen of one kind through an export.
@@ -178,7 +177,12 @@ impl Export {
         self.kinds == plan.kinds && self.claims == plan.claims
     }
 
-    pub(super) fn engage(&self, urls: &BTreeSet<String>, config: &Config, observer: &Arc<dyn Observer>) {
+    pub(super) fn engage(
+        &self,
+        urls: &BTreeSet<String>,
+        connector: &Connector,
+        observer: &Arc<dyn Observer>,
+    ) {
         let mut gone = Vec::new();
         {
             let mut shards = self.lock();
@@ -188,7 +192,7 @@ impl Export {
                 if shards.contains_key(url) {
                     continue;
                 }
-                match Endpoint::at(config, url) {
+                match connector.at(url) {
                     Ok(endpoint) => {
                         tracing::info!(export = %self.name, %url, "engaging shard");
                         let shard = self.follow(endpoint, observer);

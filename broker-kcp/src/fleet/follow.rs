@@ -56,7 +56,8 @@ impl Follower {
         topic: Topic,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let pour = Pour { resource: resource.clone(), cache, source, keying, topic, observer };
+        let mut pour =
+            Pour { resource: resource.clone(), cache, source, keying, topic, observer, failures: 0 };
         let feed = Feed { api, resource, selector };
         Self { task: tokio::spawn(async move { feed.follow(|news| pour.take(news)).await }) }
     }
@@ -69,10 +70,15 @@ struct Pour {
     keying: Keying,
     topic: Topic,
     observer: Arc<dyn Observer>,
+    /// In a row.
+    failures: u32,
 }
 
 impl Pour {
-    fn take(&self, news: News) {
+    fn take(&mut self, news: News) {
+        if !matches!(news, News::Failed(_)) {
+            self.failures = 0;
+        }
         match news {
             News::Listed(objects, version) => {
                 let count = objects.len();
@@ -95,11 +101,15 @@ impl Pour {
             }
             News::Reached(version) => self.cache.write().bookmark(&self.source, &version),
             News::Failed(error) => {
-                // A watch that a server closed early is everyday; what keeps failing is said loudly.
-                if error.kind() == ApiErrorKind::Unavailable {
+                self.failures = self.failures.saturating_add(1);
+                // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.
+                if self.failures == 1 && error.kind() == ApiErrorKind::Unavailable
+                    || !worth_telling(self.failures)
+                {
                     tracing::debug!(source = %self.source, %error, "cannot follow just now");
                 } else {
-                    tracing::warn!(source = %self.source, %error, "cannot follow");
+                    let advice = advice(error.kind());
+                    tracing::warn!(source = %self.source, %error, advice, "cannot follow; it is tried again");
                 }
             }
         }
@@ -116,6 +126,30 @@ impl Pour {
     fn tell(&self, change: Option<crate::store::Change>) {
         if let Some(change) = change {
             self.observer.changed(&self.topic, &[change]);
+        }
+    }
+}
+
+/// The first few failures in a row, then ever more seldom.
+fn worth_telling(failures: u32) -> bool {
+    failures <= 3 || failures.is_power_of_two()
+}
+
+/// What a person can check.
+const fn advice(kind: ApiErrorKind) -> &'static str {
+    match kind {
+        ApiErrorKind::NotFound => {
+            "is the kind installed there (resource-broker init platform), and is this the platform workspace?"
+        }
+        ApiErrorKind::Denied => {
+            "does the kubeconfig's user have the rights that `resource-broker init platform` gives, and is its token still valid?"
+        }
+        ApiErrorKind::AlreadyExists
+        | ApiErrorKind::Conflict
+        | ApiErrorKind::Invalid
+        | ApiErrorKind::Expired => "is this a kcp of a supported version?",
+        ApiErrorKind::Unavailable => {
+            "is the server up, is its URL right, and does the kubeconfig have its certificate authority?"
         }
     }
 }

@@ -23,7 +23,7 @@ pub use export::{Export, Followed, Home};
 pub use plan::{ExportPlan, Plan, Problem};
 pub use topic::{Observer, Topic};
 
-use crate::kcp::{ClusterApi, Endpoint, EndpointError, Resource};
+use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
 use crate::store::{Cache, Index, Source};
 use follow::{Follower, Keying};
 
@@ -53,7 +53,7 @@ pub struct Fleet {
 }
 
 struct Inner {
-    config: Config,
+    connector: Connector,
     endpoint: Endpoint,
     platform: Platform,
     exports: RwLock<BTreeMap<String, Arc<Export>>>,
@@ -65,7 +65,8 @@ struct Inner {
 impl Fleet {
     /// A fleet that begins at the platform workspace which `config` names; nothing is followed before [`Self::run`].
     pub fn new(config: Config, indexes: Indexes) -> Result<Self, EndpointError> {
-        let endpoint = Endpoint::new(config.clone())?;
+        let connector = Connector::new(config);
+        let endpoint = connector.home()?;
         let platform = Platform {
             brokered_apis: Cache::new(&[]),
             assignments: Cache::new(indexes.assignments),
@@ -76,7 +77,7 @@ impl Fleet {
             schemas: Cache::new(&[]),
         };
         let inner = Inner {
-            config,
+            connector,
             endpoint,
             platform,
             exports: RwLock::default(),
@@ -116,6 +117,11 @@ impl Fleet {
     /// The platform's records.
     pub fn platform(&self) -> &Platform {
         &self.inner.platform
+    }
+
+    /// The platform workspace.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
     }
 
     /// The platform workspace, for writing.
@@ -187,7 +193,7 @@ impl Fleet {
                 exports
                     .entry(name.clone())
                     .or_insert_with(|| Arc::new(Export::new(name, planned, self.inner.indexes)))
-                    .engage(&planned.urls, &self.inner.config, observer);
+                    .engage(&planned.urls, &self.inner.connector, observer);
             }
         }
         for export in left {

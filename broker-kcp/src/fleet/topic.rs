@@ -11,11 +11,11 @@ pub enum Topic {
     Assignments,
     /// The platform's Migrations.
     Migrations,
-    /// The platform's MigrationConfigurations.
+    /// The platform's playbooks.
     Configurations,
     /// The platform's APIExports.
     Exports,
-    /// The platform's APIExportEndpointSlices.
+    /// The platform's endpoint slices.
     Slices,
     /// The platform's APIResourceSchemas.
     Schemas,

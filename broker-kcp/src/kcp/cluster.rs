@@ -1,6 +1,6 @@
 //! The requests to one logical cluster, or to all of them at once.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use broker_core::resource::Object;
@@ -75,7 +75,7 @@ impl ClusterApi {
             let page: Value = self.send(&call, Method::GET, self.url(&call, "", &query), None, "").await?;
             let text = |key: &str| page.pointer(&format!("/metadata/{key}")).and_then(Value::as_str);
             let version = text("resourceVersion").unwrap_or_default().to_owned();
-            next = text("continue").unwrap_or_default().to_owned();
+            text("continue").unwrap_or_default().clone_into(&mut next);
             let Value::Object(mut page) = page else {
                 return Err(call.failed(ApiErrorKind::Unavailable, "the answer is no list"));
             };
@@ -344,7 +344,8 @@ fn with_query(mut url: String, query: &[(&str, &str)]) -> String {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 url.push(char::from(byte));
             } else {
-                url.push_str(&format!("%{byte:02X}"));
+                // Writing to a String cannot fail.
+                let _ = write!(url, "%{byte:02X}");
             }
         }
     }

@@ -1,13 +1,23 @@
-//! One server URL and the one client that is used for it.
+//! One server URL and the client that is used for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use broker_core::resource::ClusterName;
+use http::Uri;
+use http::uri::Authority;
 use kube::{Client, Config};
 
 use super::ClusterApi;
 use crate::store::Source;
+
+/// Makes endpoints with the same credentials; URLs on one server share one client, and so its connections.
+#[derive(Clone)]
+pub struct Connector {
+    config: Config,
+    clients: Arc<Mutex<BTreeMap<String, Client>>>,
+}
 
 /// A server URL with the client for it: the platform workspace, or an export's virtual workspace on one shard.
 #[derive(Clone)]
@@ -18,6 +28,7 @@ pub struct Endpoint {
 struct Inner {
     client: Client,
     url: String,
+    path: String,
 }
 
 /// A URL or credential that no client can be made from.
@@ -28,29 +39,47 @@ pub struct EndpointError {
     reason: String,
 }
 
-impl Endpoint {
-    /// The endpoint that the configuration itself names.
-    pub fn new(mut config: Config) -> Result<Self, EndpointError> {
-        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+impl Connector {
+    /// A connector with the credentials of a configuration.
+    pub fn new(mut config: Config) -> Self {
         // Retries are decided per object by the queue: a client that retries by itself would hide for minutes that
         // a server is away, and hold a worker meanwhile.
         config.default_retry = false;
-        let client = Client::try_from(config)
-            .map_err(|error| EndpointError { url: url.clone(), reason: error.to_string() })?;
-        Ok(Self { inner: Arc::new(Inner { client, url }) })
+        Self { config, clients: Arc::default() }
     }
 
-    /// Another URL with the same credentials, such as one of an `APIExportEndpointSlice`.
-    pub fn at(config: &Config, url: &str) -> Result<Self, EndpointError> {
-        let cluster_url = url
-            .trim_end_matches('/')
-            .parse()
-            .map_err(|error| EndpointError { url: url.to_owned(), reason: format!("{error}") })?;
-        let mut config = config.clone();
-        config.cluster_url = cluster_url;
-        Self::new(config)
+    /// The endpoint that the configuration itself names.
+    pub fn home(&self) -> Result<Endpoint, EndpointError> {
+        self.at(&self.config.cluster_url.to_string())
     }
 
+    /// The endpoint of a URL, such as one of an `APIExportEndpointSlice`.
+    pub fn at(&self, url: &str) -> Result<Endpoint, EndpointError> {
+        let url = url.trim_end_matches('/');
+        let failed = |reason: String| EndpointError { url: url.to_owned(), reason };
+        let uri: Uri = url.parse().map_err(|error| failed(format!("{error}")))?;
+        let server = Uri::builder()
+            .scheme(uri.scheme_str().unwrap_or("https"))
+            .authority(uri.authority().map_or("", Authority::as_str))
+            .path_and_query("/")
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = if let Some(client) = clients.get(&server.to_string()) {
+            client.clone()
+        } else {
+            let mut config = self.config.clone();
+            config.cluster_url = server.clone();
+            let client = Client::try_from(config).map_err(|error| failed(error.to_string()))?;
+            clients.insert(server.to_string(), client.clone());
+            client
+        };
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Endpoint { inner: Arc::new(Inner { client, url: url.to_owned(), path }) })
+    }
+}
+
+impl Endpoint {
     /// The URL, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.inner.url
@@ -63,17 +92,27 @@ impl Endpoint {
 
     /// The very cluster that the URL names.
     pub fn itself(&self) -> ClusterApi {
-        ClusterApi::new(self.inner.client.clone(), String::new())
+        self.below("")
     }
 
     /// One logical cluster behind the URL.
     pub fn cluster(&self, name: &ClusterName) -> ClusterApi {
-        ClusterApi::new(self.inner.client.clone(), format!("/clusters/{name}"))
+        self.below(&format!("/clusters/{name}"))
     }
 
     /// All logical clusters behind the URL at once, to list and watch.
     pub fn every_cluster(&self) -> ClusterApi {
-        ClusterApi::new(self.inner.client.clone(), "/clusters/*".to_owned())
+        self.below("/clusters/*")
+    }
+
+    fn below(&self, path: &str) -> ClusterApi {
+        ClusterApi::new(self.inner.client.clone(), format!("{}{path}", self.inner.path))
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 

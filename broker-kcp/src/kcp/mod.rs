@@ -12,6 +12,6 @@ pub mod feed;
 mod resource;
 
 pub use cluster::{ClusterApi, Deletion, Preconditions};
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Connector, Endpoint, EndpointError};
 pub use error::{ApiError, ApiErrorKind};
 pub use resource::{Resource, Scope};

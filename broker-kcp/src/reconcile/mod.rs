@@ -5,13 +5,14 @@
 //!            ▲                                                              │
 //!            └──────────────── results of our own writes ──────────────────┘
 //! ```
-//! Everything is observed from caches: an order at rest costs no calls. Only [`execute`] and the two reporters of
-//! status ([`offers`], [`brokered`]) write.
+//! Everything is observed from caches: an order at rest costs no calls. Besides the executor only the reporters of
+//! status and the removal of orphans write.
 
 mod brokered;
 mod conditions;
 mod execute;
 mod indexes;
+mod later;
 mod observe;
 mod offers;
 mod orphans;

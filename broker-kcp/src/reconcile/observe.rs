@@ -81,7 +81,6 @@ impl KcpOrderObserver {
     }
 
     fn provided(
-        &self,
         export: &Export,
         assignment: &Assignment,
         copies: &BTreeMap<ObjectKey, CopyView>,
@@ -100,7 +99,7 @@ impl KcpOrderObserver {
                 let view = match followed.cache.get(&target.key) {
                     Some(object) => Provided::Present {
                         object,
-                        shared: self.is_shared(export, assignment, &target.gvk.kind, &target.key),
+                        shared: Self::is_shared(export, assignment, &target.gvk.kind, &target.key),
                     },
                     None => Provided::Missing,
                 };
@@ -111,9 +110,9 @@ impl KcpOrderObserver {
     }
 
     /// Whether the status of any object but this assignment's copies names the object too.
-    fn is_shared(&self, export: &Export, assignment: &Assignment, kind: &str, key: &ObjectKey) -> bool {
+    fn is_shared(export: &Export, assignment: &Assignment, kind: &str, key: &ObjectKey) -> bool {
         let text = related_text(kind, key);
-        export.kinds().iter().filter_map(|(_, resource)| export.followed(&resource.gvr)).any(|followed| {
+        export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
             let naming = followed.cache.find(BY_RELATED, &text);
             naming.iter().any(|(at, _)| !assignment.copies.iter().any(|copy| copy.key == *at))
         })
@@ -163,7 +162,7 @@ impl OrderObserver for KcpOrderObserver {
             .flat_map(|assignment| &assignment.copies)
             .map(|copy| (copy.key.clone(), self.copy(copy)))
             .collect();
-        let provided = assignment.as_ref().map(|a| self.provided(&export, a, &copies)).unwrap_or_default();
+        let provided = assignment.as_ref().map(|a| Self::provided(&export, a, &copies)).unwrap_or_default();
         let mirrored = related_kinds(&export)
             .flat_map(|followed| followed.cache.find(BY_MARK, &name))
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)

@@ -6,6 +6,7 @@ use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, marker};
 use tokio::sync::Notify;
 
 use super::indexes::{BY_COPY, BY_RELATED, object_text, related_text};
+use super::later::Unsupported;
 use super::observe::carries_our_mark;
 use super::registry::KcpProviderRegistry;
 use crate::controller::{Laned, Queue};
@@ -38,6 +39,8 @@ pub(super) enum Chore {
     Api(String),
     /// Look whether a marked object is an orphan.
     Orphan(String, ObjectKey),
+    /// Say of a record that it is not supported yet.
+    Later(Unsupported, String),
 }
 
 impl Laned for Chore {
@@ -46,7 +49,7 @@ impl Laned for Chore {
     fn lane(&self) -> ClusterName {
         match self {
             Self::Offer(key) | Self::Orphan(_, key) => key.cluster.clone(),
-            Self::Api(_) => PLATFORM.into(),
+            Self::Api(_) | Self::Later(..) => PLATFORM.into(),
         }
     }
 }
@@ -101,6 +104,19 @@ impl Routes {
             self.chores.add_after(Chore::Api(api), GATHER);
         }
         self.all_offers();
+        self.unsupported();
+    }
+
+    fn unsupported(&self) {
+        let platform = self.fleet.platform();
+        for (key, object) in platform.migrations.read().iter() {
+            if object.label(marker::ORDER_LABEL).is_none() {
+                self.chores.add(Chore::Later(Unsupported::Migration, key.name.clone()));
+            }
+        }
+        for (key, _) in platform.configurations.read().iter() {
+            self.chores.add(Chore::Later(Unsupported::Configuration, key.name.clone()));
+        }
     }
 
     fn all_offers(&self) {
@@ -219,10 +235,15 @@ impl Observer for Routes {
                 objects().for_each(|(key, object)| self.related(export, key, object));
             }
             Topic::Assignments => objects().for_each(|(_, object)| self.assignment(object)),
-            Topic::Migrations => objects().for_each(|(_, object)| {
+            Topic::Migrations => objects().for_each(|(key, object)| {
                 if let Some(mark) = object.label(marker::ORDER_LABEL) {
                     self.marked(mark);
+                } else {
+                    self.chores.add(Chore::Later(Unsupported::Migration, key.name.clone()));
                 }
+            }),
+            Topic::Configurations => objects().for_each(|(key, _)| {
+                self.chores.add(Chore::Later(Unsupported::Configuration, key.name.clone()));
             }),
             Topic::BrokeredApis => {
                 self.registry.invalidate();
@@ -237,7 +258,7 @@ impl Observer for Routes {
             Topic::Offers => self.offers_changed(changes),
             Topic::Bindings(export) => self.bindings_changed(export),
             Topic::Clusters(_) => self.registry.invalidate(),
-            Topic::Configurations | Topic::Exports | Topic::Slices | Topic::Schemas => {}
+            Topic::Exports | Topic::Slices | Topic::Schemas => {}
         }
     }
 

@@ -17,7 +17,7 @@ use super::indexes::{BY_ORDER, INDEXES, object_text};
 use super::observe::KcpOrderObserver;
 use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
-use super::{brokered, offers, orphans};
+use super::{brokered, later, offers, orphans};
 use crate::controller::{Outcome, Queue, QueueState, run};
 use crate::fleet::Fleet;
 use crate::kcp::{ApiError, EndpointError};
@@ -235,6 +235,7 @@ impl Service {
         let result = match chore {
             Chore::Offer(key) => offers::report(fleet, registry, key).await.map(drop),
             Chore::Api(name) => brokered::report(fleet, registry, name).await,
+            Chore::Later(what, name) => later::report(fleet, *what, name).await,
             Chore::Orphan(api, key) => orphans::examine(fleet, api, key).await.map(drop),
         };
         match result {

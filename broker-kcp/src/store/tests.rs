@@ -168,8 +168,8 @@ impl World {
         }
     }
 
-    fn step(&mut self, step: Step) {
-        match step {
+    fn step(&mut self, step: &Step) {
+        match *step {
             Step::Other(index, exists) => {
                 // Only what exists can be deleted.
                 if exists || self.server.at(index, self.server.now()).is_some() {
@@ -205,12 +205,11 @@ impl World {
                 let ours = self.ours.entry(index).or_default();
                 *ours = version.max(*ours);
             }
-            Step::Reply(_) => {}
             Step::Event => self.event(),
             Step::Bookmark if self.told == self.server.now() => {
                 self.table.bookmark(&self.source, &self.told.to_string());
             }
-            Step::Bookmark => {}
+            Step::Reply(_) | Step::Bookmark => {}
             Step::Relist => self.relist(),
         }
     }
@@ -240,7 +239,7 @@ proptest! {
     fn a_table_shows_each_object_at_the_later_of_watch_and_own_write(steps in steps()) {
         let mut world = World::new();
         for step in steps {
-            world.step(step);
+            world.step(&step);
             world.check()?;
         }
         while world.told < world.server.now() {
