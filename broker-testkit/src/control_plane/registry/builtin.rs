@@ -18,6 +18,8 @@ struct Row {
     generation: bool,
     short: &'static [&'static str],
     categories: &'static [&'static str],
+    /// Group and resource it is stored as, where another row serves the same objects.
+    table: Option<(&'static str, &'static str)>,
 }
 
 const ROW: Row = Row {
@@ -30,6 +32,7 @@ const ROW: Row = Row {
     generation: false,
     short: &[],
     categories: &[],
+    table: None,
 };
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -41,6 +44,14 @@ const ROWS: &[Row] = &[
     Row { plural: "secrets", kind: "Secret", ..ROW },
     Row { plural: "serviceaccounts", kind: "ServiceAccount", short: &["sa"], ..ROW },
     Row { plural: "events", kind: "Event", short: &["ev"], ..ROW },
+    Row {
+        group: "events.k8s.io",
+        plural: "events",
+        kind: "Event",
+        short: &["ev"],
+        table: Some(("", "events")),
+        ..ROW
+    },
     Row { group: "coordination.k8s.io", plural: "leases", kind: "Lease", ..ROW },
     Row { group: RBAC, plural: "roles", kind: "Role", ..ROW },
     Row { group: RBAC, plural: "rolebindings", kind: "RoleBinding", ..ROW },
@@ -78,6 +89,7 @@ const ROWS: &[Row] = &[
         generation: true,
         short: &["ws"],
         categories: &["kcp"],
+        ..ROW
     },
     Row {
         group: "tenancy.kcp.io",
@@ -184,7 +196,9 @@ fn definition(row: &Row) -> Definition {
         status: row.status,
         generation: row.generation,
         verbs: ALL_VERBS,
-        table: TableId::of(row.group, row.plural),
+        table: row
+            .table
+            .map_or_else(|| TableId::of(row.group, row.plural), |(group, plural)| TableId::of(group, plural)),
         schema: schema::builtin(row.group, row.version, row.kind)
             .map_or_else(|| SchemaOf::Custom(Arc::new(Schema::untyped())), SchemaOf::Builtin),
         columns: table::builtin_columns(row.group, row.kind),

@@ -93,7 +93,7 @@ impl Definition {
         let known: &[&str] = match (self.group.as_str(), self.kind.as_str()) {
             ("", "Namespace") => &["status.phase"],
             ("", "Secret") => &["type"],
-            ("", "Event") => &[
+            ("" | "events.k8s.io", "Event") => &[
                 "involvedObject.kind",
                 "involvedObject.namespace",
                 "involvedObject.name",

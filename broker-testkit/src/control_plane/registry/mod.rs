@@ -9,6 +9,7 @@ mod operation;
 mod options;
 mod reading;
 mod rules;
+mod versions;
 
 pub(crate) use catalog::{Catalog, Served, crds};
 pub(crate) use custom::from_api_resource_schema;

@@ -11,8 +11,8 @@ use super::definition::Definition;
 use super::naming;
 use super::options::{DeleteOptions, FieldValidation, Propagation, WriteOptions};
 use super::rules;
+use super::versions;
 use crate::control_plane::error::{ApiError, Cause};
-use crate::control_plane::kcp::convert;
 use crate::control_plane::machinery::apply::{self, ApplyError, Writer};
 use crate::control_plane::machinery::patch::{self, PatchError};
 use crate::control_plane::plane::{Outcome, Plane, View, mark_deleted};
@@ -109,24 +109,28 @@ impl Resource<'_> {
         warnings: Vec<String>,
         ownership: Ownership,
     ) -> Result<Written, ApiError> {
-        self.definition.schema.prune(&mut object);
-        self.definition.schema.fill_defaults(&mut object);
-        rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
-        if matches!(ownership, Ownership::Record) {
-            apply::record_update(
-                None,
-                &mut object,
-                &self.definition.schema,
-                self.writer(options, "", &value::now()),
-            );
+        let schema = &self.definition.schema;
+        schema.prune(&mut object);
+        match ownership {
+            Ownership::Record => {
+                schema.fill_defaults(&mut object);
+                rules::complete(self.definition, &mut object);
+                let now = value::now();
+                apply::record_update(None, &mut object, schema, self.writer(options, "", &now));
+            }
+            Ownership::Recorded => {
+                schema.fill_defaults_after_apply(&mut object);
+                rules::complete(self.definition, &mut object);
+            }
         }
+        rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
         self.validate(&object, name)?;
         let key = self.key(name);
         if self.plane.store.get(&self.definition.table, &key).is_some() {
             return Err(ApiError::already_exists(self.definition.subject(name)));
         }
         self.check_namespace_open(name)?;
-        let mut object = convert::to_storage(self.definition, object);
+        let mut object = versions::to_storage(self.definition, object);
         self.check_claim(&key, &mut object)?;
         if options.dry_run {
             self.plane.seal(&self.definition.table, &key, &mut object);
@@ -298,7 +302,7 @@ impl Resource<'_> {
         let key = self.key(name);
         loop {
             let stored = self.visible(name).ok_or_else(|| self.not_found(name))?;
-            let live = convert::from_storage(self.definition, &stored);
+            let live = versions::from_storage(self.definition, &stored);
             let (proposed, ownership) = make(&live)?;
             let sent = value::text(&proposed, "/metadata/resourceVersion");
             if !sent.is_empty() && sent != value::text(&live, "/metadata/resourceVersion") {
@@ -306,7 +310,7 @@ impl Resource<'_> {
             }
             let mut object = self.settle(&live, proposed, subresource, options, ownership)?;
             self.protect_labels(&key, &mut object)?;
-            let mut object = convert::to_storage(self.definition, object);
+            let mut object = versions::to_storage(self.definition, object);
             let version = value::at(&stored, "/apiVersion");
             if value::at(&object, "/apiVersion") != version {
                 value::set(&mut object, &["apiVersion"], version.clone());
@@ -342,7 +346,22 @@ impl Resource<'_> {
             return Err(ApiError::bad_request("metadata must be an object"));
         }
         self.check_immutable_metadata(live, &object, &name)?;
-        definition.schema.prune(&mut object);
+        let schema = &definition.schema;
+        schema.prune(&mut object);
+        match ownership {
+            Ownership::Record => {
+                schema.fill_defaults(&mut object);
+                rules::complete(definition, &mut object);
+                // Before the other endpoint's fields are put back: who sends them is noted, as by the real one.
+                let now = value::now();
+                let writer = self.writer(options, subresource, &now);
+                apply::record_update(Some(live), &mut object, schema, writer);
+            }
+            Ownership::Recorded => {
+                schema.fill_defaults_after_apply(&mut object);
+                rules::complete(definition, &mut object);
+            }
+        }
         if subresource == "status" {
             let managed = value::at(&object, "/metadata/managedFields").clone();
             let status = value::at(&object, "/status").clone();
@@ -353,17 +372,11 @@ impl Resource<'_> {
             let status = live.get("status").cloned().unwrap_or(Value::Null);
             set_or_remove(&mut object, &["status"], status);
         }
-        definition.schema.fill_defaults(&mut object);
         restore_system_metadata(live, &mut object);
         rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
         if definition.generation && desired_state_differs(definition, live, &object) {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));
-        }
-        if matches!(ownership, Ownership::Record) {
-            let now = value::now();
-            let writer = self.writer(options, subresource, &now);
-            apply::record_update(Some(live), &mut object, &definition.schema, writer);
         }
         self.validate(&object, &name)?;
         Ok(object)
@@ -605,7 +618,7 @@ pub(crate) fn present(definition: &Definition, view: &View, object: &Arc<Value>)
         return Arc::clone(object);
     }
     let mut shown =
-        if other_version { convert::from_storage(definition, object) } else { Value::clone(object) };
+        if other_version { versions::from_storage(definition, object) } else { Value::clone(object) };
     if view.plain {
         value::remove_metadata(&mut shown, "annotations", crate::control_plane::kcp::names::CLUSTER);
     }

@@ -11,7 +11,14 @@ use crate::control_plane::machinery::schema::Schema;
 use crate::control_plane::plane::Plane;
 use crate::control_plane::value::{self, list, text};
 
-/// Completes a new object.
+/// Fills in the defaults of built-in kinds. Whoever writes an object owns them.
+pub(crate) fn complete(definition: &Definition, object: &mut Value) {
+    if definition.origin == Origin::Builtin {
+        defaults(definition, object);
+    }
+}
+
+/// Adds to a new object what the server itself writes.
 pub(crate) fn on_create(
     plane: &Plane,
     definition: &Definition,
@@ -21,11 +28,8 @@ pub(crate) fn on_create(
     if definition.origin != Origin::Builtin {
         return Ok(());
     }
-    complete(definition, object);
     match definition.kind.as_str() {
         "Namespace" => {
-            let name = value::name(object).to_owned();
-            value::set_label(object, "kubernetes.io/metadata.name", &name);
             value::set(object, &["spec", "finalizers"], json!(["kubernetes"]));
             value::set(object, &["status"], json!({"phase": "Active"}));
         }
@@ -40,7 +44,7 @@ pub(crate) fn on_create(
     Ok(())
 }
 
-/// Completes a changed object, and refuses changes of what cannot change.
+/// Adds to a changed object what the server itself writes, and refuses changes of what cannot change.
 pub(crate) fn on_update(
     plane: &Plane,
     definition: &Definition,
@@ -51,7 +55,6 @@ pub(crate) fn on_update(
     if definition.origin != Origin::Builtin {
         return Ok(());
     }
-    complete(definition, object);
     let mut causes = Vec::new();
     let mut keep = |field: &str| {
         let pointer = format!("/{}", field.replace('.', "/"));
@@ -80,7 +83,6 @@ pub(crate) fn on_update(
             }
         }
         "Namespace" => {
-            value::set_label(object, "kubernetes.io/metadata.name", value::name(live));
             // Only the `finalize` endpoint takes them away.
             value::set(object, &["spec", "finalizers"], value::at(live, "/spec/finalizers").clone());
         }
@@ -133,9 +135,12 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
     causes
 }
 
-/// The defaults of built-in kinds.
-fn complete(definition: &Definition, object: &mut Value) {
+fn defaults(definition: &Definition, object: &mut Value) {
     match definition.kind.as_str() {
+        "Namespace" => {
+            let name = value::name(object).to_owned();
+            value::set_label(object, "kubernetes.io/metadata.name", &name);
+        }
         "Secret" => {
             if text(object, "/type").is_empty() {
                 value::set(object, &["type"], json!("Opaque"));

@@ -141,7 +141,7 @@ fn documents(server: &Server, parts: &Parts, location: &Location, user: &User) -
     }
     let action = Action::Path { verb: "get", path: &location.path };
     let seen = door::enter(plane, &location.target, user, &action)?;
-    let served = &seen.served;
+    let catalog = &seen.served;
     let aggregated =
         response::accepted(&parts.headers).take_while(|part| *part != "application/json").any(|part| {
             part.contains("g=apidiscovery.k8s.io") && part.contains("v=v2") && !part.contains("v=v2beta1")
@@ -154,23 +154,23 @@ fn documents(server: &Server, parts: &Parts, location: &Location, user: &User) -
         // The real virtual workspaces' documents lead nowhere, and kubectl has to do without.
         ["openapi", ..] if behind_export => None,
         [core @ ("api" | "apis")] if aggregated => {
-            let document = discovery::aggregated(served, *core == "api");
+            let document = discovery::aggregated(catalog, *core == "api");
             return Ok(response::bytes(200, discovery::AGGREGATED, document.to_string().into_bytes()));
         }
         ["api"] => Some(discovery::legacy_versions(plane.url.trim_start_matches("https://"))),
-        ["apis"] => Some(discovery::groups(served)),
-        ["api", version] => discovery::resources(served, "", version),
-        ["apis", group] => discovery::group(served, group),
-        ["apis", group, version] => discovery::resources(served, group, version),
+        ["apis"] => Some(discovery::groups(catalog)),
+        ["api", version] => discovery::resources(catalog, "", version),
+        ["apis", group] => discovery::group(catalog, group),
+        ["apis", group, version] => discovery::resources(catalog, group, version),
         ["openapi", "v2"] => {
             let json = response::accepted(&parts.headers)
                 .any(|part| part.starts_with("application/json") || part == "*/*");
-            json.then(|| openapi::v2_document(&kinds(served.all())))
+            json.then(|| openapi::v2_document(&kinds(catalog.all())))
         }
-        ["openapi", "v3"] => Some(openapi::v3_index(&kinds(served.all()), &location.prefix)),
-        ["openapi", "v3", "api", version] => openapi::v3_document(&kinds(served.all()), "", version),
+        ["openapi", "v3"] => Some(openapi::v3_index(&kinds(catalog.all()), &location.prefix)),
+        ["openapi", "v3", "api", version] => openapi::v3_document(&kinds(catalog.all()), "", version),
         ["openapi", "v3", "apis", group, version] => {
-            openapi::v3_document(&kinds(served.all()), group, version)
+            openapi::v3_document(&kinds(catalog.all()), group, version)
         }
         ["metrics"] => return Ok(response::text(200, server.counters.render())),
         [] => Some(
@@ -453,7 +453,8 @@ impl Call<'_> {
         let resource = self.resource()?;
         let options = self.write_options()?;
         let media_type = body::media_type(&self.parts.headers);
-        let builtin = self.definition.origin == registry::Origin::Builtin;
+        let strategic = self.definition.origin == registry::Origin::Builtin
+            && openapi::takes_strategic_merge_patch(&self.definition.group);
         let written = match media_type.as_str() {
             "application/json-patch+json" => {
                 resource.patch(name, Patch::Json(&body::json(content)?), subresource, &options)
@@ -461,7 +462,7 @@ impl Call<'_> {
             "application/merge-patch+json" => {
                 resource.patch(name, Patch::Merge(&body::json(content)?), subresource, &options)
             }
-            "application/strategic-merge-patch+json" if builtin => {
+            "application/strategic-merge-patch+json" if strategic => {
                 resource.patch(name, Patch::Strategic(&body::json(content)?), subresource, &options)
             }
             "application/apply-patch+yaml" => {

@@ -211,3 +211,26 @@ async fn a_plain_cluster_shows_nothing_of_kcp_in_its_objects() {
     let listed = get(&client, SECRETS).await.unwrap();
     assert_eq!(listed["items"][0]["metadata"].get("annotations"), None);
 }
+
+#[tokio::test]
+async fn an_event_is_the_same_in_both_of_its_groups() {
+    let server = start().await;
+    let client = admin(&server, "root");
+    let event = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "one"},
+        "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "test", "reportingInstance": "test-1",
+        "action": "Look", "reason": "Seen", "type": "Normal", "note": "it was seen",
+        "regarding": {"kind": "Secret", "namespace": "default", "name": "one"},
+    });
+    send(&client, "POST", "/apis/events.k8s.io/v1/namespaces/default/events", &event).await.unwrap();
+    let core = get(&client, "/api/v1/namespaces/default/events/one").await.unwrap();
+    assert_eq!(core["message"], "it was seen");
+    assert_eq!(core["involvedObject"]["name"], "one");
+    assert_eq!(core["apiVersion"], "v1");
+    let newer = get(&client, "/apis/events.k8s.io/v1/namespaces/default/events/one").await.unwrap();
+    assert_eq!(newer["note"], "it was seen");
+    let chosen = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Done";
+    assert_eq!(names(&get(&client, chosen).await.unwrap()), ["one"]);
+    let unknown = "/api/v1/namespaces/default/events?fieldSelector=spec.name%3Done";
+    assert_eq!(get(&client, unknown).await, refused(400, "BadRequest"));
+}
