@@ -1,58 +1,98 @@
-//! Says of what has no meaning yet that it has none, so that nobody waits for it.
+//! Says, on the objects themselves, what this version does not do yet: nothing a person writes is ignored silently.
+//!
+//! Playbooks, migrations that a person asks for, and a person's word on a running migration have no effect so far.
 
 use broker_core::port::Clock;
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
 use super::service::SystemClock;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
+use crate::record::{HONOURED, controls_without_effect, read_migration};
+use crate::store::Cache;
 
-/// A kind of record that people write and that is not acted upon yet.
+/// A kind whose objects may ask for something that is not done yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Unsupported {
-    /// A Migration that the broker did not make.
-    Migration,
-    /// Any playbook.
+pub(super) enum Asking {
+    /// A playbook.
     Configuration,
+    /// A move.
+    Migration,
 }
 
-impl Unsupported {
-    const fn message(self) -> &'static str {
+impl Asking {
+    /// Every such kind.
+    pub(super) const ALL: [Self; 2] = [Self::Configuration, Self::Migration];
+
+    /// Where its objects are seen.
+    pub(super) fn cache(self, fleet: &Fleet) -> Cache {
         match self {
+            Self::Configuration => fleet.platform().configurations.clone(),
+            Self::Migration => fleet.platform().migrations.clone(),
+        }
+    }
+
+    fn resource(self) -> Resource {
+        let (plural, kind) = match self {
+            Self::Configuration => ("migrationconfigurations", "MigrationConfiguration"),
+            Self::Migration => ("migrations", "Migration"),
+        };
+        Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, plural), kind)
+    }
+
+    /// What is said of an object, if anything has to be.
+    fn refusal(self, object: &Object) -> Option<(&'static str, String)> {
+        match self {
+            Self::Configuration => Some((
+                "Ready",
+                "playbooks are not followed yet: orders whose objects hold data stay where they are".to_owned(),
+            )),
+            Self::Migration if matches!(read_migration(object), Ok(None)) => Some((
+                "Ready",
+                "only migrations that the broker makes are carried out yet; change the order, or the offers, to move it"
+                    .to_owned(),
+            )),
             Self::Migration => {
-                "moves started by people are not supported yet: nothing is moved by this object"
-            }
-            Self::Configuration => {
-                "playbooks are not supported yet: orders whose objects hold data do not move"
+                let controls = controls_without_effect(object);
+                (!controls.is_empty()).then(|| (HONOURED, format!("{} has no effect yet", controls.join(", "))))
             }
         }
     }
 }
 
-/// Says it in the status of one record.
-pub(super) async fn report(fleet: &Fleet, what: Unsupported, name: &str) -> Result<(), ApiError> {
-    let platform = fleet.platform();
-    let (cache, plural, kind) = match what {
-        Unsupported::Migration => (&platform.migrations, "migrations", "Migration"),
-        Unsupported::Configuration => {
-            (&platform.configurations, "migrationconfigurations", "MigrationConfiguration")
-        }
-    };
+/// Brings the word on one object up to date.
+pub(super) async fn report(fleet: &Fleet, asking: Asking, name: &str) -> Result<(), ApiError> {
+    let cache = asking.cache(fleet);
     let key = ObjectKey::new(PLATFORM, "", name);
     let Some(object) = cache.get(&key).filter(|object| !object.is_deleting()) else { return Ok(()) };
-    let wanted = Wanted { kind: "Ready", status: "False", reason: "NotSupported", message: what.message() };
-    let status = json!({ "conditions": [entry(&wanted, &object, SystemClock.now())] });
-    if says(object.get(&["status"]), &status) {
+    let there: Vec<Value> =
+        object.get(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_of = |condition: &Value, kind: &str| condition.get("type").and_then(Value::as_str) == Some(kind);
+    let mut conditions = there.clone();
+    match asking.refusal(&object) {
+        Some((kind, message)) => {
+            let wanted = Wanted { kind, status: "False", reason: "NotSupported", message: &message };
+            let said = entry(&wanted, &object, SystemClock.now());
+            if there.iter().any(|condition| says(Some(condition), &said)) {
+                return Ok(());
+            }
+            conditions.retain(|condition| !is_of(condition, kind));
+            conditions.push(said);
+        }
+        // What was asked for was taken back.
+        None => conditions.retain(|condition| !is_of(condition, HONOURED)),
+    }
+    if conditions == there {
         return Ok(());
     }
-    let resource = Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, plural), kind);
-    let mut patch = Object::named(&resource.gvk(), "", name);
-    patch.set(&["metadata", "uid"], object.uid().into());
-    patch.set(&["status"], status);
-    let written = fleet.platform_api().apply_status(&resource, &patch, marker::MANAGER).await?;
+    let patch = json!({
+        "metadata": { "uid": object.uid(), "resourceVersion": object.resource_version() },
+        "status": { "conditions": conditions },
+    });
+    let written =
+        fleet.platform_api().merge_status(&asking.resource(), "", name, &patch, marker::MANAGER).await?;
     cache.written(&fleet.platform_source(), key, written);
-    tracing::warn!(kind, name, "{}", what.message());
     Ok(())
 }

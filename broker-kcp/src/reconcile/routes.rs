@@ -6,7 +6,7 @@ use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, marker};
 use tokio::sync::Notify;
 
 use super::indexes::{BY_COPY, BY_RELATED, object_text, related_text};
-use super::later::Unsupported;
+use super::later::Asking;
 use super::observe::carries_our_mark;
 use super::registry::KcpProviderRegistry;
 use crate::controller::{Laned, Queue};
@@ -40,7 +40,7 @@ pub(super) enum Chore {
     /// Look whether a marked object is an orphan.
     Orphan(String, ObjectKey),
     /// Say of a record that it is not supported yet.
-    Later(Unsupported, String),
+    Later(Asking, String),
 }
 
 impl Laned for Chore {
@@ -104,18 +104,16 @@ impl Routes {
             self.chores.add_after(Chore::Api(api), GATHER);
         }
         self.all_offers();
-        self.unsupported();
-    }
-
-    fn unsupported(&self) {
-        let platform = self.fleet.platform();
-        for (key, object) in platform.migrations.read().iter() {
-            if object.label(marker::ORDER_LABEL).is_none() {
-                self.chores.add(Chore::Later(Unsupported::Migration, key.name.clone()));
+        for asking in Asking::ALL {
+            for (key, _) in asking.cache(&self.fleet).read().iter() {
+                self.chores.add_after(Chore::Later(asking, key.name.clone()), GATHER);
             }
         }
-        for (key, _) in platform.configurations.read().iter() {
-            self.chores.add(Chore::Later(Unsupported::Configuration, key.name.clone()));
+    }
+
+    fn asked(&self, asking: Asking, changes: &[Change]) {
+        for change in changes.iter().filter(|change| change.new.is_some() && spec_changed(change)) {
+            self.chores.add_after(Chore::Later(asking, change.key.name.clone()), GATHER);
         }
     }
 
@@ -235,16 +233,15 @@ impl Observer for Routes {
                 objects().for_each(|(key, object)| self.related(export, key, object));
             }
             Topic::Assignments => objects().for_each(|(_, object)| self.assignment(object)),
-            Topic::Migrations => objects().for_each(|(key, object)| {
-                if let Some(mark) = object.label(marker::ORDER_LABEL) {
-                    self.marked(mark);
-                } else {
-                    self.chores.add(Chore::Later(Unsupported::Migration, key.name.clone()));
-                }
-            }),
-            Topic::Configurations => objects().for_each(|(key, _)| {
-                self.chores.add(Chore::Later(Unsupported::Configuration, key.name.clone()));
-            }),
+            Topic::Migrations => {
+                objects().for_each(|(_, object)| {
+                    if let Some(mark) = object.label(marker::ORDER_LABEL) {
+                        self.marked(mark);
+                    }
+                });
+                self.asked(Asking::Migration, changes);
+            }
+            Topic::Configurations => self.asked(Asking::Configuration, changes),
             Topic::BrokeredApis => {
                 self.registry.invalidate();
                 for change in changes {

@@ -11,6 +11,9 @@ use super::assignment::gvr;
 use super::{RecordError, offer_id, offer_ref};
 use crate::api::v1alpha1 as api;
 
+/// Type of the condition that says which of a person's words on a migration have no effect.
+pub const HONOURED: &str = "Honoured";
+
 /// Reads a Migration that the broker made. `None` for one that a person made: it names neither offer nor uid.
 pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError> {
     let failed = |reason: String| RecordError { kind: "Migration", name: object.name().to_owned(), reason };
@@ -91,10 +94,19 @@ pub fn migration_status(migration: &Migration, before: Option<&Object>, now: Tim
         && !matches!(migration.state, MigrationState::Failed | MigrationState::Cancelled);
     let complete = migration.state == MigrationState::Completed;
     let state = migration.state.as_str();
-    let conditions: Vec<Value> = [("Ready", ready), ("CutoverComplete", switched), ("Complete", complete)]
-        .into_iter()
-        .map(|(kind, holds)| condition(kind, holds, state, &migration.message, before, now))
-        .collect();
+    let mut conditions: Vec<Value> =
+        [("Ready", ready), ("CutoverComplete", switched), ("Complete", complete)]
+            .into_iter()
+            .map(|(kind, holds)| condition(kind, holds, state, &migration.message, before, now))
+            .collect();
+    // Said by another hand; the list is written as a whole.
+    let said = before.and_then(|object| object.get(&["status", "conditions"])).and_then(Value::as_array);
+    conditions.extend(
+        said.into_iter()
+            .flatten()
+            .filter(|condition| condition.get("type").and_then(Value::as_str) == Some(HONOURED))
+            .cloned(),
+    );
     json!({
         "state": state,
         "id": migration.name,
@@ -109,6 +121,20 @@ pub fn migration_status(migration: &Migration, before: Option<&Object>, now: Tim
         },
         "conditions": conditions,
     })
+}
+
+/// What a person wrote into a Migration of the broker's that has no effect yet, as `spec.paused`.
+pub fn controls_without_effect(object: &Object) -> Vec<String> {
+    let is_set = |field: &&str| match object.get(&["spec", field]) {
+        Some(Value::Bool(value)) => *value,
+        Some(Value::Array(list)) => !list.is_empty(),
+        _ => false,
+    };
+    ["paused", "cancel", "rollback", "approvedStages", "skipSource", "allowLoss"]
+        .into_iter()
+        .filter(is_set)
+        .map(|field| format!("spec.{field}"))
+        .collect()
 }
 
 fn condition(
