@@ -84,6 +84,7 @@ pub(super) fn keep(
         pointed.pointer = Some(copy.key.name.clone());
         next = Some(pointed);
     }
+    let in_the_way = step.obstacle.is_some();
     let told = match step.obstacle {
         Some(told) => told,
         None => leave_or_stay(world, assignment, copy, &fit, next.is_some(), decision),
@@ -91,6 +92,13 @@ pub(super) fn keep(
     let sight = if assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
     if let Some(next) = next {
         decision.act(Action::UpdateAssignment(next));
+    }
+    let is_about_to_serve = sight == Sight::Progress && accepted && !in_the_way && is_ready(world, copy);
+    if is_about_to_serve && !decision.actions.is_empty() {
+        // Whoever waits for readiness expects what it stands for: the status that says so comes with the objects.
+        decision.report.reason = told.reason;
+        decision.report.message = told.message;
+        return;
     }
     serve(world, &assignment.name, order, copy, sight, told, decision);
     if decision.actions.is_empty() {

@@ -6,7 +6,6 @@
 mod error;
 mod facts;
 mod keep;
-mod pending;
 mod progress;
 pub mod stage;
 mod story;
@@ -25,7 +24,7 @@ use progress::Progress;
 use stage::Stage;
 use story::Cast;
 
-use pending::Operator;
+use crate::operator::Operator;
 
 /// Enough to be seen, and short enough for somebody who waits.
 const GRACE: Duration = Duration::from_secs(1);
@@ -71,8 +70,8 @@ pub async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     progress.say("Workspaces: root:platform; root:internal-ca takes *.internal.corp; root:public-ca takes *.corp.com; root:acme orders")?;
 
     let shutdown = CancellationToken::new();
-    let operator = Operator::builder().config(stage.broker().clone()).build();
-    let mut operator = tokio::spawn(operator.run(shutdown.clone()));
+    let operator = Operator::builder().config(stage.broker().clone()).build().await?;
+    let mut operator = tokio::spawn(operator.run(shutdown.clone().cancelled_owned()));
     progress.say(&format!(
         "Operator running with the rights of its ServiceAccount; ready after {:.1} s. Old copies go after {} s here, after 30 s by default",
         started.elapsed().as_secs_f64(),

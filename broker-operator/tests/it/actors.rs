@@ -59,12 +59,22 @@ impl Consumer {
         let authority = &provider.authority;
         let what = format!("{name} to be served by {}", authority.name());
         let order = self.until(name, &what, |order| look::served_by(order, authority.name())).await;
-        let secret =
-            order.data.pointer("/status/relatedResources/secret/name").and_then(Value::as_str).unwrap();
-        let secret = self.secrets().get(secret).await.unwrap();
-        let verdict = verify(Some(&secret), &[authority.certificate().clone()]);
-        let leaf = verdict.leaf().unwrap_or_else(|| panic!("the Secret of {name} is {verdict:?}"));
-        assert!(leaf.names.iter().any(|found| order.data["spec"]["fqdn"] == **found), "{leaf:?}");
+        // Ready without what it stands for is a lie to whoever waits for it.
+        let secret = order.data.pointer("/status/relatedResources/secret/name").and_then(Value::as_str);
+        let secret = secret.unwrap_or_else(|| panic!("no Secret in {}", order.data["status"]));
+        let roots = [authority.certificate().clone()];
+        let verdict = verify(Some(&self.secrets().get(secret).await.unwrap()), &roots);
+        assert!(verdict.leaf().is_some(), "the Secret of {name} is {verdict:?}");
+        // A change that the same authority serves reaches status and Secret by two watches.
+        let certified = |secret: Option<&Secret>| {
+            let verdict = verify(secret, &roots);
+            verdict
+                .leaf()
+                .is_some_and(|leaf| leaf.names.iter().any(|found| order.data["spec"]["fqdn"] == **found))
+        };
+        let what = format!("a certificate for {}", order.data["spec"]["fqdn"]);
+        let secret = until(&self.secrets(), secret, &what, DEADLINE, certified).await;
+        let secret = secret.unwrap_or_else(|error| panic!("{error}")).unwrap();
         (order, secret)
     }
 

@@ -1,7 +1,9 @@
 //! The operator as the scenarios run it: in this process, on threads of its own, so that it can be killed
 //! at any instant without a word.
 
-use broker_operator::{LeaderElection, Operator};
+use std::time::Duration;
+
+use broker_operator::operator::{Operator, OperatorError};
 use kube::Config;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -9,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actors::DEADLINE;
 
+/// How long another operator waits for a sign of life of the one before it.
+const LEASE: Duration = Duration::from_secs(5);
+
 /// An operator at work. Dropping it kills it.
 pub(crate) struct RunningOperator {
     threads: Option<Runtime>,
     shutdown: CancellationToken,
-    task: JoinHandle<Result<(), String>>,
+    task: JoinHandle<Result<(), OperatorError>>,
 }
 
 impl RunningOperator {
@@ -50,9 +55,8 @@ impl Drop for RunningOperator {
     }
 }
 
-async fn run(config: Config, shutdown: CancellationToken) -> Result<(), String> {
-    // Without a lease: a killed one would hold it for as long as the scenarios may take.
-    let builder = Operator::builder().config(config).leader_election(LeaderElection::Off);
-    let operator = builder.build().await.map_err(|error| error.to_string())?;
-    operator.run(shutdown.cancelled_owned()).await.map_err(|error| error.to_string())
+async fn run(config: Config, shutdown: CancellationToken) -> Result<(), OperatorError> {
+    // The Lease of one that was killed is waited out, so it is short.
+    let operator = Operator::builder().config(config).lease_times(LEASE, LEASE / 5).build().await?;
+    operator.run(shutdown.cancelled_owned()).await
 }
