@@ -24,7 +24,7 @@ use progress::Progress;
 use stage::Stage;
 use story::Cast;
 
-use crate::operator::Operator;
+use crate::Operator;
 
 /// Enough to be seen, and short enough for somebody who waits.
 const GRACE: Duration = Duration::from_secs(1);

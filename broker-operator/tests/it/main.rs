@@ -57,7 +57,6 @@ fn prepare() {
     tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init().ok();
 }
 
-#[cfg(any())]
 on_both_servers! {
     story::a_certificate_is_ordered_brokered_and_moved_without_a_gap,
     story::observed_generation_is_the_orders_own,

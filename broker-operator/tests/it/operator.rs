@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use broker_operator::operator::{Operator, OperatorError};
+use broker_operator::{Operator, OperatorError};
 use kube::Config;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
