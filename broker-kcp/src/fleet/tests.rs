@@ -1,1 +1,164 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+use std::slice::from_ref;
+
+use broker_core::resource::{Object, ObjectKey};
+use serde_json::{Value, json};
+
+use super::plan::{Plan, Problem};
+use super::{PLATFORM, Platform};
+use crate::kcp::{Resource, Scope};
+use crate::store::{Cache, Source};
+
+fn cache(objects: &[Value]) -> Cache {
+    let cache = Cache::new(&[]);
+    let keyed = objects
+        .iter()
+        .map(|value| {
+            let object = Object::try_from(value.clone()).unwrap();
+            (ObjectKey::new(PLATFORM, "", object.name()), object)
+        })
+        .collect();
+    cache.write().list(&Source::new("platform"), "1", keyed);
+    cache
+}
+
+fn brokered(name: &str) -> Value {
+    json!({"metadata": {"name": name}, "spec": {}})
+}
+
+fn export(name: &str, resources: &[(&str, &str, &str)], claims: &[(&str, &str)]) -> Value {
+    json!({
+        "metadata": {"name": name},
+        "spec": {
+            "resources": resources.iter().map(|(group, resource, schema)| json!({"group": group, "name": resource, "schema": schema})).collect::<Vec<_>>(),
+            "permissionClaims": claims.iter().map(|(group, resource)| json!({"group": group, "resource": resource})).collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn schema(
+    name: &str,
+    group: &str,
+    plural: &str,
+    kind: &str,
+    scope: &str,
+    versions: &[(&str, bool, bool)],
+) -> Value {
+    json!({
+        "metadata": {"name": name},
+        "spec": {
+            "group": group, "scope": scope, "names": {"plural": plural, "kind": kind},
+            "versions": versions.iter().map(|(name, served, storage)| json!({"name": name, "served": served, "storage": storage})).collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn slice(name: &str, export: &str, urls: &[&str]) -> Value {
+    json!({
+        "metadata": {"name": name},
+        "spec": {"export": {"name": export}},
+        "status": {"endpoints": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()},
+    })
+}
+
+fn platform(brokered: &[Value], exports: &[Value], schemas: &[Value], slices: &[Value]) -> Platform {
+    Platform {
+        brokered_apis: cache(brokered),
+        assignments: cache(&[]),
+        migrations: cache(&[]),
+        configurations: cache(&[]),
+        exports: cache(exports),
+        slices: cache(slices),
+        schemas: cache(schemas),
+    }
+}
+
+fn certificates() -> (Value, Value) {
+    let claims = [("", "secrets"), ("core.kcp.io", "logicalclusters")];
+    (
+        export("certificates.example.com", &[("example.com", "certificates", "v1.certificates")], &claims),
+        schema(
+            "v1.certificates",
+            "example.com",
+            "certificates",
+            "Certificate",
+            "Namespaced",
+            &[("v1alpha1", true, false), ("v1", true, true), ("v2", false, false)],
+        ),
+    )
+}
+
+#[test]
+fn an_api_is_followed_through_its_export_on_every_shard() {
+    let (export, schema) = certificates();
+    let slices =
+        [slice("certificates.example.com", "certificates.example.com", &["https://a/x/", "https://b/x"])];
+    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices));
+    assert_eq!(plan.apis["certificates.example.com"], "certificates.example.com");
+    let planned = &plan.exports["certificates.example.com"];
+    assert_eq!(planned.urls.iter().collect::<Vec<_>>(), ["https://a/x", "https://b/x"]);
+    let kind = &planned.kinds["certificates.example.com"];
+    assert_eq!(
+        (kind.gvr.version.as_str(), kind.kind.as_str(), kind.scope),
+        ("v1", "Certificate", Scope::Namespaced)
+    );
+    assert!(planned.claims.contains(&(String::new(), "secrets".to_owned())));
+}
+
+#[test]
+fn nothing_is_followed_before_the_first_binding() {
+    let (export, schema) = certificates();
+    let slices = [slice("certificates.example.com", "certificates.example.com", &[""])];
+    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices));
+    assert!(plan.exports["certificates.example.com"].urls.is_empty());
+    assert!(plan.problems.keys().all(|api| api != "certificates.example.com"));
+}
+
+#[test]
+fn the_export_of_offers_is_followed_but_is_no_brokered_api() {
+    let name = "acceptapis.broker.platform-mesh.io";
+    let exports = [export("acceptapi", &[("broker.platform-mesh.io", "acceptapis", "s")], &[])];
+    let schemas = [schema(
+        "s",
+        "broker.platform-mesh.io",
+        "acceptapis",
+        "AcceptAPI",
+        "Cluster",
+        &[("v1alpha1", true, true)],
+    )];
+    let plan = Plan::of(&platform(&[], &exports, &schemas, &[]));
+    assert!(plan.apis.is_empty());
+    assert_eq!(plan.exports["acceptapi"].kinds[name].scope, Scope::Cluster);
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_per_api() {
+    let (export, schema) = certificates();
+    let mut bare = schema.clone();
+    bare["spec"]["versions"] = json!([]);
+    let wanted = [brokered("certificates.example.com"), brokered("databases.example.com")];
+    let problem = |exports: &[Value], schemas: &[Value]| {
+        Plan::of(&platform(&wanted, exports, schemas, &[])).problems["certificates.example.com"].clone()
+    };
+    assert_eq!(problem(&[], &[]), Problem::NoExport("certificates.example.com".to_owned()));
+    assert!(matches!(problem(from_ref(&export), &[]), Problem::NoSchema { .. }));
+    assert!(matches!(problem(from_ref(&export), &[bare]), Problem::NothingServed(_)));
+    let mut empty = export.clone();
+    empty["spec"]["resources"] = json!([]);
+    assert!(matches!(problem(&[empty], from_ref(&schema)), Problem::NotExported { .. }));
+    let plan = Plan::of(&platform(&wanted, &[export], &[schema], &[]));
+    assert!(
+        plan.apis.contains_key("certificates.example.com"),
+        "one broken API does not keep another from working"
+    );
+    assert!(plan.problems.contains_key("databases.example.com"));
+}
+
+#[test]
+fn paths_of_kinds_are_those_of_the_api_server() {
+    assert_eq!(Resource::secrets().path("ns"), "/api/v1/namespaces/ns/secrets");
+    assert_eq!(Resource::secrets().path(""), "/api/v1/secrets");
+    let gvr = broker_core::resource::Gvr::new("example.com", "v1", "things");
+    assert_eq!(Resource::cluster_scoped(gvr, "Thing").path("ignored"), "/apis/example.com/v1/things");
+}

@@ -20,6 +20,8 @@ mod policy;
 mod registry;
 mod routes;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use execute::KcpMigrationExecutor;
 pub use indexes::INDEXES;
