@@ -1,9 +1,10 @@
 //! Structural schemas: what fields an object may have and what the server does with them.
 //!
 //! Decides pruning, defaulting, validation and, through the list and map types, how server-side apply and
-//! strategic merge patches take an object apart. Does not know conversion between versions, nor CEL rules.
+//! strategic merge patches take an object apart. Does not know conversion between versions.
 
 mod builtin;
+mod cel;
 mod format;
 pub(crate) mod metadata;
 pub(crate) mod node;
@@ -103,6 +104,7 @@ pub struct Schema {
     root: Node,
     open_api: Value,
     empties: Empties,
+    has_rules: bool,
 }
 
 /// What happens to empty lists and maps.
@@ -122,7 +124,8 @@ impl Schema {
     pub fn parse(open_api_v3_schema: &Value) -> Result<Self, SchemaError> {
         let mut root = Node::parse(open_api_v3_schema, "openAPIV3Schema")?;
         root.add_type_and_metadata();
-        Ok(Self { root, open_api: open_api_v3_schema.clone(), empties: Empties::Kept })
+        let has_rules = cel::any_rule(&root);
+        Ok(Self { has_rules, root, open_api: open_api_v3_schema.clone(), empties: Empties::Kept })
     }
 
     /// The schema of a kind of which nothing is known: every field is kept, lists are atomic.
@@ -130,7 +133,7 @@ impl Schema {
         let mut root = Node { kind: Kind::Object, ..Node::anything() };
         root.add_type_and_metadata();
         let open_api = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        Self { root, open_api, empties: Empties::Kept }
+        Self { root, open_api, empties: Empties::Kept, has_rules: false }
     }
 
     /// Removes the fields the schema does not know. Running it again changes nothing.
@@ -172,12 +175,44 @@ impl Schema {
         prune::fill_defaults(object, &self.root);
     }
 
-    /// Every way in which the object breaks the schema; empty if it is valid.
+    /// Every way in which a new object breaks the schema, CEL rules included; empty if it is valid.
     ///
-    /// CEL rules and what the server demands of metadata (names, label syntax) are not looked at.
+    /// What the server demands of metadata (names, label syntax) is not looked at.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
+        self.errors(None, object)
+    }
+
+    /// Like [`Schema::validate`] for a changed object: rules that compare with `live` (`oldSelf`) hold too.
+    pub fn validate_update(&self, live: &Value, object: &Value) -> Vec<FieldError> {
+        self.errors(Some(live), object)
+    }
+
+    fn errors(&self, live: Option<&Value>, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         validate::validate(object, &self.root, "", &mut errors);
+        if !self.has_rules {
+            return errors;
+        }
+        let blocks = |error: &FieldError| match error.reason {
+            FieldReason::Required
+            | FieldReason::TypeInvalid
+            | FieldReason::NotSupported
+            | FieldReason::TooLong
+            | FieldReason::TooMany => true,
+            FieldReason::Invalid | FieldReason::Duplicate | FieldReason::Forbidden => false,
+        };
+        if errors.iter().any(blocks) {
+            errors.push(FieldError {
+                field: "<nil>".to_owned(),
+                reason: FieldReason::Invalid,
+                message:
+                    "Invalid value: null: some validation rules were not checked because the object was \
+                          invalid; correct the existing errors to complete validation"
+                        .to_owned(),
+            });
+        } else {
+            cel::check(object, live, &self.root, "", &mut errors);
+        }
         errors
     }
 

@@ -1,6 +1,7 @@
 //! One node of a structural schema, and how it is read from OpenAPI.
 
 use super::SchemaError;
+use super::cel::Rule;
 use super::rules::Rules;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -78,6 +79,7 @@ pub(crate) struct Node {
     pub(crate) default: Option<Value>,
     pub(crate) patch: PatchStrategy,
     pub(crate) rules: Rules,
+    pub(crate) validations: Vec<Rule>,
 }
 
 impl Node {
@@ -110,6 +112,10 @@ impl Node {
             default: fields.get("default").filter(|value| !value.is_null()).cloned(),
             patch: parse_patch_strategy(fields),
             rules: Rules::parse(fields, path)?,
+            validations: match fields.get("x-kubernetes-validations") {
+                Some(rules) => Rule::parse_all(rules, path)?,
+                None => Vec::new(),
+            },
             ..Self::default()
         };
         if let Some(properties) = fields.get("properties").and_then(Value::as_object) {

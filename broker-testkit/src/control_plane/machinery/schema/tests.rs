@@ -263,3 +263,75 @@ fn an_embedded_object_must_say_its_kind() {
     let errors = certificates().validate(&object(json!({"fqdn": "a", "template": {"kind": "Pod"}})));
     assert_eq!(texts(&errors), ["spec.template.apiVersion: Required value"]);
 }
+
+fn ruled() -> Schema {
+    Schema::parse(&json!({"type": "object", "x-kubernetes-validations": [
+            {"rule": "self.metadata.name.startsWith('x')", "message": "the name begins with x"}],
+        "properties": {"spec": {"type": "object", "x-kubernetes-validations": [
+            {"rule": "!has(self.min) || !has(self.max) || self.min <= self.max", "message": "min is above max"},
+            {"rule": "!(self.?off.orValue(false) && self.?on.orValue(false))"},
+            {"rule": "self.name == oldSelf.name", "message": "the name stays", "fieldPath": ".name",
+                "reason": "FieldValueForbidden"}],
+        "properties": {
+            "min": {"type": "integer"}, "max": {"type": "integer"}, "on": {"type": "boolean"},
+            "off": {"type": "boolean"},
+            "name": {"type": "string", "x-kubernetes-validations": [
+                {"rule": "self.matches('^[a-z]+$')", "messageExpression": "'no name: ' + self"}]},
+            "namespace": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]},
+            "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+                "items": {"type": "object", "x-kubernetes-validations": [
+                    {"rule": "self.v >= oldSelf.v", "message": "only up"}],
+                    "properties": {"k": {"type": "string"}, "v": {"type": "integer"}}}}}}}}))
+    .unwrap()
+}
+
+#[test]
+fn rules_are_run_where_they_stand() {
+    let check = |spec: Value| texts(&ruled().validate(&object(spec)));
+    assert_eq!(check(json!({"min": 1, "max": 2, "name": "a"})), Vec::<String>::new());
+    assert_eq!(check(json!({"min": 3, "max": 2})), ["spec: Invalid value: \"object\": min is above max"]);
+    assert_eq!(
+        check(json!({"on": true, "off": true})),
+        [
+            "spec: Invalid value: \"object\": failed rule: !(self.?off.orValue(false) && self.?on.orValue(false))"
+        ]
+    );
+    assert_eq!(check(json!({"name": "A"})), ["spec.name: Invalid value: \"string\": no name: A"]);
+    let mut other = object(json!({}));
+    other["metadata"]["name"] = json!("y");
+    assert_eq!(
+        texts(&ruled().validate(&other)),
+        ["<nil>: Invalid value: \"object\": the name begins with x"]
+    );
+}
+
+#[test]
+fn rules_about_the_value_before_hold_for_updates_only() {
+    let live = object(json!({"name": "a", "list": [{"k": "x", "v": 2}, {"k": "y", "v": 1}]}));
+    let changed =
+        object(json!({"name": "b", "list": [{"k": "y", "v": 2}, {"k": "x", "v": 1}, {"k": "z", "v": 0}]}));
+    assert!(ruled().validate(&changed).is_empty());
+    assert_eq!(
+        texts(&ruled().validate_update(&live, &changed)),
+        ["spec.name: Forbidden: the name stays", "spec.list[1]: Invalid value: \"object\": only up"]
+    );
+}
+
+#[test]
+fn rules_wait_until_the_types_are_right() {
+    assert_eq!(
+        texts(&ruled().validate(&object(json!({"min": "x", "max": 2})))),
+        [
+            "spec.min: Invalid value: \"string\": spec.min in body must be of type integer: \"string\"",
+            "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; \
+             correct the existing errors to complete validation"
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_cannot_be_read_is_told_with_its_place() {
+    let error = Schema::parse(&json!({"type": "object", "x-kubernetes-validations": [{"rule": "self."}]}))
+        .unwrap_err();
+    assert_eq!(error.path, "openAPIV3Schema.x-kubernetes-validations[0].rule");
+}
