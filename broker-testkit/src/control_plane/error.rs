@@ -118,7 +118,9 @@ impl ApiError {
         };
         let message = format!("{qualified} \"{name}\" is invalid: {summary}");
         let mut details = Map::new();
-        details.insert("name".to_owned(), json!(name));
+        if !name.is_empty() {
+            details.insert("name".to_owned(), json!(name));
+        }
         if !group.is_empty() {
             details.insert("group".to_owned(), json!(group));
         }

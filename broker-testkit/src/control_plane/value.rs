@@ -120,6 +120,8 @@ pub(crate) fn condition_is_true(object: &Value, kind: &str) -> bool {
 /// Writes one condition; its transition time moves only with its status.
 pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
     let now = now();
+    // kcp shows Ready first and the rest by name; Kubernetes shows them as they came.
+    let sorted = text(object, "/apiVersion").contains("kcp.io/");
     let Some(fields) = map_at(object, &["status"]) else { return };
     let conditions = fields.entry("conditions").or_insert_with(|| json!([]));
     let Some(conditions) = conditions.as_array_mut() else { return };
@@ -138,6 +140,12 @@ pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, reason
             *found = condition;
         }
         None => conditions.push(condition),
+    }
+    if sorted {
+        conditions.sort_by_key(|condition| {
+            let kind = text(condition, "/type").to_owned();
+            (kind != "Ready", kind)
+        });
     }
 }
 

@@ -54,7 +54,10 @@ pub(crate) fn from_storage(definition: &Definition, object: &Arc<Value>) -> Valu
         change_claims(&mut object, |claim| {
             claim.remove("verbs");
             claim.remove("selector");
-            claim.entry("all").or_insert_with(|| json!(true));
+            claim.retain(|_, content| content != "");
+            if definition.kind == "APIBinding" {
+                claim.entry("all").or_insert_with(|| json!(true));
+            }
         });
     }
     value::set(&mut object, &["apiVersion"], json!(definition.api_version()));

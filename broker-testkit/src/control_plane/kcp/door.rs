@@ -114,8 +114,11 @@ fn virtual_workspace(
         namespace: "",
         name: export,
     };
-    let cluster = resolve(plane, cluster).ok_or_else(|| outside(user, &content))?;
-    authorize_in_workspace(plane, &cluster, user, &content)?;
+    // On both sides of this door only ids count; the real one refuses paths too.
+    let resolve =
+        |id: &str| resolve(plane, id).filter(|_| !id.contains(':')).ok_or_else(|| outside(user, action));
+    let cluster = resolve(cluster)?;
+    authorize_in_workspace(plane, &cluster, user, &content).map_err(|_| outside(user, action))?;
     let about = Subject { group: "apis.kcp.io", resource: "apiexports", name: export };
     let object = plane
         .store
@@ -124,14 +127,14 @@ fn virtual_workspace(
     let (served, view) = look(plane, &cluster, &object);
     let within = match within {
         None => None,
-        // Behind this door only ids count; the real one refuses paths too.
-        Some(id) if id.contains(':') => return Err(outside(user, action)),
-        Some(id) => Some(resolve(plane, id).ok_or_else(|| outside(user, action))?),
+        Some(id) => Some(resolve(id)?),
     };
     if group == "apis.kcp.io" && resource == "apibindings" && !matches!(verb, "get" | "list" | "watch") {
         return Err(outside(user, action));
     }
-    if let Some(within) = &within {
+    // Documents are about the export, whoever bound it.
+    let binding_counts = matches!(action, Action::Resource { .. });
+    if let Some(within) = within.as_ref().filter(|_| binding_counts) {
         // Seeing a kind at all is decided by the export, using it by the binding.
         let claimed = served.find_any(group, resource).is_some_and(|d| view.claims.contains_key(&d.table));
         let allowed = if claims::binding_to(plane, within, &cluster, export).is_none() {

@@ -6,8 +6,11 @@ use super::{claims, names};
 use crate::control_plane::error::{ApiError, Cause, Subject};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::rbac::{self, Action, User};
+use crate::control_plane::registry::{Definition, Origin};
 use crate::control_plane::value::{self, text};
 
+/// The annotation with whoever made a workspace, as JSON.
+pub(crate) const OWNER: &str = "experimental.tenancy.kcp.io/owner";
 /// The finalizer of a workspace whose logical cluster is still there.
 pub(crate) const WORKSPACE_FINALIZER: &str = "core.kcp.io/logicalcluster";
 /// The finalizer of a binding whose objects are still there.
@@ -95,8 +98,27 @@ fn complete_claims(object: &mut Value) {
     }
 }
 
+/// What counts about who creates an object: the right to bind, and whose a workspace is.
+pub(crate) fn admit(
+    plane: &Plane,
+    user: &User,
+    cluster: &str,
+    definition: &Definition,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    match (definition.origin, definition.kind.as_str()) {
+        (Origin::Builtin, "APIBinding") => may_bind(plane, user, cluster, object),
+        (Origin::Builtin, "Workspace") => {
+            let owner = json!({"username": user.within(cluster).name}).to_string();
+            value::set_annotation(object, OWNER, &owner);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Binding an export takes the right to `bind` it where it is.
-pub(crate) fn may_bind(plane: &Plane, user: &User, cluster: &str, binding: &Value) -> Result<(), ApiError> {
+fn may_bind(plane: &Plane, user: &User, cluster: &str, binding: &Value) -> Result<(), ApiError> {
     let export = text(binding, "/spec/reference/export/name");
     let path = text(binding, "/spec/reference/export/path");
     let action = Action::Resource {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::names;
-use super::rules::WORKSPACE_FINALIZER;
+use super::rules::{OWNER, WORKSPACE_FINALIZER};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::storage::{CommitError, Expected, ObjectKey, Scope, TableId};
 use crate::control_plane::value::{self, text};
@@ -38,6 +38,19 @@ pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Val
         value::set(&mut namespace, &["status"], json!({"phase": "Active"}));
         ignore_exists(plane.create(&TableId::of("", "namespaces"), key, namespace));
     }
+}
+
+/// Whoever made a workspace administers it.
+fn hand_over(plane: &Plane, cluster: &str, owner: &str) {
+    let Ok(owner) = serde_json::from_str::<Value>(owner) else { return };
+    let key = ObjectKey::new(cluster, "", "workspace-admin");
+    let group = "rbac.authorization.k8s.io";
+    let mut binding = value::fresh(&format!("{group}/v1"), "ClusterRoleBinding", &key, false);
+    let role = json!({"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"});
+    value::set(&mut binding, &["roleRef"], role);
+    let subject = json!({"apiGroup": group, "kind": "User", "name": text(&owner, "/username")});
+    value::set(&mut binding, &["subjects"], json!([subject]));
+    ignore_exists(plane.create(&TableId::of(group, "clusterrolebindings"), key, binding));
 }
 
 // The only other way to fail; whoever made the object made what was wanted.
@@ -78,6 +91,9 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
     });
     let path = format!("{}:{}", path_of(plane, &key.cluster), key.name);
     found(plane, &cluster, &path, Some(&owner));
+    if let Some(user) = value::annotation(&workspace, OWNER) {
+        hand_over(plane, &cluster, user);
+    }
     let url = format!("{}/clusters/{path}", plane.url);
     plane.modify(&names::workspaces(), key, |workspace| {
         value::set(workspace, &["spec", "cluster"], json!(cluster));

@@ -43,7 +43,8 @@ pub(crate) fn review(
         }
         other => return Err(ApiError::not_implemented(other)),
     };
-    value::set(&mut question, &["metadata", "creationTimestamp"], Value::Null);
+    let created = if kind == "SelfSubjectReview" { json!(value::now()) } else { Value::Null };
+    value::set(&mut question, &["metadata", "creationTimestamp"], created);
     value::set(&mut question, &["status"], status);
     Ok(question)
 }

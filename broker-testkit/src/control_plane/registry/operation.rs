@@ -110,6 +110,7 @@ impl Resource<'_> {
         ownership: Ownership,
     ) -> Result<Written, ApiError> {
         let schema = &self.definition.schema;
+        self.protect_labels(&self.key(name), &mut object)?;
         schema.prune(&mut object);
         match ownership {
             Ownership::Record => {
@@ -131,7 +132,7 @@ impl Resource<'_> {
         }
         self.check_namespace_open(name)?;
         let mut object = versions::to_storage(self.definition, object);
-        self.check_claim(&key, &mut object)?;
+        self.check_claim(&key, &object)?;
         if options.dry_run {
             self.plane.seal(&self.definition.table, &key, &mut object);
             let object = present(self.definition, self.view, &Arc::new(object));
@@ -145,12 +146,11 @@ impl Resource<'_> {
     }
 
     /// An object created through a claim must be one that the claim shows.
-    fn check_claim(&self, key: &ObjectKey, object: &mut Value) -> Result<(), ApiError> {
+    fn check_claim(&self, key: &ObjectKey, object: &Value) -> Result<(), ApiError> {
         let table = &self.definition.table;
         if self.view.claim(table).is_none() {
             return Ok(());
         }
-        self.protect_labels(key, object)?;
         let mut sealed = object.clone();
         self.plane.seal(table, key, &mut sealed);
         if self.view.shows(table, &sealed) {
@@ -446,8 +446,8 @@ impl Resource<'_> {
         }
         if version != expected || kind != self.definition.kind {
             let message = format!(
-                "the object provided is unrecognized (must be of type {}): got {version}, Kind={kind}, expected {expected}, Kind={}",
-                self.definition.kind, self.definition.kind
+                "{kind} in version \"{version}\" cannot be handled as a {} of {expected}",
+                self.definition.kind
             );
             return Err(ApiError::bad_request(message));
         }

@@ -147,13 +147,15 @@ fn documents(server: &Server, parts: &Parts, location: &Location, user: &User) -
             part.contains("g=apidiscovery.k8s.io") && part.contains("v=v2") && !part.contains("v=v2beta1")
         });
     let behind_export = seen.export.is_some();
-    if aggregated && behind_export && matches!(words.as_slice(), ["api" | "apis"]) {
+    let plain_json =
+        response::accepted(&parts.headers).any(|part| matches!(part, "application/json" | "*/*"));
+    if aggregated && behind_export && !plain_json {
         return Err(ApiError::not_acceptable());
     }
     let document = match words.as_slice() {
         // The real virtual workspaces' documents lead nowhere, and kubectl has to do without.
         ["openapi", ..] if behind_export => None,
-        [core @ ("api" | "apis")] if aggregated => {
+        [core @ ("api" | "apis")] if aggregated && !behind_export => {
             let document = discovery::aggregated(catalog, *core == "api");
             return Ok(response::bytes(200, discovery::AGGREGATED, document.to_string().into_bytes()));
         }
@@ -403,12 +405,9 @@ impl Call<'_> {
                 Ok(response::json(201, &answer))
             }
             ("create", "") if self.definition.serves("get") => {
-                let object = self.with_type(body::object(headers, content)?);
+                let mut object = self.with_type(body::object(headers, content)?);
                 let resource = self.resource()?;
-                if self.definition.kind == "APIBinding" && self.definition.origin == registry::Origin::Builtin
-                {
-                    rules::may_bind(&self.server.plane, self.user, resource.cluster, &object)?;
-                }
+                rules::admit(&self.server.plane, self.user, resource.cluster, self.definition, &mut object)?;
                 self.written(&resource.create(object, &self.write_options()?)?)
             }
             ("create", "") => {
