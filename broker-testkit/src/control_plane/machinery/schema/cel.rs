@@ -106,7 +106,11 @@ impl Rule {
                 FieldReason::Required => format!("Required value: {message}"),
                 FieldReason::Forbidden => format!("Forbidden: {message}"),
                 FieldReason::Duplicate => format!("Duplicate value: \"{value}\": {message}"),
-                _ => format!("Invalid value: \"{value}\": {message}"),
+                FieldReason::Invalid
+                | FieldReason::TypeInvalid
+                | FieldReason::NotSupported
+                | FieldReason::TooLong
+                | FieldReason::TooMany => format!("Invalid value: \"{value}\": {message}"),
             },
         })
     }
@@ -263,6 +267,7 @@ fn escaped(name: &str) -> String {
 }
 
 /// `text.matches(pattern)`; the library has it only with a feature.
+#[expect(clippy::needless_pass_by_value, reason = "the library hands arguments over by value")]
 fn matches(
     cel::extractors::This(text): cel::extractors::This<Arc<String>>,
     pattern: Arc<String>,
