@@ -81,15 +81,11 @@ pub(crate) async fn an_offer_withdrawn_with_no_other_keeps_serving(stage: Stage)
 pub(crate) async fn a_broken_filter_is_told_and_serves_nobody(stage: Stage) {
     let world = stage.with_two_authorities().await;
     let (internal, consumer) = (&world.internal, &world.consumer);
-    internal
-        .offer(
-            "broken",
-            json!([{"key": "fqdn", "suffix": ".example.org"}, {"key": "status.ready", "prefix": "x"}]),
-        )
-        .await;
+    let broken = json!([{"key": "fqdn", "suffix": ".example.org"}, {"key": "spec.keySize", "boundary": {"min": "ten"}}]);
+    internal.offer("broken", broken).await;
     let message = internal.until_offer("broken", "False", "InvalidFilter").await;
-    assert!(message.contains("filters[1]") && message.contains("status.ready"), "{message}");
-    assert!(message.contains("spec") && message.contains("metadata"), "what would be accepted: {message}");
+    assert!(message.contains("filters[1]") && message.contains("ten"), "{message}");
+    assert!(message.contains("10Gi"), "what would be accepted: {message}");
 
     // The filter before it would let this order through; the offer as a whole must not.
     consumer.order("my-app-cert", "app.example.org").await;
