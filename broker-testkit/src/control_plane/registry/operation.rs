@@ -125,7 +125,7 @@ impl Resource<'_> {
             }
         }
         rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
-        self.validate(&object, name)?;
+        self.validate(None, &object, name)?;
         let key = self.key(name);
         if self.plane.store.get(&self.definition.table, &key).is_some() {
             return Err(ApiError::already_exists(self.definition.subject(name)));
@@ -378,7 +378,7 @@ impl Resource<'_> {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));
         }
-        self.validate(&object, &name)?;
+        self.validate(Some(live), &object, &name)?;
         Ok(object)
     }
 
@@ -564,9 +564,12 @@ impl Resource<'_> {
         drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
     }
 
-    fn validate(&self, object: &Value, name: &str) -> Result<(), ApiError> {
+    fn validate(&self, live: Option<&Value>, object: &Value, name: &str) -> Result<(), ApiError> {
         let mut causes = naming::check(self.definition, object);
-        causes.extend(self.definition.schema.validate(object).into_iter().map(|error| Cause {
+        let schema = &self.definition.schema;
+        let errors =
+            live.map_or_else(|| schema.validate(object), |live| schema.validate_update(live, object));
+        causes.extend(errors.into_iter().map(|error| Cause {
             reason: error.reason.as_str().to_owned(),
             message: error.message,
             field: error.field,
