@@ -42,7 +42,7 @@ pub(crate) fn to_storage(definition: &Definition, mut object: Value) -> Value {
 /// The object as this definition's version shows it.
 pub(crate) fn from_storage(definition: &Definition, object: &Arc<Value>) -> Value {
     let mut object = Value::clone(object);
-    if definition.api_version() == "apis.kcp.io/v1alpha1" && object["apiVersion"] == STORED {
+    if definition.api_version() == "apis.kcp.io/v1alpha1" && text(&object, "/apiVersion") == STORED {
         if definition.kind == "APIExport" {
             let schemas: Vec<Value> = list(&object, "/spec/resources")
                 .iter()

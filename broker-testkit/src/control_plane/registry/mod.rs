@@ -2,6 +2,7 @@
 
 mod builtin;
 mod catalog;
+mod checks;
 mod custom;
 mod definition;
 mod naming;
@@ -9,6 +10,7 @@ mod operation;
 mod options;
 mod reading;
 mod rules;
+mod settling;
 mod versions;
 
 pub(crate) use catalog::{Catalog, Served, crds};

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::definition::Definition;
 use super::naming;
-use super::options::{DeleteOptions, FieldValidation, Propagation, WriteOptions};
+use super::options::{DeleteOptions, Propagation, WriteOptions};
 use super::rules;
 use super::versions;
 use crate::control_plane::error::{ApiError, Cause};
-use crate::control_plane::machinery::apply::{self, ApplyError, Writer};
+use crate::control_plane::machinery::apply::{self, ApplyError};
 use crate::control_plane::machinery::patch::{self, PatchError};
 use crate::control_plane::plane::{Outcome, Plane, View, mark_deleted};
 use crate::control_plane::storage::{CommitError, ObjectKey};
@@ -143,36 +143,6 @@ impl Resource<'_> {
             .create(&self.definition.table, key, object)
             .map_err(|_| ApiError::already_exists(self.definition.subject(name)))?;
         Ok(Written { object: present(self.definition, self.view, &stored), created: true, warnings })
-    }
-
-    /// An object created through a claim must be one that the claim shows.
-    fn check_claim(&self, key: &ObjectKey, object: &Value) -> Result<(), ApiError> {
-        let table = &self.definition.table;
-        if self.view.claim(table).is_none() {
-            return Ok(());
-        }
-        let mut sealed = object.clone();
-        self.plane.seal(table, key, &mut sealed);
-        if self.view.shows(table, &sealed) {
-            return Ok(());
-        }
-        let why = "object does not match required labels";
-        Err(ApiError::forbidden(self.definition.subject(&key.name), why))
-    }
-
-    /// The labels that a claim selects by stay on objects written through it.
-    fn protect_labels(&self, key: &ObjectKey, object: &mut Value) -> Result<(), ApiError> {
-        for (label, wanted) in self.view.protected(self.plane, self.cluster, &self.definition.table) {
-            match value::label(object, &label) {
-                None => value::set_label(object, &label, &wanted),
-                Some(found) if found == wanted => {}
-                Some(_) => {
-                    let why = format!("protected label {label} must have value {wanted}");
-                    return Err(ApiError::forbidden(self.definition.subject(&key.name), &why));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// A whole new state of an object, or of one of its subresources.
@@ -330,58 +300,6 @@ impl Resource<'_> {
         }
     }
 
-    /// What is stored of a proposed object: the server's fields put back, the other endpoint's fields
-    /// kept, generation counted, ownership recorded, everything validated.
-    fn settle(
-        &self,
-        live: &Value,
-        mut object: Value,
-        subresource: &str,
-        options: &WriteOptions,
-        ownership: Ownership,
-    ) -> Result<Value, ApiError> {
-        let name = value::name(live).to_owned();
-        let definition = self.definition;
-        if !value::at(&object, "/metadata").is_object() {
-            return Err(ApiError::bad_request("metadata must be an object"));
-        }
-        self.check_immutable_metadata(live, &object, &name)?;
-        let schema = &definition.schema;
-        schema.prune(&mut object);
-        match ownership {
-            Ownership::Record => {
-                schema.fill_defaults(&mut object);
-                rules::complete(definition, &mut object);
-                // Before the other endpoint's fields are put back: who sends them is noted, as by the real one.
-                let now = value::now();
-                let writer = self.writer(options, subresource, &now);
-                apply::record_update(Some(live), &mut object, schema, writer);
-            }
-            Ownership::Recorded => {
-                schema.fill_defaults_after_apply(&mut object);
-                rules::complete(definition, &mut object);
-            }
-        }
-        if subresource == "status" {
-            let managed = value::at(&object, "/metadata/managedFields").clone();
-            let status = value::at(&object, "/status").clone();
-            object = live.clone();
-            set_or_remove(&mut object, &["status"], status);
-            set_or_remove(&mut object, &["metadata", "managedFields"], managed);
-        } else if definition.status {
-            let status = live.get("status").cloned().unwrap_or(Value::Null);
-            set_or_remove(&mut object, &["status"], status);
-        }
-        restore_system_metadata(live, &mut object);
-        rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
-        if definition.generation && desired_state_differs(definition, live, &object) {
-            let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
-            value::set(&mut object, &["metadata", "generation"], json!(generation));
-        }
-        self.validate(Some(live), &object, &name)?;
-        Ok(object)
-    }
-
     /// Deletes an object, or begins to.
     pub(crate) fn delete(&self, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let table = &self.definition.table;
@@ -417,185 +335,11 @@ impl Resource<'_> {
             }
         }
     }
-
-    fn check_preconditions(&self, name: &str, live: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
-        let refuse = |what: &str, sent: &str, found: &str| {
-            let why = format!(
-                "Precondition failed: {what} in precondition: {sent}, {what} in object meta: {found}"
-            );
-            Err(ApiError::conflict(self.definition.subject(name), &why))
-        };
-        if let Some(sent) = options.uid.as_deref().filter(|sent| *sent != value::uid(live)) {
-            return refuse("UID", sent, value::uid(live));
-        }
-        let found = value::text(live, "/metadata/resourceVersion");
-        if let Some(sent) = options.resource_version.as_deref().filter(|sent| *sent != found) {
-            return refuse("ResourceVersion", sent, found);
-        }
-        Ok(())
-    }
-
-    fn check_type(&self, object: &Value) -> Result<(), ApiError> {
-        if !object.is_object() {
-            return Err(ApiError::bad_request("the body of the request must be a JSON object"));
-        }
-        let expected = self.definition.api_version();
-        let (version, kind) = (value::text(object, "/apiVersion"), value::text(object, "/kind"));
-        if kind.is_empty() {
-            return Err(ApiError::bad_request("Object 'Kind' is missing in the request's body"));
-        }
-        if version != expected || kind != self.definition.kind {
-            let message = format!(
-                "{kind} in version \"{version}\" cannot be handled as a {} of {expected}",
-                self.definition.kind
-            );
-            return Err(ApiError::bad_request(message));
-        }
-        if object.get("metadata").is_some_and(|m| !m.is_object() && !m.is_null()) {
-            return Err(ApiError::bad_request("metadata must be an object"));
-        }
-        Ok(())
-    }
-
-    fn check_namespace_of(&self, object: &Value) -> Result<(), ApiError> {
-        let sent = value::text(object, "/metadata/namespace");
-        if self.definition.namespaced && !sent.is_empty() && sent != self.namespace {
-            let message =
-                "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(ApiError::bad_request(message));
-        }
-        Ok(())
-    }
-
-    /// A namespace takes new objects only while it is there and stays.
-    fn check_namespace_open(&self, name: &str) -> Result<(), ApiError> {
-        if !self.definition.namespaced {
-            return Ok(());
-        }
-        let table = crate::control_plane::storage::TableId::of("", "namespaces");
-        let key = ObjectKey::new(self.cluster, "", self.namespace);
-        let about =
-            crate::control_plane::error::Subject { group: "", resource: "namespaces", name: self.namespace };
-        let Some(namespace) = self.plane.store.get(&table, &key) else {
-            return Err(ApiError::not_found(about));
-        };
-        if value::is_terminating(&namespace) {
-            let why = format!(
-                "unable to create new content in namespace {} because it is being terminated",
-                self.namespace
-            );
-            let mut error = ApiError::forbidden(self.definition.subject(name), &why);
-            error.causes.push(json!({
-                "reason": "NamespaceTerminating",
-                "message": format!("namespace {} is being terminated", self.namespace),
-                "field": "metadata.namespace",
-            }));
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    fn check_fields(&self, object: &Value, options: &WriteOptions) -> Result<Vec<String>, ApiError> {
-        if options.field_validation == FieldValidation::Ignore {
-            return Ok(Vec::new());
-        }
-        let unknown: Vec<String> = self
-            .definition
-            .schema
-            .unknown_fields(object)
-            .into_iter()
-            .map(|path| format!("unknown field \"{path}\""))
-            .collect();
-        if options.field_validation == FieldValidation::Strict && !unknown.is_empty() {
-            let message = format!(
-                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
-                self.definition.kind,
-                self.definition.version,
-                self.definition.kind,
-                unknown.join(", ")
-            );
-            return Err(ApiError::bad_request(message));
-        }
-        Ok(unknown)
-    }
-
-    fn check_immutable_metadata(&self, live: &Value, object: &Value, name: &str) -> Result<(), ApiError> {
-        let mut causes = Vec::new();
-        for field in ["name", "namespace", "uid"] {
-            let pointer = format!("/metadata/{field}");
-            let (was, is) = (value::at(live, &pointer), value::at(object, &pointer));
-            if !is.is_null() && is != "" && is != was {
-                causes.push(Cause::invalid(&format!("metadata.{field}"), is, "field is immutable"));
-            }
-        }
-        if value::is_terminating(live) {
-            let before = value::finalizers(live);
-            let added: Vec<String> =
-                value::finalizers(object).into_iter().filter(|f| !before.contains(f)).collect();
-            if !added.is_empty() {
-                causes.push(Cause {
-                    reason: "FieldValueForbidden".to_owned(),
-                    message: format!(
-                        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                        added.iter().map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(", ")
-                    ),
-                    field: "metadata.finalizers".to_owned(),
-                });
-            }
-        }
-        if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
-    }
-
-    fn fresh_metadata(&self, object: &mut Value, name: &str) {
-        let metadata = [
-            ("name", json!(name)),
-            ("uid", json!(uuid::Uuid::new_v4().to_string())),
-            ("creationTimestamp", json!(value::now())),
-            ("namespace", if self.definition.namespaced { json!(self.namespace) } else { Value::Null }),
-            ("generation", if self.definition.generation { json!(1) } else { Value::Null }),
-            ("deletionTimestamp", Value::Null),
-            ("deletionGracePeriodSeconds", Value::Null),
-            ("resourceVersion", Value::Null),
-            ("selfLink", Value::Null),
-        ];
-        for (field, content) in metadata {
-            set_or_remove(object, &["metadata", field], content);
-        }
-        drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
-    }
-
-    fn validate(&self, live: Option<&Value>, object: &Value, name: &str) -> Result<(), ApiError> {
-        let mut causes = naming::check(self.definition, object);
-        let schema = &self.definition.schema;
-        let errors =
-            live.map_or_else(|| schema.validate(object), |live| schema.validate_update(live, object));
-        causes.extend(errors.into_iter().map(|error| Cause {
-            reason: error.reason.as_str().to_owned(),
-            message: error.message,
-            field: error.field,
-        }));
-        causes.extend(rules::check(self.definition, object));
-        if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
-    }
-
-    fn invalid(&self, name: &str, causes: Vec<Cause>) -> ApiError {
-        ApiError::invalid(&self.definition.group, &self.definition.kind, name, causes)
-    }
-
-    fn writer<'w>(&'w self, options: &'w WriteOptions, subresource: &'w str, now: &'w str) -> Writer<'w> {
-        Writer {
-            manager: &options.manager,
-            api_version: self.definition.api_version(),
-            subresource,
-            now,
-            status_subresource: self.definition.status,
-        }
-    }
 }
 
 /// Whether the ownership of fields is still to be recorded.
 #[derive(Debug, Clone, Copy)]
-enum Ownership {
+pub(super) enum Ownership {
     Record,
     Recorded,
 }
@@ -626,57 +370,4 @@ pub(crate) fn present(definition: &Definition, view: &View, object: &Arc<Value>)
         value::remove_metadata(&mut shown, "annotations", crate::control_plane::kcp::names::CLUSTER);
     }
     Arc::new(shown)
-}
-
-fn set_or_remove(object: &mut Value, path: &[&str], content: Value) {
-    if content.is_null() {
-        value::remove(object, path);
-    } else {
-        value::set(object, path, content);
-    }
-}
-
-fn drop_nulls(object: &mut Value, fields: &[&str]) {
-    for field in fields {
-        let found = value::at(object, &format!("/metadata/{field}"));
-        let empty = found.is_null()
-            || found.as_object().is_some_and(Map::is_empty)
-            || found.as_array().is_some_and(Vec::is_empty);
-        if empty {
-            value::remove(object, &["metadata", field]);
-        }
-    }
-}
-
-/// What no client can change is as it was.
-fn restore_system_metadata(live: &Value, object: &mut Value) {
-    for field in [
-        "name",
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "resourceVersion",
-        "generateName",
-    ] {
-        let was = value::at(live, &format!("/metadata/{field}")).clone();
-        set_or_remove(object, &["metadata", field], was);
-    }
-    value::remove(object, &["metadata", "selfLink"]);
-    drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
-    for field in ["apiVersion", "kind"] {
-        value::set(object, &[field], value::at(live, &format!("/{field}")).clone());
-    }
-}
-
-/// Whether anything but metadata (and status, where that is written apart) differs.
-fn desired_state_differs(definition: &Definition, live: &Value, object: &Value) -> bool {
-    let relevant = |(key, _): &(&String, &Value)| {
-        !matches!(key.as_str(), "metadata" | "apiVersion" | "kind")
-            && (!definition.status || key.as_str() != "status")
-    };
-    let (Some(live), Some(object)) = (live.as_object(), object.as_object()) else { return false };
-    !live.iter().filter(relevant).eq(object.iter().filter(relevant))
 }

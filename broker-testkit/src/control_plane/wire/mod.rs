@@ -1,13 +1,16 @@
 //! HTTPS: connections, paths, media types, streams. Knows how things are asked for, not what they mean.
 
 mod body;
+mod call;
 mod discovery;
+mod documents;
 mod handler;
 mod metrics;
 mod path;
 mod protobuf;
 mod response;
 mod watching;
+mod writing;
 
 pub(crate) use handler::Server;
 pub(crate) use metrics::Counters;

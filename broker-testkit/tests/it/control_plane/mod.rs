@@ -10,6 +10,7 @@
 )]
 
 mod exports;
+mod kubectl;
 mod objects;
 mod rights;
 mod watching;

@@ -1,0 +1,202 @@
+//! What the server demands of a write before it happens.
+
+use serde_json::{Value, json};
+
+use super::naming;
+use super::operation::Resource;
+use super::options::{DeleteOptions, FieldValidation, WriteOptions};
+use super::rules;
+use crate::control_plane::error::{ApiError, Cause, Subject};
+use crate::control_plane::storage::{ObjectKey, TableId};
+use crate::control_plane::value;
+
+impl Resource<'_> {
+    /// An object created through a claim must be one that the claim shows.
+    pub(super) fn check_claim(&self, key: &ObjectKey, object: &Value) -> Result<(), ApiError> {
+        let table = &self.definition.table;
+        if self.view.claim(table).is_none() {
+            return Ok(());
+        }
+        let mut sealed = object.clone();
+        self.plane.seal(table, key, &mut sealed);
+        if self.view.shows(table, &sealed) {
+            return Ok(());
+        }
+        let why = "object does not match required labels";
+        Err(ApiError::forbidden(self.definition.subject(&key.name), why))
+    }
+
+    /// The labels that a claim selects by stay on objects written through it.
+    pub(super) fn protect_labels(&self, key: &ObjectKey, object: &mut Value) -> Result<(), ApiError> {
+        for (label, wanted) in self.view.protected(self.plane, self.cluster, &self.definition.table) {
+            match value::label(object, &label) {
+                None => value::set_label(object, &label, &wanted),
+                Some(found) if found == wanted => {}
+                Some(_) => {
+                    let why = format!("protected label {label} must have value {wanted}");
+                    return Err(ApiError::forbidden(self.definition.subject(&key.name), &why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_preconditions(
+        &self,
+        name: &str,
+        live: &Value,
+        options: &DeleteOptions,
+    ) -> Result<(), ApiError> {
+        let refuse = |what: &str, sent: &str, found: &str| {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {sent}, {what} in object meta: {found}"
+            );
+            Err(ApiError::conflict(self.definition.subject(name), &why))
+        };
+        if let Some(sent) = options.uid.as_deref().filter(|sent| *sent != value::uid(live)) {
+            return refuse("UID", sent, value::uid(live));
+        }
+        let found = value::text(live, "/metadata/resourceVersion");
+        if let Some(sent) = options.resource_version.as_deref().filter(|sent| *sent != found) {
+            return refuse("ResourceVersion", sent, found);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_type(&self, object: &Value) -> Result<(), ApiError> {
+        if !object.is_object() {
+            return Err(ApiError::bad_request("the body of the request must be a JSON object"));
+        }
+        let expected = self.definition.api_version();
+        let (version, kind) = (value::text(object, "/apiVersion"), value::text(object, "/kind"));
+        if kind.is_empty() {
+            return Err(ApiError::bad_request("Object 'Kind' is missing in the request's body"));
+        }
+        if version != expected || kind != self.definition.kind {
+            let message = format!(
+                "{kind} in version \"{version}\" cannot be handled as a {} of {expected}",
+                self.definition.kind
+            );
+            return Err(ApiError::bad_request(message));
+        }
+        if object.get("metadata").is_some_and(|m| !m.is_object() && !m.is_null()) {
+            return Err(ApiError::bad_request("metadata must be an object"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_namespace_of(&self, object: &Value) -> Result<(), ApiError> {
+        let sent = value::text(object, "/metadata/namespace");
+        if self.definition.namespaced && !sent.is_empty() && sent != self.namespace {
+            let message =
+                "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(ApiError::bad_request(message));
+        }
+        Ok(())
+    }
+
+    /// A namespace takes new objects only while it is there and stays.
+    pub(super) fn check_namespace_open(&self, name: &str) -> Result<(), ApiError> {
+        if !self.definition.namespaced {
+            return Ok(());
+        }
+        let table = TableId::of("", "namespaces");
+        let key = ObjectKey::new(self.cluster, "", self.namespace);
+        let about = Subject { group: "", resource: "namespaces", name: self.namespace };
+        let Some(namespace) = self.plane.store.get(&table, &key) else {
+            return Err(ApiError::not_found(about));
+        };
+        if value::is_terminating(&namespace) {
+            let why = format!(
+                "unable to create new content in namespace {} because it is being terminated",
+                self.namespace
+            );
+            let mut error = ApiError::forbidden(self.definition.subject(name), &why);
+            error.causes.push(json!({
+                "reason": "NamespaceTerminating",
+                "message": format!("namespace {} is being terminated", self.namespace),
+                "field": "metadata.namespace",
+            }));
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_fields(
+        &self,
+        object: &Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, ApiError> {
+        if options.field_validation == FieldValidation::Ignore {
+            return Ok(Vec::new());
+        }
+        let unknown: Vec<String> = self
+            .definition
+            .schema
+            .unknown_fields(object)
+            .into_iter()
+            .map(|path| format!("unknown field \"{path}\""))
+            .collect();
+        if options.field_validation == FieldValidation::Strict && !unknown.is_empty() {
+            let message = format!(
+                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                self.definition.kind,
+                self.definition.version,
+                self.definition.kind,
+                unknown.join(", ")
+            );
+            return Err(ApiError::bad_request(message));
+        }
+        Ok(unknown)
+    }
+
+    pub(super) fn check_immutable_metadata(
+        &self,
+        live: &Value,
+        object: &Value,
+        name: &str,
+    ) -> Result<(), ApiError> {
+        let mut causes = Vec::new();
+        for field in ["name", "namespace", "uid"] {
+            let pointer = format!("/metadata/{field}");
+            let (was, is) = (value::at(live, &pointer), value::at(object, &pointer));
+            if !is.is_null() && is != "" && is != was {
+                causes.push(Cause::invalid(&format!("metadata.{field}"), is, "field is immutable"));
+            }
+        }
+        if value::is_terminating(live) {
+            let before = value::finalizers(live);
+            let added: Vec<String> =
+                value::finalizers(object).into_iter().filter(|f| !before.contains(f)).collect();
+            if !added.is_empty() {
+                causes.push(Cause {
+                    reason: "FieldValueForbidden".to_owned(),
+                    message: format!(
+                        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                        added.iter().map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(", ")
+                    ),
+                    field: "metadata.finalizers".to_owned(),
+                });
+            }
+        }
+        if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
+    }
+
+    pub(super) fn validate(&self, live: Option<&Value>, object: &Value, name: &str) -> Result<(), ApiError> {
+        let mut causes = naming::check(self.definition, object);
+        let schema = &self.definition.schema;
+        let errors =
+            live.map_or_else(|| schema.validate(object), |live| schema.validate_update(live, object));
+        causes.extend(errors.into_iter().map(|error| Cause {
+            reason: error.reason.as_str().to_owned(),
+            message: error.message,
+            field: error.field,
+        }));
+        causes.extend(rules::check(self.definition, object));
+        if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
+    }
+
+    pub(super) fn invalid(&self, name: &str, causes: Vec<Cause>) -> ApiError {
+        ApiError::invalid(&self.definition.group, &self.definition.kind, name, causes)
+    }
+}

@@ -1,0 +1,151 @@
+//! What is stored of what was sent: the server's own fields, the other endpoint's fields, the generation.
+
+use serde_json::{Map, Value, json};
+
+use super::definition::Definition;
+use super::operation::{Ownership, Resource};
+use super::options::WriteOptions;
+use super::rules;
+use crate::control_plane::error::ApiError;
+use crate::control_plane::machinery::apply::{self, Writer};
+use crate::control_plane::value;
+
+impl Resource<'_> {
+    /// What is stored of a proposed object: the server's fields put back, the other endpoint's fields
+    /// kept, generation counted, ownership recorded, everything validated.
+    pub(super) fn settle(
+        &self,
+        live: &Value,
+        mut object: Value,
+        subresource: &str,
+        options: &WriteOptions,
+        ownership: Ownership,
+    ) -> Result<Value, ApiError> {
+        let name = value::name(live).to_owned();
+        let definition = self.definition;
+        if !value::at(&object, "/metadata").is_object() {
+            return Err(ApiError::bad_request("metadata must be an object"));
+        }
+        self.check_immutable_metadata(live, &object, &name)?;
+        let schema = &definition.schema;
+        schema.prune(&mut object);
+        match ownership {
+            Ownership::Record => {
+                schema.fill_defaults(&mut object);
+                rules::complete(definition, &mut object);
+                // Before the other endpoint's fields are put back: who sends them is noted, as by the real one.
+                let now = value::now();
+                let writer = self.writer(options, subresource, &now);
+                apply::record_update(Some(live), &mut object, schema, writer);
+            }
+            Ownership::Recorded => {
+                schema.fill_defaults_after_apply(&mut object);
+                rules::complete(definition, &mut object);
+            }
+        }
+        if subresource == "status" {
+            let managed = value::at(&object, "/metadata/managedFields").clone();
+            let status = value::at(&object, "/status").clone();
+            object = live.clone();
+            set_or_remove(&mut object, &["status"], status);
+            set_or_remove(&mut object, &["metadata", "managedFields"], managed);
+        } else if definition.status {
+            let status = live.get("status").cloned().unwrap_or(Value::Null);
+            set_or_remove(&mut object, &["status"], status);
+        }
+        restore_system_metadata(live, &mut object);
+        rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
+        if definition.generation && desired_state_differs(definition, live, &object) {
+            let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
+            value::set(&mut object, &["metadata", "generation"], json!(generation));
+        }
+        self.validate(Some(live), &object, &name)?;
+        Ok(object)
+    }
+
+    pub(super) fn fresh_metadata(&self, object: &mut Value, name: &str) {
+        let metadata = [
+            ("name", json!(name)),
+            ("uid", json!(uuid::Uuid::new_v4().to_string())),
+            ("creationTimestamp", json!(value::now())),
+            ("namespace", if self.definition.namespaced { json!(self.namespace) } else { Value::Null }),
+            ("generation", if self.definition.generation { json!(1) } else { Value::Null }),
+            ("deletionTimestamp", Value::Null),
+            ("deletionGracePeriodSeconds", Value::Null),
+            ("resourceVersion", Value::Null),
+            ("selfLink", Value::Null),
+        ];
+        for (field, content) in metadata {
+            set_or_remove(object, &["metadata", field], content);
+        }
+        drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
+    }
+
+    pub(super) fn writer<'w>(
+        &'w self,
+        options: &'w WriteOptions,
+        subresource: &'w str,
+        now: &'w str,
+    ) -> Writer<'w> {
+        Writer {
+            manager: &options.manager,
+            api_version: self.definition.api_version(),
+            subresource,
+            now,
+            status_subresource: self.definition.status,
+        }
+    }
+}
+
+fn set_or_remove(object: &mut Value, path: &[&str], content: Value) {
+    if content.is_null() {
+        value::remove(object, path);
+    } else {
+        value::set(object, path, content);
+    }
+}
+
+fn drop_nulls(object: &mut Value, fields: &[&str]) {
+    for field in fields {
+        let found = value::at(object, &format!("/metadata/{field}"));
+        let empty = found.is_null()
+            || found.as_object().is_some_and(Map::is_empty)
+            || found.as_array().is_some_and(Vec::is_empty);
+        if empty {
+            value::remove(object, &["metadata", field]);
+        }
+    }
+}
+
+/// What no client can change is as it was.
+fn restore_system_metadata(live: &Value, object: &mut Value) {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "generateName",
+    ] {
+        let was = value::at(live, &format!("/metadata/{field}")).clone();
+        set_or_remove(object, &["metadata", field], was);
+    }
+    value::remove(object, &["metadata", "selfLink"]);
+    drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
+    for field in ["apiVersion", "kind"] {
+        value::set(object, &[field], value::at(live, &format!("/{field}")).clone());
+    }
+}
+
+/// Whether anything but metadata (and status, where that is written apart) differs.
+fn desired_state_differs(definition: &Definition, live: &Value, object: &Value) -> bool {
+    let relevant = |(key, _): &(&String, &Value)| {
+        !matches!(key.as_str(), "metadata" | "apiVersion" | "kind")
+            && (!definition.status || key.as_str() != "status")
+    };
+    let (Some(live), Some(object)) = (live.as_object(), object.as_object()) else { return false };
+    !live.iter().filter(relevant).eq(object.iter().filter(relevant))
+}
