@@ -18,6 +18,9 @@
 //! | `wire` | URLs, media types, streams |
 //!
 //! It is no production server: nothing is written to disk, and tokens are remembered, not verified.
+//! Left out on purpose: workloads (Pods, Jobs), webhooks, conversion between versions of custom resources,
+//! the `scale` subresource, client certificates, refusing to escalate rights, workspace types with a meaning,
+//! more than one shard.
 
 mod error;
 mod kcp;
