@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn intervals_are_durations_of_at_least_a_second() {
-        assert_eq!(interval("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(interval("1m"), Ok(Duration::from_mins(1)));
         for wrong in ["30", "0", "10ms", "soon"] {
             assert!(interval(wrong).is_err(), "{wrong}");
         }

@@ -111,10 +111,11 @@ impl MemoryFleet {
     pub fn provide(&self, cluster: &str) -> bool {
         let copies = self.copies_in(cluster);
         let mut state = self.lock();
-        copies
-            .iter()
-            .filter(|copy| !copy.is_deleting())
-            .fold(false, |changed, copy| provide(&mut state, cluster, copy) || changed)
+        let mut changed = false;
+        for copy in copies.iter().filter(|copy| !copy.is_deleting()) {
+            changed |= provide(&mut state, cluster, copy);
+        }
+        changed
     }
 
     /// States of the migrations of all orders, by name of the record.

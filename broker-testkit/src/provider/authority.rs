@@ -42,7 +42,7 @@ const MANAGED_LABEL: &str = "broker.platform-mesh.io/managed";
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// Timers are not set further ahead than this; a wake-up that comes too early decides the same again.
-const LONGEST_TIMER: Duration = Duration::from_secs(7 * 86_400);
+const LONGEST_TIMER: Duration = Duration::from_hours(7 * 24);
 
 /// What an authority could not do. What is wrong with a request shows on the `Certificate` instead.
 #[derive(Debug, Error)]

@@ -218,7 +218,7 @@ fn at_every_write_of_a_move_the_consumer_holds_a_certificate() {
             Ok(_) if !worked && story.fleet.clusters_with_copies().len() == 1 => return,
             Ok(_) => story.fleet.advance(GRACE),
             Err(error) => {
-                assert!(matches!(error, PassError::Port(error) if error.kind == PortErrorKind::Unavailable))
+                assert!(matches!(error, PassError::Port(error) if error.kind == PortErrorKind::Unavailable));
             }
         }
     }

@@ -12,33 +12,33 @@ use super::calls::Calls;
 /// At rest means: no call but leases and watches for so long.
 const QUIET: Duration = Duration::from_secs(3);
 /// A system that is not at rest by then never is.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A server, running until it is dropped.
 #[derive(Debug)]
 pub(crate) enum Server {
     /// The embedded control plane.
-    Embedded(ControlPlane),
+    Embedded(Box<ControlPlane>),
     /// A real kcp.
     Kcp {
         /// The process.
         #[expect(dead_code, reason = "it is stopped when dropped")]
         kcp: Kcp,
         /// Its administrator.
-        admin: Config,
+        admin: Box<Config>,
         /// Who may read `/metrics`.
-        metrics: Config,
+        metrics: Box<Config>,
     },
 }
 
 pub(crate) async fn embedded() -> anyhow::Result<Server> {
-    Ok(Server::Embedded(ControlPlane::builder().start().await?))
+    Ok(Server::Embedded(Box::new(ControlPlane::builder().start().await?)))
 }
 
 pub(crate) async fn kcp() -> anyhow::Result<Server> {
     let kcp = Kcp::start().await?;
     let (admin, metrics) = (kcp.admin_config("root").await?, kcp.shard_admin_config().await?);
-    Ok(Server::Kcp { kcp, admin, metrics })
+    Ok(Server::Kcp { kcp, admin: Box::new(admin), metrics: Box::new(metrics) })
 }
 
 impl Server {
@@ -52,13 +52,8 @@ impl Server {
     pub(crate) fn admin(&self) -> Config {
         match self {
             Self::Embedded(server) => server.admin_config(),
-            Self::Kcp { admin, .. } => admin.clone(),
+            Self::Kcp { admin, .. } => admin.as_ref().clone(),
         }
-    }
-
-    /// The workspace to build below.
-    pub(crate) fn tree(&self) -> &'static str {
-        "root"
     }
 
     /// All calls answered so far.
@@ -72,7 +67,7 @@ impl Server {
                 Ok(calls)
             }
             Self::Kcp { metrics, .. } => {
-                let client = Client::try_from(metrics.clone())?;
+                let client = Client::try_from(metrics.as_ref().clone())?;
                 let text = client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
                 Ok(Calls::from_metrics(&text))
             }
