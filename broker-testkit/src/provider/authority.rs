@@ -80,6 +80,8 @@ pub enum Conduct {
     Issue,
     /// Issues nothing and says that it is not ready, also of what it issued before.
     Withhold,
+    /// Does nothing at all: as if it were not running.
+    Away,
     /// Issues, but names these as `status.relatedResources` instead of its own Secret.
     Name(Value),
 }
@@ -207,11 +209,14 @@ impl Service {
         if certificate.metadata.deletion_timestamp.is_some() {
             return Ok(Action::await_change());
         }
+        let conduct = self.authority.conduct.borrow().clone();
+        if conduct == Conduct::Away {
+            return Ok(Action::await_change());
+        }
         let namespace = certificate.namespace().unwrap_or_default();
         let name = secret_name(&certificate.name_any());
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
         let present = secrets.get_opt(&name).await.map_err(failed("get Secret", &namespace, &name))?;
-        let conduct = self.authority.conduct.borrow().clone();
 
         let outcome = self.outcome(certificate, present.as_ref(), &conduct, &secrets).await?;
         let renewal = if let Outcome::Issued(leaf) = &outcome { Some(until_renewal(leaf)) } else { None };
@@ -219,7 +224,7 @@ impl Service {
             || present.is_some_and(|found| is_ours(&found, certificate));
         let related = holds.then(|| match conduct {
             Conduct::Name(related) => related,
-            Conduct::Issue | Conduct::Withhold => json!({
+            Conduct::Issue | Conduct::Withhold | Conduct::Away => json!({
                 "secret": {"namespace": namespace, "name": name, "gvk": {"group": "", "version": "v1", "kind": "Secret"}},
             }),
         });

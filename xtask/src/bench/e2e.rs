@@ -146,10 +146,10 @@ async fn until_count(api: &Api<DynamicObject>, what: &str, count: usize) -> anyh
     Ok(())
 }
 
-/// Places many orders at once and waits for the last copy. The authority issues nothing meanwhile: what is
-/// measured is the broker, not how fast this machine signs.
+/// Places many orders at once and waits for the last copy. The authority is away meanwhile: what is measured
+/// is the broker, not what else this machine does for a certificate.
 async fn burst(asked: &E2e, internal: &Provider, consumer: &Consumer) -> anyhow::Result<Duration> {
-    internal.authority.set_conduct(Conduct::Withhold);
+    internal.authority.set_conduct(Conduct::Away);
     let mut made = follow(internal.copies()).await?;
     let started = Instant::now();
     let placing = stream::iter((0..asked.burst).map(|index| async move {
