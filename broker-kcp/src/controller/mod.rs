@@ -6,9 +6,11 @@
 //! means and what is done for it is not known here.
 
 mod backlog;
+mod gate;
 mod queue;
 #[cfg(test)]
 mod tests;
 
 pub use backlog::{Backlog, Laned, Outcome};
+pub use gate::{Gate, Passage, Urgency};
 pub use queue::{Queue, QueueState, run};

@@ -11,16 +11,21 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::service::SystemClock;
+use crate::controller::{Gate, Urgency};
 use crate::fleet::{Export, Fleet, PLATFORM};
 use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Deletion, Preconditions, Resource};
 use crate::record::{assignment_status, migration_status, new_assignment, new_migration, spec_of_assignment};
 use crate::store::{Cache, Source};
+
+/// Writes on their way at once. A kcp on two cores has its best throughput with about half of that; more only queue there.
+const IN_FLIGHT: usize = 16;
 
 /// Carries out decisions on the clusters of a fleet, as long as this broker leads.
 #[derive(Clone, Debug)]
 pub struct KcpMigrationExecutor {
     fleet: Fleet,
     leading: watch::Receiver<bool>,
+    gate: Gate,
 }
 
 /// One kind in one cluster: where to write, and where the result is shown.
@@ -37,7 +42,7 @@ struct Target {
 impl KcpMigrationExecutor {
     /// An executor on the clusters of a fleet; it refuses everything while `leading` is false.
     pub fn new(fleet: Fleet, leading: watch::Receiver<bool>) -> Self {
-        Self { fleet, leading }
+        Self { fleet, leading, gate: Gate::new(IN_FLIGHT) }
     }
 
     fn platform(&self, plural: &str, kind: &str, cache: &Cache) -> Target {
@@ -111,11 +116,16 @@ impl KcpMigrationExecutor {
             "uid": seen.uid(), "resourceVersion": resource_version, "finalizers": finalizers,
         }});
         let key = &order.key;
-        let result = target
-            .api
-            .merge(&target.resource, &key.namespace, &key.name, &patch, marker::MANAGER)
-            .await
-            .map_err(|error| port_error(&error))?;
+        let result =
+            target.api.merge(&target.resource, &key.namespace, &key.name, &patch, marker::MANAGER).await;
+        let result = match result {
+            Ok(result) => result,
+            // What is gone holds no finalizer.
+            Err(error) if error.kind() == ApiErrorKind::NotFound && seen.is_deleting() => {
+                return Ok(target.hide(key, seen.uid()));
+            }
+            Err(error) => return Err(port_error(&error)),
+        };
         if result.is_deleting() && result.finalizers().next().is_none() {
             return Ok(target.hide(&order.key, result.uid()));
         }
@@ -218,6 +228,7 @@ impl MigrationExecutor for KcpMigrationExecutor {
         if !*self.leading.borrow() {
             return Err(PortError::new(PortErrorKind::Fenced, action.verb(), "this broker does not lead"));
         }
+        let _passage = self.gate.pass(urgency(action)).await;
         let began = tokio::time::Instant::now();
         let result = self.carry_out(action).await;
         tracing::debug!(
@@ -328,6 +339,28 @@ impl Target {
         }
         self.cache.deleted(key.clone(), uid);
         Written::default()
+    }
+}
+
+fn urgency(action: &Action) -> Urgency {
+    match action {
+        Action::CreateAssignment(_) | Action::AddFinalizer { .. } | Action::CreateCopy { .. } => {
+            Urgency::Placing
+        }
+        Action::Tell { .. } | Action::ApplyAssignmentStatus { .. } | Action::DeleteMigration { .. } => {
+            Urgency::Telling
+        }
+        Action::RemoveFinalizer { .. }
+        | Action::ApplyStatus { .. }
+        | Action::UpdateAssignment(_)
+        | Action::DeleteAssignment { .. }
+        | Action::CreateMigration(_)
+        | Action::UpdateMigration(_)
+        | Action::ApplyCopy { .. }
+        | Action::DeleteCopy { .. }
+        | Action::CreateRelated { .. }
+        | Action::ApplyRelated { .. }
+        | Action::DeleteRelated { .. } => Urgency::Serving,
     }
 }
 

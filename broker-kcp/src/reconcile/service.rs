@@ -22,8 +22,9 @@ use crate::controller::{Outcome, Queue, QueueState, run};
 use crate::fleet::Fleet;
 use crate::kcp::{ApiError, EndpointError};
 
-/// Orders worked on at the same time. Each keeps one or two requests in flight; far more would only queue at the server.
-const WORKERS: usize = 64;
+/// Orders worked on at the same time. What limits the load is how many writes are on their way; an order that waits
+/// for a less urgent one must not keep another from being placed.
+const WORKERS: usize = 512;
 /// Reports written at the same time.
 const CHORE_WORKERS: usize = 4;
 
