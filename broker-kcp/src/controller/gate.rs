@@ -12,8 +12,10 @@ use tokio::sync::oneshot;
 /// How urgent a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// Somebody waits for it to be served at all.
+    /// The last step before somebody is served at all.
     Placing,
+    /// A first step to that: what was begun is finished before more is begun.
+    Beginning,
     /// Somebody waits for the change.
     Serving,
     /// It is told for the record.
@@ -31,7 +33,7 @@ pub struct Gate {
 
 struct State {
     free: usize,
-    waiting: [VecDeque<oneshot::Sender<Passage>>; 3],
+    waiting: [VecDeque<oneshot::Sender<Passage>>; 4],
     /// How often in a row somebody less urgent was passed over.
     passed_over: u32,
 }
