@@ -1,5 +1,6 @@
 //! testkit
 
+pub mod contract;
 pub mod control_plane;
 pub mod kcp;
 pub mod memory;
