@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
+const NO_SUCH_PATH: &str = "404 page not found";
+
 /// An answer other than success.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
@@ -61,9 +63,14 @@ impl ApiError {
         Self { details: about.details(), ..Self::new(404, "NotFound", message) }
     }
 
-    /// The path names nothing that is served.
+    /// The path names nothing that is served. The only refusal that is no `Status` on the wire.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        Self::new(404, "", NO_SUCH_PATH)
+    }
+
+    /// Whether the path names nothing that is served.
+    pub(crate) fn is_no_such_path(&self) -> bool {
+        self.message == NO_SUCH_PATH
     }
 
     pub(crate) fn already_exists(about: Subject<'_>) -> Self {

@@ -102,7 +102,9 @@ impl Plane {
         self.seal(table, key, &mut object);
         let expected = Expected::Is(Arc::clone(live));
         if is_released(&object) {
-            return self.store.commit(table, key.clone(), &expected, None).map(Outcome::Removed);
+            self.store.commit(table, key.clone(), &expected, None)?;
+            // The writer is answered with what it wrote, watches show the state before that.
+            return Ok(Outcome::Removed(Arc::new(object)));
         }
         value::set(
             &mut object,

@@ -139,9 +139,11 @@ fn virtual_workspace(
     // Documents are about the export, whoever bound it.
     let binding_counts = matches!(action, Action::Resource { .. });
     if let Some(within) = within.as_ref().filter(|_| binding_counts) {
-        // Seeing a kind at all is decided by the export, using it by the binding.
-        let claimed = served.find_any(group, resource).is_some_and(|d| view.claims.contains_key(&d.table));
-        let allowed = if claims::binding_to(plane, within, &cluster, export).is_none() {
+        // Seeing a kind at all is decided by the export, using it by the binding. What the export has nothing
+        // to do with is refused before anybody asks whether there is such a kind.
+        let found = served.find_any(group, resource);
+        let claimed = found.is_some_and(|d| view.claims.contains_key(&d.table));
+        let allowed = if found.is_none() || claims::binding_to(plane, within, &cluster, export).is_none() {
             false
         } else if claimed && !(group == "apis.kcp.io" && resource == "apibindings") {
             claims::accepted_claim(plane, &view, within, group, resource)

@@ -16,6 +16,9 @@ pub(super) fn reconcile(plane: &Plane, key: &ObjectKey) {
         end(plane, key, &crd);
         return;
     }
+    // As with the real server, whose caches begin with the definition.
+    let created = text(&crd, "/metadata/resourceVersion").parse().unwrap_or(0);
+    plane.store.open(&TableId::of(text(&crd, "/spec/group"), text(&crd, "/spec/names/plural")), created);
     plane.modify(&crds(), key, |crd| {
         let names = value::at(crd, "/spec/names").clone();
         value::set(crd, &["status", "acceptedNames"], names);

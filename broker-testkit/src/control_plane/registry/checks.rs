@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::definition::Origin;
 use super::naming;
 use super::operation::Resource;
 use super::options::{DeleteOptions, FieldValidation, WriteOptions};
@@ -85,6 +86,17 @@ impl Resource<'_> {
         Ok(())
     }
 
+    /// Custom resources are updated only by who says of which version.
+    pub(super) fn check_lock(&self, object: &Value, name: &str) -> Result<(), ApiError> {
+        let definition = self.definition;
+        let custom = definition.origin != Origin::Builtin || definition.group.ends_with("kcp.io");
+        if !custom || !value::text(object, "/metadata/resourceVersion").is_empty() {
+            return Ok(());
+        }
+        let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        Err(ApiError::invalid(&definition.group, &definition.plural, name, vec![cause]))
+    }
+
     pub(super) fn check_namespace_of(&self, object: &Value) -> Result<(), ApiError> {
         let sent = value::text(object, "/metadata/namespace");
         if self.definition.namespaced && !sent.is_empty() && sent != self.namespace {
@@ -164,6 +176,10 @@ impl Resource<'_> {
                 causes.push(Cause::invalid(&format!("metadata.{field}"), is, "field is immutable"));
             }
         }
+        let mark = value::at(object, "/metadata/deletionTimestamp");
+        if !mark.is_null() && mark != value::at(live, "/metadata/deletionTimestamp") {
+            causes.push(Cause::invalid("metadata.deletionTimestamp", mark, "field is immutable"));
+        }
         if value::is_terminating(live) {
             let before = value::finalizers(live);
             let added: Vec<String> =
@@ -199,4 +215,14 @@ impl Resource<'_> {
     pub(super) fn invalid(&self, name: &str, causes: Vec<Cause>) -> ApiError {
         ApiError::invalid(&self.definition.group, &self.definition.kind, name, causes)
     }
+}
+
+/// An object is written where its name says.
+pub(super) fn check_name(object: &Value, name: &str) -> Result<(), ApiError> {
+    let found = value::name(object);
+    if found == name {
+        return Ok(());
+    }
+    let message = format!("the name of the object ({found}) does not match the name on the URL ({name})");
+    Err(ApiError::bad_request(message))
 }

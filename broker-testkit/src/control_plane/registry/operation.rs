@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::checks::check_name;
 use super::definition::Definition;
 use super::naming;
 use super::options::{DeleteOptions, Propagation, WriteOptions};
@@ -155,13 +156,7 @@ impl Resource<'_> {
     ) -> Result<Written, ApiError> {
         self.check_type(object)?;
         self.check_namespace_of(object)?;
-        if value::name(object) != name {
-            let message = format!(
-                "the name of the object ({}) does not match the name on the URL ({name})",
-                value::name(object)
-            );
-            return Err(ApiError::bad_request(message));
-        }
+        check_name(object, name)?;
         let warnings = self.check_fields(object, options)?;
         self.change(name, subresource, options, warnings, |live| {
             let sent = value::uid(object);
@@ -172,6 +167,7 @@ impl Resource<'_> {
                 );
                 return Err(ApiError::conflict(self.definition.subject(name), &why));
             }
+            self.check_lock(object, name)?;
             Ok((object.clone(), Ownership::Record))
         })
     }
@@ -200,6 +196,7 @@ impl Resource<'_> {
                 PatchError::Malformed(why) => ApiError::bad_request(why),
                 PatchError::Rejected(why) => ApiError::rejected_patch(&why),
             })?;
+            check_name(&object, name)?;
             self.check_fields(&object, options)?;
             Ok((object, Ownership::Record))
         })
@@ -218,7 +215,10 @@ impl Resource<'_> {
         let warnings = self.check_fields(applied, options)?;
         let sent = value::uid(applied);
         let mut applied = applied.clone();
-        value::set(&mut applied, &["metadata", "name"], json!(name));
+        if value::name(&applied).is_empty() {
+            value::set(&mut applied, &["metadata", "name"], json!(name));
+        }
+        check_name(&applied, name)?;
         loop {
             if self.visible(name).is_none() {
                 if !subresource.is_empty() {

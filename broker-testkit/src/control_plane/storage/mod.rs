@@ -140,6 +140,16 @@ impl Store {
         Ok(Listing { items: objects.into_iter().collect(), revision })
     }
 
+    /// Makes a table whose log begins after `revision`, unless it is there.
+    pub(crate) fn open(&self, table: &TableId, revision: u64) {
+        let mut inner = self.lock();
+        inner.tables.entry(table.clone()).or_insert_with(|| {
+            let mut made = Table::new();
+            made.log.compact(revision);
+            made
+        });
+    }
+
     /// Every table there is, in a stable order.
     pub(crate) fn tables(&self) -> Vec<TableId> {
         let mut ids: Vec<_> = self.lock().tables.keys().cloned().collect();

@@ -81,6 +81,9 @@ pub(crate) fn text(code: u16, content: impl Into<String>) -> Answer {
 
 /// A refusal.
 pub(crate) fn error(error: &ApiError) -> Answer {
+    if error.is_no_such_path() {
+        return text(error.code, format!("{error}\n"));
+    }
     json(error.code, &error.to_status())
 }
 

@@ -1,11 +1,12 @@
 //! A request for a resource that is served and allowed: writing and deleting.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::body;
 use super::call::Call;
 use super::response::{self, Answer};
-use crate::control_plane::error::ApiError;
+use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::kcp::rules;
 use crate::control_plane::machinery::openapi;
 use crate::control_plane::rbac;
@@ -110,9 +111,8 @@ impl Call<'_> {
             }
             "application/apply-patch+yaml" => {
                 if self.query.get("fieldManager").unwrap_or_default().is_empty() {
-                    return Err(ApiError::bad_request(
-                        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-                    ));
+                    let cause = Cause::required("fieldManager", "is required for apply patch");
+                    return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
                 }
                 resource.apply(name, &self.with_type(body::yaml(content)?), subresource, &options)
             }
@@ -126,7 +126,9 @@ impl Call<'_> {
     }
 
     fn written(&self, written: &Written) -> Result<Answer, ApiError> {
-        let code = if written.created { 201 } else { 200 };
+        // The real virtual workspace answers an apply that creates like one that changes.
+        let changes = self.view.export.is_some() && self.parts.method == Method::PATCH;
+        let code = if written.created && !changes { 201 } else { 200 };
         Ok(response::warn(self.show(code, &written.object)?, &written.warnings))
     }
 
