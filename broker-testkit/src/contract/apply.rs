@@ -140,20 +140,32 @@ pub async fn elements_of_a_list_map_have_their_own_managers(subject: &Subject) -
     same(&left["spec"]["parts"], &parts, "the parts when the first manager applies none")
 }
 
-/// A uid in an apply is a precondition: of another object it is a `Conflict`, and of an absent one too, so that
-/// a deleted object is not made again.
-pub async fn an_apply_with_another_uid_is_a_conflict(subject: &Subject) -> Result<(), Broken> {
+/// A uid in an apply is a precondition: of an absent object it is a `Conflict`, so that a deleted object is not
+/// made again, and of another object of that name it is `Invalid`. Neither changes anything.
+pub async fn an_apply_with_another_uid_is_refused(subject: &Subject) -> Result<(), Broken> {
+    let place = subject.place_with_widgets().await?;
+    for (kind, sample) in [(CONFIG_MAPS, config_map("one")), (WIDGETS, widget("one", 3))] {
+        let path = place.at(kind, "one");
+        let mut object = sample.clone();
+        object["metadata"]["uid"] = json!(OTHER_UID);
+        place.session.force(&path, "first", &object).await?.refused(409, "Conflict")?;
+        place.session.get(&path).await?.refused(404, "NotFound")?;
+        let made = place.create(kind, &sample).await?;
+        let status = place.session.force(&path, "first", &object).await?.refused(422, "Invalid")?;
+        caused_by(&status, &[("FieldValueInvalid", "metadata.uid")])?;
+        same(&place.read(kind, "one").await?, &made, "the object is what it was")?;
+        object["metadata"]["uid"] = made["metadata"]["uid"].clone();
+        place.session.force(&path, "first", &object).await?.coded(200)?;
+    }
+    Ok(())
+}
+
+/// An apply is for the object that its path names.
+pub async fn an_apply_with_another_name_is_a_bad_request(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place().await?;
-    let path = place.at(CONFIG_MAPS, "one");
-    let mut object = config_map("one");
-    object["metadata"]["uid"] = json!(OTHER_UID);
-    place.session.force(&path, "first", &object).await?.refused(409, "Conflict")?;
-    place.session.get(&path).await?.refused(404, "NotFound")?;
-    let made = place.create(CONFIG_MAPS, &config_map("one")).await?;
-    place.session.force(&path, "first", &object).await?.refused(409, "Conflict")?;
-    same(&place.read(CONFIG_MAPS, "one").await?, &made, "the object is what it was")?;
-    object["metadata"]["uid"] = made["metadata"]["uid"].clone();
-    place.session.force(&path, "first", &object).await?.coded(200).map(|_| ())
+    let answer = place.session.apply(&place.at(CONFIG_MAPS, "one"), "first", &config_map("two")).await?;
+    answer.refused(400, "BadRequest")?;
+    place.session.get(&place.at(CONFIG_MAPS, "two")).await?.refused(404, "NotFound").map(|_| ())
 }
 
 /// The status has managers of its own, and an apply to the object does not touch it.

@@ -8,10 +8,10 @@ use super::session::{Session, eventually, names};
 use super::subject::{Place, Subject};
 
 /// The name of every check's service account: a namespace is a check's own.
-const ROBOT: &str = "robot";
+pub(super) const ROBOT: &str = "robot";
 
-/// Makes a service account and answers a session with its token.
-pub(super) async fn robot(subject: &Subject, place: &Place, url: &str) -> Result<Session, Broken> {
+/// Makes a service account and answers a token of it.
+pub(super) async fn token(place: &Place) -> Result<String, Broken> {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ROBOT}});
     place.create(ACCOUNTS, &account).await?;
     let request = json!({
@@ -22,7 +22,12 @@ pub(super) async fn robot(subject: &Subject, place: &Place, url: &str) -> Result
     let answer = place.session.post(&path, &request).await?.coded(201)?;
     let token = answer["status"]["token"].as_str().unwrap_or_default();
     hold(!token.is_empty(), "a TokenRequest is answered with a token", &answer)?;
-    subject.bearer(url, token)
+    Ok(token.to_owned())
+}
+
+/// Makes a service account and answers a session with its token.
+async fn robot(subject: &Subject, place: &Place) -> Result<Session, Broken> {
+    subject.bearer(&subject.url(), &token(place).await?)
 }
 
 /// Lets the robot of a namespace do what the rules say, there.
@@ -43,7 +48,7 @@ async fn allow(place: &Place, rules: Value) -> Result<(), Broken> {
 /// A service account without rights is refused, with its name, the verb, the kind and the namespace.
 pub async fn who_has_no_right_is_told_what_was_refused(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place().await?;
-    let robot = robot(subject, &place, &subject.url()).await?;
+    let robot = robot(subject, &place).await?;
     let namespace = &place.namespace;
     // kcp tells so as soon as it knows the account.
     let status =
@@ -62,7 +67,7 @@ pub async fn who_has_no_right_is_told_what_was_refused(subject: &Subject) -> Res
 /// A rule gives its verbs on its resources, and no others.
 pub async fn a_rule_gives_its_verbs_only(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place().await?;
-    let robot = robot(subject, &place, &subject.url()).await?;
+    let robot = robot(subject, &place).await?;
     allow(&place, json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create"]}]))
         .await?;
     let path = place.path(CONFIG_MAPS);
@@ -87,7 +92,7 @@ pub async fn resource_names_limit_a_rule(subject: &Subject) -> Result<(), Broken
     for name in ["one", "two"] {
         place.create(CONFIG_MAPS, &config_map(name)).await?;
     }
-    let robot = robot(subject, &place, &subject.url()).await?;
+    let robot = robot(subject, &place).await?;
     let rules = json!([{
         "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["one"], "verbs": ["get", "list"],
     }]);
@@ -104,7 +109,7 @@ pub async fn resource_names_limit_a_rule(subject: &Subject) -> Result<(), Broken
 /// A `SelfSubjectAccessReview` answers what the server would do.
 pub async fn an_access_review_answers_what_would_be_done(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place().await?;
-    let robot = robot(subject, &place, &subject.url()).await?;
+    let robot = robot(subject, &place).await?;
     let rules = json!([{
         "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["one"], "verbs": ["get"],
     }]);

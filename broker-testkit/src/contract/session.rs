@@ -228,14 +228,17 @@ impl Answer {
     }
 }
 
-/// The causes of a refusal: reason and field each, sorted.
+/// The causes of a refusal: reason and field each, sorted, and once each: the real servers check some twice.
 pub(super) fn causes(status: &Value) -> Vec<(String, String)> {
     let text = |cause: &Value, key: &str| cause[key].as_str().unwrap_or_default().to_owned();
     let mut found: Vec<_> = list(&status["details"]["causes"])
         .iter()
+        // A word about rules that were not checked, which newer servers add, is about no field.
+        .filter(|cause| cause["field"] != "<nil>")
         .map(|cause| (text(cause, "reason"), text(cause, "field")))
         .collect();
     found.sort();
+    found.dedup();
     found
 }
 

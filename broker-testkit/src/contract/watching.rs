@@ -50,12 +50,15 @@ pub async fn a_watch_without_a_version_begins_with_what_is_there(subject: &Subje
 pub async fn a_write_that_changes_nothing_is_no_event(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let path = place.at(WIDGETS, "one");
-    let made = place.session.apply(&path, "first", &widget("one", 1)).await?.coded(201)?;
+    let object = widget("one", 1);
+    let made = place.session.apply(&path, "first", &object).await?.coded(201)?;
+    // A real server's first update stores what was only shown before, such as defaults.
+    let made = place.session.put(&path, &made).await?.coded(200)?;
     let version = place.version(WIDGETS).await?;
     let mut watch = Watch::from(&place.session, &place.path(WIDGETS), "", &version).await?;
     place.session.put(&path, &made).await?.coded(200)?;
     place.session.merge(&path, &json!({"spec": {"size": 1}})).await?.coded(200)?;
-    place.session.apply(&path, "first", &widget("one", 1)).await?.coded(200)?;
+    place.session.apply(&path, "first", &object).await?.coded(200)?;
     place.session.merge(&format!("{path}/status"), &json!({"spec": {"size": 2}})).await?.coded(200)?;
     place.create(WIDGETS, &widget("two", 1)).await?;
     watch.expect("ADDED", "two").await.map(|_| ())

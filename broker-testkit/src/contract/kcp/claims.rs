@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::estate::{LABEL, text};
-use crate::contract::broken::{Broken, same};
+use super::estate::{LABEL, cluster, text};
+use crate::contract::broken::{Broken, hold, same};
 use crate::contract::sample::{SECRETS, labelled, secret};
-use crate::contract::session::named;
+use crate::contract::session::{list, named};
 use crate::contract::subject::{Place, Subject};
 use crate::contract::watch::Watch;
 
@@ -34,7 +34,7 @@ pub async fn what_is_created_through_a_claim_gets_its_label(subject: &Subject) -
     let inside = estate.inside(subject, &estate.one.id)?;
     let made = inside.post(&place.path(SECRETS), &secret("created")).await?.coded(201)?;
     same(&made["metadata"]["labels"][LABEL], &json!("true"), "the label in the answer to a create")?;
-    let made = inside.apply(&place.at(SECRETS, "applied"), "first", &secret("applied")).await?.coded(201)?;
+    let made = inside.apply(&place.at(SECRETS, "applied"), "first", &secret("applied")).await?.coded(200)?;
     same(&made["metadata"]["labels"][LABEL], &json!("true"), "the label in the answer to an apply")?;
     let found = inside.get(&place.path(SECRETS)).await?.coded(200)?;
     named(&found, &["applied", "created"], "both are seen")?;
@@ -73,15 +73,17 @@ pub async fn the_label_decides_what_exists(subject: &Subject) -> Result<(), Brok
     inside.get(&path).await?.refused(404, "NotFound").map(|_| ())
 }
 
-/// A claim that the binding did not accept shows nothing and creates nothing.
-pub async fn a_claim_that_is_not_accepted_is_empty(subject: &Subject) -> Result<(), Broken> {
+/// A claim that the binding did not accept gives no right in that workspace, and shows nothing of it elsewhere.
+pub async fn a_claim_that_is_not_accepted_gives_nothing(subject: &Subject) -> Result<(), Broken> {
     let estate = subject.estate().await?;
     let place = Place::make(subject.at(&estate.other.url)?).await?;
     let inside = estate.inside(subject, &estate.other.id)?;
     place.create(SECRETS, &labelled(secret("own"), LABEL, "true")).await?;
-    let found = inside.get(&place.path(SECRETS)).await?.coded(200)?;
-    named(&found, &[], "a list shows nothing of it")?;
-    inside.get(&place.at(SECRETS, "own")).await?.refused(404, "NotFound")?;
+    inside.get(&place.path(SECRETS)).await?.refused(403, "Forbidden")?;
+    inside.get(&place.at(SECRETS, "own")).await?.refused(403, "Forbidden")?;
+    let all = estate.inside(subject, "*")?.get(&SECRETS.path("")).await?.coded(200)?;
+    let foreign = list(&all["items"]).iter().any(|secret| cluster(secret) == estate.other.id);
+    hold(!foreign, "a list of all clusters shows nothing of that workspace", &all)?;
     inside.post(&place.path(SECRETS), &secret("new")).await?.refused(403, "Forbidden")?;
     place.session.get(&place.at(SECRETS, "new")).await?.refused(404, "NotFound").map(|_| ())
 }

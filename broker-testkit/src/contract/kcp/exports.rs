@@ -7,8 +7,10 @@ use super::estate::{
     slice_path, text,
 };
 use crate::contract::broken::{Broken, hold, same};
-use crate::contract::rights::robot;
-use crate::contract::sample::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CONFIG_MAPS, config_map, labelled};
+use crate::contract::rights::{ROBOT, token};
+use crate::contract::sample::{
+    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CONFIG_MAPS, SECRETS, config_map, labelled,
+};
 use crate::contract::session::{eventually, list};
 use crate::contract::subject::{Place, Subject};
 use crate::contract::watch::Watch;
@@ -128,16 +130,19 @@ pub async fn a_workspace_is_written_through_the_virtual_one(subject: &Subject) -
     inside.delete(&path).await?.coded(200)?;
     place.session.get(&path).await?.refused(404, "NotFound")?;
     inside.force(&path, "first", &applied).await?.refused(409, "Conflict")?;
-    place.session.get(&path).await?.refused(404, "NotFound").map(|_| ())
+    place.session.get(&path).await?.refused(404, "NotFound")?;
+    // Not 201 as everywhere else.
+    inside.force(&path, "first", &gadget("one", 5)).await?.coded(200)?;
+    place.read(GADGETS, "one").await.map(|_| ())
 }
 
-/// A kind that is neither exported nor claimed does not exist there.
+/// A kind that is neither exported nor claimed does not exist for all clusters, and is refused in each of them.
 pub async fn a_kind_that_is_not_claimed_is_not_there(subject: &Subject) -> Result<(), Broken> {
     let estate = subject.estate().await?;
     let inside = estate.inside(subject, &estate.one.id)?;
     let path = CONFIG_MAPS.path("default");
-    inside.get(&path).await?.coded(404)?;
-    inside.post(&path, &config_map("one")).await?.coded(404)?;
+    inside.get(&path).await?.refused(403, "Forbidden")?;
+    inside.post(&path, &config_map("one")).await?.refused(403, "Forbidden")?;
     estate.inside(subject, "*")?.get(&CONFIG_MAPS.path("")).await?.coded(404).map(|_| ())
 }
 
@@ -176,9 +181,10 @@ pub async fn a_claim_on_logical_clusters_tells_paths(subject: &Subject) -> Resul
 pub async fn the_virtual_workspace_needs_the_right_to_its_content(subject: &Subject) -> Result<(), Broken> {
     let estate = subject.estate().await?;
     let place = Place::make(subject.at(&estate.platform.url)?).await?;
-    let robot_at = robot(subject, &place, &estate.inside_url("*")).await?;
+    let token = token(&place).await?;
+    let everywhere = subject.bearer(&estate.inside_url("*"), &token)?;
     let path = GADGETS.path("");
-    eventually(|| async { robot_at.get(&path).await?.refused(403, "Forbidden") }).await?;
+    eventually(|| async { everywhere.get(&path).await?.refused(403, "Forbidden") }).await?;
     let name = &place.namespace;
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
@@ -194,9 +200,18 @@ pub async fn the_virtual_workspace_needs_the_right_to_its_content(subject: &Subj
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
             "metadata": {"name": binding},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": name}],
+            "subjects": [{"kind": "ServiceAccount", "name": ROBOT, "namespace": name}],
         });
         place.session.post(&CLUSTER_ROLE_BINDINGS.path(""), &binding).await?.coded(201)?;
     }
-    eventually(|| async { robot_at.get(&path).await?.coded(200) }).await.map(|_| ())
+    eventually(|| async { everywhere.get(&path).await?.coded(200) }).await?;
+    let inside = subject.bearer(&estate.inside_url(&estate.one.id), &token)?;
+    inside.get(&path).await?.coded(200)?;
+    inside.get(&SECRETS.path("default")).await?.coded(200)?;
+    inside.get(&CONFIG_MAPS.path("default")).await?.refused(403, "Forbidden")?;
+    let direct = subject.bearer(&estate.one.url, &token)?;
+    for kind in [GADGETS, SECRETS] {
+        direct.get(&kind.path("default")).await?.refused(403, "Forbidden")?;
+    }
+    Ok(())
 }
