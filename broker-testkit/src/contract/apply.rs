@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::broken::{Broken, hold, same};
-use super::sample::{CONFIG_MAPS, WIDGETS, config_map, widget};
+use super::sample::{CONFIG_MAPS, WIDGETS, config_map, set, widget};
 use super::session::{caused_by, list};
 use super::subject::Subject;
 
@@ -13,19 +13,16 @@ const OTHER_UID: &str = "00000000-0000-0000-0000-000000000001";
 /// A widget with nothing in its spec but what is given.
 fn with_spec(spec: Value) -> Value {
     let mut object = widget("one", 1);
-    object["spec"] = spec;
+    set(&mut object, "/spec", spec);
     object
 }
 
 /// The entries of `managedFields` as manager, operation and subresource.
-fn managers(object: &Value) -> Vec<[&str; 3]> {
-    let text = |entry: &'_ Value, key: &str| -> bool { entry[key].is_string() };
+fn managers<'a>(object: &'a Value) -> Vec<[&'a str; 3]> {
+    let text = |entry: &'a Value, key: &str| entry[key].as_str().unwrap_or_default();
     let mut found: Vec<_> = list(&object["metadata"]["managedFields"])
         .iter()
-        .filter(|entry| text(entry, "manager"))
-        .map(|entry| {
-            ["manager", "operation", "subresource"].map(|key| entry[key].as_str().unwrap_or_default())
-        })
+        .map(|entry| ["manager", "operation", "subresource"].map(|key| text(entry, key)))
         .collect();
     found.sort_unstable();
     found
@@ -44,7 +41,7 @@ pub async fn an_apply_owns_what_it_names(subject: &Subject) -> Result<(), Broken
     let place = subject.place_with_widgets().await?;
     let path = place.at(WIDGETS, "one");
     let mut object = with_spec(json!({"size": 3, "parts": [{"name": "a"}], "tags": ["x"]}));
-    object["metadata"]["labels"] = json!({"side": "left"});
+    set(&mut object, "/metadata/labels", json!({"side": "left"}));
     let made = place.session.apply(&path, "first", &object).await?.coded(201)?;
     same(&json!(managers(&made)), &json!([["first", "Apply", ""]]), "its managers")?;
     let owned = json!({
@@ -131,7 +128,7 @@ pub async fn elements_of_a_list_map_have_their_own_managers(subject: &Subject) -
     let both = place.session.apply(&path, "second", &other).await?.coded(200)?;
     let parts = json!([{"name": "a", "count": 5}, {"name": "b", "count": 1}]);
     same(&both["spec"]["parts"], &parts, "the parts of both managers, with defaults")?;
-    other["spec"]["parts"] = json!([{"name": "a", "count": 6}]);
+    set(&mut other, "/spec/parts", json!([{"name": "a", "count": 6}]));
     let status = place.session.apply(&path, "second", &other).await?.refused(409, "Conflict")?;
     caused_by(&status, &[("FieldManagerConflict", r#".spec.parts[name="a"].count"#)])?;
     let rest = with_spec(json!({"size": 3}));
@@ -147,14 +144,14 @@ pub async fn an_apply_with_another_uid_is_refused(subject: &Subject) -> Result<(
     for (kind, sample) in [(CONFIG_MAPS, config_map("one")), (WIDGETS, widget("one", 3))] {
         let path = place.at(kind, "one");
         let mut object = sample.clone();
-        object["metadata"]["uid"] = json!(OTHER_UID);
+        set(&mut object, "/metadata/uid", json!(OTHER_UID));
         place.session.force(&path, "first", &object).await?.refused(409, "Conflict")?;
         place.session.get(&path).await?.refused(404, "NotFound")?;
         let made = place.create(kind, &sample).await?;
         let status = place.session.force(&path, "first", &object).await?.refused(422, "Invalid")?;
         caused_by(&status, &[("FieldValueInvalid", "metadata.uid")])?;
         same(&place.read(kind, "one").await?, &made, "the object is what it was")?;
-        object["metadata"]["uid"] = made["metadata"]["uid"].clone();
+        set(&mut object, "/metadata/uid", made["metadata"]["uid"].clone());
         place.session.force(&path, "first", &object).await?.coded(200)?;
     }
     Ok(())
@@ -186,7 +183,7 @@ pub async fn the_status_is_applied_by_another_manager(subject: &Subject) -> Resu
     let found = place.session.apply(&path, "first", &with_spec(json!({"size": 4}))).await?.coded(200)?;
     same(&found["status"]["phase"], &json!("Ready"), "the status after an apply to the object")?;
     let mut other = status;
-    other["status"] = json!({"phase": "Lost"});
+    set(&mut other, "/status", json!({"phase": "Lost"}));
     let refused = place.session.apply(&status_path, "third", &other).await?.refused(409, "Conflict")?;
     caused_by(&refused, &[("FieldManagerConflict", ".status.phase")])
 }
@@ -197,7 +194,7 @@ pub async fn an_apply_needs_a_manager_and_no_managed_fields(subject: &Subject) -
     let path = place.at(CONFIG_MAPS, "one");
     place.session.apply_raw(&path, &config_map("one")).await?.refused(422, "Invalid")?;
     let mut object = place.session.apply(&path, "first", &config_map("one")).await?.coded(201)?;
-    if let Some(metadata) = object["metadata"].as_object_mut() {
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
         metadata.remove("uid");
         metadata.remove("resourceVersion");
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::broken::{Broken, hold, same};
-use super::sample::{DEFINITIONS, GROUP, WIDGETS, config_map, definition, widget};
+use super::sample::{DEFINITIONS, GROUP, WIDGETS, config_map, definition, set, widget};
 use super::session::{caused_by, eventually, list};
 use super::subject::Subject;
 
@@ -11,7 +11,7 @@ use super::subject::Subject;
 pub async fn defaults_are_filled_in(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let mut object = widget("one", 3);
-    object["spec"]["parts"] = json!([{"name": "a"}, {"name": "b", "count": 2}]);
+    set(&mut object, "/spec/parts", json!([{"name": "a"}, {"name": "b", "count": 2}]));
     let made = place.create(WIDGETS, &object).await?;
     let wanted = json!({
         "size": 3, "colour": "blue", "parts": [{"name": "a", "count": 1}, {"name": "b", "count": 2}],
@@ -23,9 +23,9 @@ pub async fn defaults_are_filled_in(subject: &Subject) -> Result<(), Broken> {
 pub async fn unknown_fields_are_pruned(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let mut object = widget("one", 3);
-    object["spec"]["unknown"] = json!({"a": 1});
-    object["spec"]["open"] = json!({"anything": [1, 2]});
-    object["extra"] = json!(true);
+    set(&mut object, "/spec/unknown", json!({"a": 1}));
+    set(&mut object, "/spec/open", json!({"anything": [1, 2]}));
+    set(&mut object, "/extra", json!(true));
     let made = place.create(WIDGETS, &object).await?;
     let wanted = json!({"size": 3, "colour": "blue", "open": {"anything": [1, 2]}});
     same(&made["spec"], &wanted, "the spec")?;
@@ -36,7 +36,7 @@ pub async fn unknown_fields_are_pruned(subject: &Subject) -> Result<(), Broken> 
 pub async fn strict_validation_refuses_unknown_fields(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let mut object = widget("one", 3);
-    object["spec"]["unknown"] = json!(1);
+    set(&mut object, "/spec/unknown", json!(1));
     let path = format!("{}?fieldValidation=Strict", place.path(WIDGETS));
     let status = place.session.post(&path, &object).await?.refused(400, "BadRequest")?;
     let message = status["message"].as_str().unwrap_or_default();
@@ -65,7 +65,7 @@ pub async fn invalid_fields_are_told_as_causes(subject: &Subject) -> Result<(), 
     ];
     for (spec, wanted) in cases {
         let mut object = widget("one", 3);
-        object["spec"] = spec;
+        set(&mut object, "/spec", spec);
         let status = place.session.post(&path, &object).await?.refused(422, "Invalid")?;
         caused_by(&status, &wanted)?;
     }
@@ -76,7 +76,7 @@ pub async fn invalid_fields_are_told_as_causes(subject: &Subject) -> Result<(), 
 pub async fn a_rule_that_does_not_hold_is_told(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let mut object = widget("one", 3);
-    object["spec"]["reserve"] = json!(4);
+    set(&mut object, "/spec/reserve", json!(4));
     let status = place.session.post(&place.path(WIDGETS), &object).await?.refused(422, "Invalid")?;
     caused_by(&status, &[("FieldValueInvalid", "spec")])?;
     let message = status["details"]["causes"][0]["message"].as_str().unwrap_or_default();
@@ -138,7 +138,7 @@ pub async fn a_definition_is_served_from_established_to_deleted(subject: &Subjec
     same(&resource["kind"], &json!(kind), "the kind that is discovered")?;
     same(&resource["namespaced"], &json!(true), "the scope that is discovered")?;
     let mut object = widget("one", 3);
-    object["kind"] = json!(kind);
+    set(&mut object, "/kind", json!(kind));
     session.post(&objects, &object).await?.coded(201)?;
     session.delete(&path).await?.coded(200)?;
     session.until_gone(&path).await?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::broken::{Broken, hold, same};
-use super::sample::{CONFIG_MAPS, FINALIZER, WIDGETS, config_map, held, labelled, widget};
+use super::sample::{CONFIG_MAPS, FINALIZER, WIDGETS, config_map, held, labelled, set, widget};
 use super::session::{caused_by, eventually, named};
 use super::subject::Subject;
 
@@ -19,8 +19,8 @@ pub async fn finalizers_hold_a_deletion(subject: &Subject) -> Result<(), Broken>
     same(&metadata["generation"], &json!(2), "the generation after the mark")?;
     let again = place.session.delete(&path).await?.coded(200)?;
     same(&again, &marked, "a second deletion changes nothing")?;
-    let patch = json!({"metadata": {"deletionTimestamp": null}});
-    let found = place.session.merge(&path, &patch).await?.coded(200)?;
+    let change = json!({"metadata": {"deletionTimestamp": null}});
+    let found = place.session.merge(&path, &change).await?.coded(200)?;
     same(&found, &marked, "the mark cannot be removed")?;
     let changed = place.session.merge(&path, &json!({"spec": {"size": 2}})).await?.coded(200)?;
     same(&changed["spec"]["size"], &json!(2), "it can still be changed")?;
@@ -36,8 +36,8 @@ pub async fn what_is_being_deleted_takes_no_new_finalizer(subject: &Subject) -> 
     let path = place.at(WIDGETS, "one");
     place.create(WIDGETS, &held(widget("one", 1))).await?;
     place.session.delete(&path).await?.coded(200)?;
-    let patch = json!({"metadata": {"finalizers": [FINALIZER, "contract.example.com/late"]}});
-    let status = place.session.merge(&path, &patch).await?.refused(422, "Invalid")?;
+    let change = json!({"metadata": {"finalizers": [FINALIZER, "contract.example.com/late"]}});
+    let status = place.session.merge(&path, &change).await?.refused(422, "Invalid")?;
     caused_by(&status, &[("FieldValueForbidden", "metadata.finalizers")])
 }
 
@@ -74,10 +74,14 @@ pub async fn a_collection_is_deleted_by_its_selector(subject: &Subject) -> Resul
 
 fn owned(name: &str, owner: &Value) -> Value {
     let mut object = config_map(name);
-    object["metadata"]["ownerReferences"] = json!([{
-        "apiVersion": owner["apiVersion"], "kind": owner["kind"],
-        "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
-    }]);
+    set(
+        &mut object,
+        "/metadata/ownerReferences",
+        json!([{
+            "apiVersion": owner["apiVersion"], "kind": owner["kind"],
+            "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
+        }]),
+    );
     object
 }
 
@@ -98,7 +102,7 @@ pub async fn what_is_owned_goes_with_its_owner(subject: &Subject) -> Result<(), 
 pub async fn what_is_owned_by_an_absent_uid_goes(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place().await?;
     let mut owner = place.create(CONFIG_MAPS, &config_map("owner")).await?;
-    owner["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000001");
+    set(&mut owner, "/metadata/uid", json!("00000000-0000-0000-0000-000000000001"));
     place.create(CONFIG_MAPS, &owned("orphan", &owner)).await?;
     place.session.until_gone(&place.at(CONFIG_MAPS, "orphan")).await?;
     place.read(CONFIG_MAPS, "owner").await.map(|_| ())
@@ -124,7 +128,7 @@ pub async fn an_owner_in_the_foreground_waits_for_what_it_owns(subject: &Subject
     let place = subject.place().await?;
     let owner = place.create(CONFIG_MAPS, &config_map("owner")).await?;
     let mut dependent = held(owned("dependent", &owner));
-    dependent["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = json!(true);
+    set(&mut dependent, "/metadata/ownerReferences/0/blockOwnerDeletion", json!(true));
     place.create(CONFIG_MAPS, &dependent).await?;
     let path = place.at(CONFIG_MAPS, "owner");
     let marked =

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::broken::{Broken, hold, same};
-use super::sample::{CONFIG_MAPS, WIDGETS, config_map, widget};
+use super::sample::{CONFIG_MAPS, WIDGETS, config_map, set, widget};
 use super::session::{caused_by, named};
 use super::subject::Subject;
 
@@ -53,7 +53,7 @@ pub async fn an_absent_object_is_not_found(subject: &Subject) -> Result<(), Brok
     place.session.delete(&path).await?.refused(404, "NotFound")?;
     place.session.merge(&path, &json!({"spec": {"size": 1}})).await?.refused(404, "NotFound")?;
     let mut object = widget("none", 1);
-    object["metadata"]["resourceVersion"] = json!("1");
+    set(&mut object, "/metadata/resourceVersion", json!("1"));
     place.session.put(&path, &object).await?.refused(404, "NotFound")?;
     Ok(())
 }
@@ -101,14 +101,14 @@ pub async fn a_stale_resource_version_is_a_conflict(subject: &Subject) -> Result
     let mut stale = place.create(CONFIG_MAPS, &config_map("one")).await?;
     let change = json!({"data": {"colour": "red"}});
     let changed = place.session.merge(&path, &change).await?.coded(200)?;
-    stale["data"]["colour"] = json!("green");
+    set(&mut stale, "/data/colour", json!("green"));
     let status = place.session.put(&path, &stale).await?.refused(409, "Conflict")?;
     let message = "Operation cannot be fulfilled on configmaps \"one\": the object has been modified; \
                    please apply your changes to the latest version and try again";
     same(&status["message"], &json!(message), "the message of a Conflict")?;
     let version = &stale["metadata"]["resourceVersion"];
-    let patch = json!({"metadata": {"resourceVersion": version}, "data": {"colour": "green"}});
-    place.session.merge(&path, &patch).await?.refused(409, "Conflict")?;
+    let change = json!({"metadata": {"resourceVersion": version}, "data": {"colour": "green"}});
+    place.session.merge(&path, &change).await?.refused(409, "Conflict")?;
     same(&place.read(CONFIG_MAPS, "one").await?, &changed, "the object is what it was")
 }
 
@@ -117,7 +117,7 @@ pub async fn an_update_without_a_version_is_for_builtin_kinds_only(subject: &Sub
     let place = subject.place_with_widgets().await?;
     place.create(CONFIG_MAPS, &config_map("one")).await?;
     let mut object = config_map("one");
-    object["data"]["colour"] = json!("red");
+    set(&mut object, "/data/colour", json!("red"));
     let path = place.at(CONFIG_MAPS, "one");
     let changed = place.session.put(&path, &object).await?.coded(200)?;
     same(&changed["data"]["colour"], &json!("red"), "what the update wrote")?;
@@ -161,12 +161,12 @@ pub async fn generation_moves_only_with_the_spec(subject: &Subject) -> Result<()
         (&path, json!({"spec": {"size": 4}}), 2),
         (&path, json!({"spec": {"tags": ["x"]}}), 3),
     ];
-    for (path, patch, generation) in steps {
-        let changed = place.session.merge(path, &patch).await?.coded(200)?;
+    for (path, change, generation) in steps {
+        let changed = place.session.merge(path, &change).await?.coded(200)?;
         same(
             &changed["metadata"]["generation"],
             &json!(generation),
-            &format!("the generation after {patch}"),
+            &format!("the generation after {change}"),
         )?;
     }
     Ok(())
@@ -176,7 +176,7 @@ pub async fn generation_moves_only_with_the_spec(subject: &Subject) -> Result<()
 pub async fn the_object_and_its_status_are_written_apart(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let mut object = widget("one", 3);
-    object["status"] = json!({"phase": "Forged"});
+    set(&mut object, "/status", json!({"phase": "Forged"}));
     let made = place.create(WIDGETS, &object).await?;
     same(&made["status"], &Value::Null, "a new object has no status")?;
     let path = place.at(WIDGETS, "one");
@@ -189,14 +189,14 @@ pub async fn the_object_and_its_status_are_written_apart(subject: &Subject) -> R
     same(&found["spec"]["size"], &json!(3), "the spec written to the status")?;
     same(&found["metadata"]["labels"], &Value::Null, "the labels written to the status")?;
     let mut update = found;
-    update["spec"]["size"] = json!(5);
-    update["status"]["phase"] = json!("Forged");
+    set(&mut update, "/spec/size", json!(5));
+    set(&mut update, "/status/phase", json!("Forged"));
     let found = place.session.put(&path, &update).await?.coded(200)?;
     same(&found["spec"]["size"], &json!(5), "the spec written to the object")?;
     same(&found["status"], &json!({"phase": "Ready"}), "the status written to the object")?;
     let mut update = found;
-    update["spec"]["size"] = json!(7);
-    update["status"]["phase"] = json!("Gone");
+    set(&mut update, "/spec/size", json!(7));
+    set(&mut update, "/status/phase", json!("Gone"));
     let found = place.session.put(&status_path, &update).await?.coded(200)?;
     same(&found["spec"]["size"], &json!(5), "the spec after an update of the status")?;
     same(&found["status"]["phase"], &json!("Gone"), "the status after an update of it")?;
@@ -217,8 +217,8 @@ pub async fn a_write_that_changes_nothing_keeps_the_version(subject: &Subject) -
     same(&version(&again), &version(&first), "the version after an update with what was read")?;
     let again = place.session.merge(&path, &json!({"spec": {"size": 3}})).await?.coded(200)?;
     same(&version(&again), &version(&first), "the version after a merge patch with what is there")?;
-    let patch = json!([{"op": "replace", "path": "/spec/size", "value": 3}]);
-    let again = place.session.json_patch(&path, &patch).await?.coded(200)?;
+    let change = json!([{"op": "replace", "path": "/spec/size", "value": 3}]);
+    let again = place.session.json_patch(&path, &change).await?.coded(200)?;
     same(&version(&again), &version(&first), "the version after a JSON patch with what is there")?;
     let again = place.session.apply(&path, "first", &object).await?.coded(200)?;
     same(&again, &first, "the object after the same apply")
@@ -246,14 +246,14 @@ pub async fn what_the_server_wrote_cannot_be_rewritten(subject: &Subject) -> Res
     // A real server's first update stores what was only shown before, such as defaults.
     let made = place.session.put(&path, &made).await?.coded(200)?;
     let mut other = made.clone();
-    other["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000001");
+    set(&mut other, "/metadata/uid", json!("00000000-0000-0000-0000-000000000001"));
     place.session.put(&path, &other).await?.refused(409, "Conflict")?;
     let mut other = made.clone();
-    other["metadata"]["creationTimestamp"] = json!("2001-01-01T00:00:00Z");
-    other["metadata"]["generation"] = json!(77);
+    set(&mut other, "/metadata/creationTimestamp", json!("2001-01-01T00:00:00Z"));
+    set(&mut other, "/metadata/generation", json!(77));
     let found = place.session.put(&path, &other).await?.coded(200)?;
     same(&found, &made, "the object after an update of what only the server writes")?;
-    other["metadata"]["deletionTimestamp"] = json!("2001-01-01T00:00:00Z");
+    set(&mut other, "/metadata/deletionTimestamp", json!("2001-01-01T00:00:00Z"));
     let status = place.session.put(&path, &other).await?.refused(422, "Invalid")?;
     caused_by(&status, &[("FieldValueInvalid", "metadata.deletionTimestamp")])
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::broken::{Broken, same};
-use super::sample::{CONFIG_MAPS, WIDGETS, config_map, held, widget};
+use super::sample::{CONFIG_MAPS, WIDGETS, config_map, held, set, widget};
 use super::session::caused_by;
 use super::subject::Subject;
 
@@ -11,11 +11,11 @@ use super::subject::Subject;
 pub async fn a_merge_patch_removes_what_is_null(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let mut object = widget("one", 3);
-    object["spec"]["tags"] = json!(["x", "y"]);
-    object["spec"]["owner"] = json!("me");
+    set(&mut object, "/spec/tags", json!(["x", "y"]));
+    set(&mut object, "/spec/owner", json!("me"));
     place.create(WIDGETS, &object).await?;
-    let patch = json!({"spec": {"owner": null, "tags": ["z"], "reserve": 1}});
-    let found = place.session.merge(&place.at(WIDGETS, "one"), &patch).await?.coded(200)?;
+    let change = json!({"spec": {"owner": null, "tags": ["z"], "reserve": 1}});
+    let found = place.session.merge(&place.at(WIDGETS, "one"), &change).await?.coded(200)?;
     let wanted = json!({"size": 3, "colour": "blue", "tags": ["z"], "reserve": 1});
     same(&found["spec"], &wanted, "the spec")
 }
@@ -25,7 +25,7 @@ pub async fn a_json_patch_does_all_or_nothing(subject: &Subject) -> Result<(), B
     let place = subject.place_with_widgets().await?;
     let path = place.at(WIDGETS, "one");
     place.create(WIDGETS, &widget("one", 3)).await?;
-    let patch = json!([
+    let change = json!([
         {"op": "test", "path": "/spec/size", "value": 3},
         {"op": "replace", "path": "/spec/size", "value": 4},
         {"op": "add", "path": "/spec/tags", "value": ["x"]},
@@ -33,14 +33,14 @@ pub async fn a_json_patch_does_all_or_nothing(subject: &Subject) -> Result<(), B
         {"op": "add", "path": "/spec/tags/1", "value": "y"},
         {"op": "remove", "path": "/spec/tags/0"},
     ]);
-    let found = place.session.json_patch(&path, &patch).await?.coded(200)?;
+    let found = place.session.json_patch(&path, &change).await?.coded(200)?;
     let wanted = json!({"size": 4, "colour": "blue", "tags": ["y", "z"]});
     same(&found["spec"], &wanted, "the spec")?;
-    let patch = json!([
+    let change = json!([
         {"op": "replace", "path": "/spec/size", "value": 5},
         {"op": "remove", "path": "/spec/owner"},
     ]);
-    place.session.json_patch(&path, &patch).await?.refused(422, "Invalid")?;
+    place.session.json_patch(&path, &change).await?.refused(422, "Invalid")?;
     same(&place.read(WIDGETS, "one").await?, &found, "the object is what it was")
 }
 
@@ -49,11 +49,11 @@ pub async fn a_test_that_fails_changes_nothing(subject: &Subject) -> Result<(), 
     let place = subject.place_with_widgets().await?;
     let path = place.at(WIDGETS, "one");
     let made = place.create(WIDGETS, &widget("one", 3)).await?;
-    let patch = json!([
+    let change = json!([
         {"op": "test", "path": "/spec/size", "value": 4},
         {"op": "replace", "path": "/spec/size", "value": 5},
     ]);
-    place.session.json_patch(&path, &patch).await?.refused(422, "Invalid")?;
+    place.session.json_patch(&path, &change).await?.refused(422, "Invalid")?;
     same(&place.read(WIDGETS, "one").await?, &made, "the object is what it was")
 }
 
@@ -63,19 +63,19 @@ pub async fn a_test_of_null_passes_where_nothing_is(subject: &Subject) -> Result
     let path = place.at(WIDGETS, "one");
     place.create(WIDGETS, &widget("one", 3)).await?;
     let finalizers = json!(["contract.example.com/held"]);
-    let patch = json!([
+    let change = json!([
         {"op": "test", "path": "/metadata/finalizers", "value": null},
         {"op": "add", "path": "/metadata/finalizers", "value": finalizers},
     ]);
-    let found = place.session.json_patch(&path, &patch).await?.coded(200)?;
+    let found = place.session.json_patch(&path, &change).await?.coded(200)?;
     same(&found["metadata"]["finalizers"], &finalizers, "the finalizers")?;
-    place.session.json_patch(&path, &patch).await?.refused(422, "Invalid")?;
+    place.session.json_patch(&path, &change).await?.refused(422, "Invalid")?;
     place.session.delete(&path).await?.coded(200)?;
-    let patch = json!([
+    let change = json!([
         {"op": "test", "path": "/metadata/finalizers/0", "value": "contract.example.com/held"},
         {"op": "remove", "path": "/metadata/finalizers/0"},
     ]);
-    place.session.json_patch(&path, &patch).await?.coded(200)?;
+    place.session.json_patch(&path, &change).await?.coded(200)?;
     place.session.get(&path).await?.refused(404, "NotFound").map(|_| ())
 }
 
@@ -83,14 +83,14 @@ pub async fn a_test_of_null_passes_where_nothing_is(subject: &Subject) -> Result
 pub async fn a_strategic_merge_patch_is_for_builtin_kinds_only(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     place.create(CONFIG_MAPS, &held(config_map("one"))).await?;
-    let patch = json!({"metadata": {"finalizers": ["contract.example.com/more"]}, "data": {"a": "b"}});
-    let found = place.session.strategic(&place.at(CONFIG_MAPS, "one"), &patch).await?.coded(200)?;
+    let change = json!({"metadata": {"finalizers": ["contract.example.com/more"]}, "data": {"a": "b"}});
+    let found = place.session.strategic(&place.at(CONFIG_MAPS, "one"), &change).await?.coded(200)?;
     same(&found["data"], &json!({"colour": "blue", "a": "b"}), "the data")?;
     let wanted = json!(["contract.example.com/more", "contract.example.com/held"]);
     same(&found["metadata"]["finalizers"], &wanted, "the finalizers, which are merged")?;
     place.create(WIDGETS, &widget("one", 3)).await?;
-    let patch = json!({"spec": {"size": 4}});
-    let answer = place.session.strategic(&place.at(WIDGETS, "one"), &patch).await?;
+    let change = json!({"spec": {"size": 4}});
+    let answer = place.session.strategic(&place.at(WIDGETS, "one"), &change).await?;
     answer.refused(415, "UnsupportedMediaType").map(|_| ())
 }
 
@@ -98,8 +98,8 @@ pub async fn a_strategic_merge_patch_is_for_builtin_kinds_only(subject: &Subject
 pub async fn a_patch_cannot_rename(subject: &Subject) -> Result<(), Broken> {
     let place = subject.place_with_widgets().await?;
     let made = place.create(WIDGETS, &widget("one", 3)).await?;
-    let patch = json!({"metadata": {"name": "two"}});
-    place.session.merge(&place.at(WIDGETS, "one"), &patch).await?.refused(400, "BadRequest")?;
+    let change = json!({"metadata": {"name": "two"}});
+    place.session.merge(&place.at(WIDGETS, "one"), &change).await?.refused(400, "BadRequest")?;
     same(&place.read(WIDGETS, "one").await?, &made, "the object is what it was")
 }
 

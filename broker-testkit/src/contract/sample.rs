@@ -70,17 +70,34 @@ pub(super) fn widget(name: &str, size: i64) -> Value {
     })
 }
 
+/// Writes a field by its JSON pointer and makes the objects above it; where something else is in the way,
+/// nothing is written.
+pub(super) fn set(object: &mut Value, pointer: &str, content: Value) {
+    let mut place = object;
+    for key in pointer.split('/').skip(1) {
+        if place.is_null() {
+            *place = json!({});
+        }
+        let below = match place {
+            Value::Object(fields) => Some(fields.entry(key).or_insert(Value::Null)),
+            Value::Array(items) => key.parse().ok().and_then(|index: usize| items.get_mut(index)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        };
+        let Some(below) = below else { return };
+        place = below;
+    }
+    *place = content;
+}
+
 /// An object with a label more.
 pub(super) fn labelled(mut object: Value, key: &str, value: &str) -> Value {
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.insert("labels".to_owned(), json!({key: value}));
-    }
+    set(&mut object, "/metadata/labels", json!({key: value}));
     object
 }
 
 /// An object with finalizers.
 pub(super) fn held(mut object: Value) -> Value {
-    object["metadata"]["finalizers"] = json!([FINALIZER]);
+    set(&mut object, "/metadata/finalizers", json!([FINALIZER]));
     object
 }
 

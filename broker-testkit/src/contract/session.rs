@@ -112,16 +112,16 @@ impl Session {
         self.send(Method::DELETE, path, JSON, &body).await
     }
 
-    pub(super) async fn merge(&self, path: &str, patch: &Value) -> Result<Answer, Broken> {
-        self.send(Method::PATCH, path, MERGE_PATCH, patch).await
+    pub(super) async fn merge(&self, path: &str, change: &Value) -> Result<Answer, Broken> {
+        self.send(Method::PATCH, path, MERGE_PATCH, change).await
     }
 
-    pub(super) async fn json_patch(&self, path: &str, patch: &Value) -> Result<Answer, Broken> {
-        self.send(Method::PATCH, path, JSON_PATCH, patch).await
+    pub(super) async fn json_patch(&self, path: &str, change: &Value) -> Result<Answer, Broken> {
+        self.send(Method::PATCH, path, JSON_PATCH, change).await
     }
 
-    pub(super) async fn strategic(&self, path: &str, patch: &Value) -> Result<Answer, Broken> {
-        self.send(Method::PATCH, path, STRATEGIC_PATCH, patch).await
+    pub(super) async fn strategic(&self, path: &str, change: &Value) -> Result<Answer, Broken> {
+        self.send(Method::PATCH, path, STRATEGIC_PATCH, change).await
     }
 
     /// Applies as a field manager, without force.

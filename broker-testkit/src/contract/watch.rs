@@ -87,7 +87,7 @@ impl Watch {
         let mut event: Value = serde_json::from_slice(&line)
             .map_err(|error| Broken::new(format!("{} sends JSON in lines", self.what), error.to_string()))?;
         let kind = event["type"].as_str().unwrap_or_default().to_owned();
-        Ok(Some(Event { kind, object: event["object"].take() }))
+        Ok(Some(Event { kind, object: event.pointer_mut("/object").map(Value::take).unwrap_or_default() }))
     }
 
     /// The next event must be of this kind and about an object of this name.

@@ -26,7 +26,7 @@ pub async fn a_watch_goes_on_from_a_list_without_a_gap(subject: &Subject) -> Res
     place.session.delete(&path).await?.coded(200)?;
     let deleted = watch.expect("DELETED", "one").await?;
     same(&deleted["spec"]["size"], &json!(3), "DELETED shows the last state")?;
-    let versions = [&added, &modified, &third, &deleted].map(|object| number(object));
+    let versions = [&added, &modified, &third, &deleted].map(number);
     let rising = versions.is_sorted_by(|one, next| one < next);
     hold(rising, "every event has a newer version, the last one too", &json!(versions))
 }

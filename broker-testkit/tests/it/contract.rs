@@ -1,6 +1,8 @@
 //! The contract: every sentence, on the embedded control plane (`embedded::…`, a server each) and on a real kcp
 //! (`kcp::…`, one workspace for all: a check makes its own namespaces and workspaces).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+
 use broker_testkit::contract::{Subject, find};
 use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kcp::Kcp;

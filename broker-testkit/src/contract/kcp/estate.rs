@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::contract::broken::{Broken, hold};
-use crate::contract::sample::{CONFIG_MAPS, GROUP, Kind, widget, widget_schema};
+use crate::contract::sample::{CONFIG_MAPS, GROUP, Kind, set, widget, widget_schema};
 use crate::contract::session::{Session, eventually, list};
 use crate::contract::subject::Subject;
 
@@ -116,7 +116,7 @@ pub(super) fn slice_path() -> String {
 /// A gadget.
 pub(super) fn gadget(name: &str, size: i64) -> Value {
     let mut object = widget(name, size);
-    object["kind"] = json!("Gadget");
+    set(&mut object, "/kind", json!("Gadget"));
     object
 }
 

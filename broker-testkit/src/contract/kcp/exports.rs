@@ -9,7 +9,7 @@ use super::estate::{
 use crate::contract::broken::{Broken, hold, same};
 use crate::contract::rights::{ROBOT, token};
 use crate::contract::sample::{
-    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CONFIG_MAPS, SECRETS, config_map, labelled,
+    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CONFIG_MAPS, SECRETS, config_map, labelled, set,
 };
 use crate::contract::session::{eventually, list};
 use crate::contract::subject::{Place, Subject};
@@ -119,7 +119,7 @@ pub async fn a_workspace_is_written_through_the_virtual_one(subject: &Subject) -
     let path = place.at(GADGETS, "one");
     let made = inside.post(&place.path(GADGETS), &gadget("one", 3)).await?.coded(201)?;
     let mut applied = gadget("one", 4);
-    applied["metadata"]["uid"] = made["metadata"]["uid"].clone();
+    set(&mut applied, "/metadata/uid", made["metadata"]["uid"].clone());
     inside.force(&path, "first", &applied).await?.coded(200)?;
     let status = json!({"status": {"phase": "Ready"}});
     let changed = inside.merge(&format!("{path}/status"), &status).await?.coded(200)?;
