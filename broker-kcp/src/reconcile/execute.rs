@@ -344,9 +344,8 @@ impl Target {
 
 fn urgency(action: &Action) -> Urgency {
     match action {
-        Action::CreateAssignment(_) | Action::AddFinalizer { .. } | Action::CreateCopy { .. } => {
-            Urgency::Placing
-        }
+        Action::AddFinalizer { .. } | Action::CreateCopy { .. } => Urgency::Placing,
+        Action::CreateAssignment(_) => Urgency::Beginning,
         Action::Tell { .. } | Action::ApplyAssignmentStatus { .. } | Action::DeleteMigration { .. } => {
             Urgency::Telling
         }
