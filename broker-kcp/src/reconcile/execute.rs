@@ -1,21 +1,19 @@
 //! Carries out what was decided: one request per action, guarded, its result shown to the caches at once.
 
-use std::sync::Arc;
-
 use broker_core::migration::Migration;
 use broker_core::order::{Action, Assignment, AssignmentStatus, OrderIdentity, Severity};
 use broker_core::port::{Clock, MigrationExecutor, PortError, PortErrorKind, Written};
-use broker_core::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
-use broker_core::translate::fingerprint;
+use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::event::event;
 use super::service::SystemClock;
+use super::target::{Target, port_error};
 use crate::controller::{Gate, Urgency};
-use crate::fleet::{Export, Fleet, PLATFORM};
-use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Deletion, Preconditions, Resource};
+use crate::fleet::{Fleet, PLATFORM};
+use crate::kcp::{ApiErrorKind, Resource};
 use crate::record::{assignment_status, migration_status, new_assignment, new_migration, spec_of_assignment};
-use crate::store::{Cache, Source};
 
 /// Writes on their way at once. A kcp on two cores has its best throughput with about half of that; more only queue there.
 const IN_FLIGHT: usize = 16;
@@ -28,73 +26,10 @@ pub struct KcpMigrationExecutor {
     gate: Gate,
 }
 
-/// One kind in one cluster: where to write, and where the result is shown.
-struct Target {
-    api: ClusterApi,
-    resource: Resource,
-    cache: Cache,
-    source: Source,
-    cluster: ClusterName,
-    /// Other caches that show the same objects.
-    also: Vec<(Cache, Source)>,
-}
-
 impl KcpMigrationExecutor {
     /// An executor on the clusters of a fleet; it refuses everything while `leading` is false.
     pub fn new(fleet: Fleet, leading: watch::Receiver<bool>) -> Self {
         Self { fleet, leading, gate: Gate::new(IN_FLIGHT) }
-    }
-
-    fn platform(&self, plural: &str, kind: &str, cache: &Cache) -> Target {
-        let gvr = Gvr::new(marker::GROUP, marker::VERSION, plural);
-        Target {
-            api: self.fleet.platform_api(),
-            resource: Resource::cluster_scoped(gvr, kind),
-            cache: cache.clone(),
-            source: self.fleet.platform_source(),
-            cluster: PLATFORM.into(),
-            also: Vec::new(),
-        }
-    }
-
-    fn assignments(&self) -> Target {
-        self.platform("assignments", "Assignment", &self.fleet.platform().assignments)
-    }
-
-    fn migrations(&self) -> Target {
-        self.platform("migrations", "Migration", &self.fleet.platform().migrations)
-    }
-
-    /// Orders and copies of a kind.
-    fn brokered(&self, gvk: &Gvk, key: &ObjectKey) -> Result<Target, PortError> {
-        let export = self.fleet.exports().into_iter().find(|export| {
-            export.kinds().values().any(|kind| kind.kind == gvk.kind && kind.gvr.group == gvk.group)
-        });
-        let export = export.ok_or_else(|| unreachable(gvk, key, "the API is not brokered"))?;
-        let resource = export.kinds().values().find(|kind| kind.kind == gvk.kind).cloned();
-        let resource = resource.ok_or_else(|| unreachable(gvk, key, "the API is not brokered"))?;
-        target(&export, &resource, gvk, key)
-    }
-
-    /// Related objects at the consumer. Every export that the consumer binds shows them: the request goes through the
-    /// one that `owner`, the order in the object's owner reference, belongs to, and its result is shown to all.
-    fn related(&self, at: &ObjectRef, owner: Option<&Object>) -> Result<Target, PortError> {
-        let mut exports = self.fleet.exports();
-        exports.retain(|export| export.of_kind(&at.gvk).is_some() && export.is_bound(&at.key.cluster));
-        let own = |export: &Arc<Export>| match owner.and_then(owner_kind) {
-            Some((group, kind)) => export.kinds().values().any(|k| k.gvr.group == group && k.kind == kind),
-            None => export.of_kind(&at.gvk).is_some_and(|followed| followed.cache.get(&at.key).is_some()),
-        };
-        exports.sort_by_key(|export| !own(export));
-        let mut targets = exports.iter().filter_map(|export| {
-            let resource = export.of_kind(&at.gvk)?.resource.clone();
-            target(export, &resource, &at.gvk, &at.key).ok()
-        });
-        let mut first = targets
-            .next()
-            .ok_or_else(|| unreachable(&at.gvk, &at.key, "no export claims this kind in that cluster"))?;
-        first.also = targets.map(|other| (other.cache, other.source)).collect();
-        Ok(first)
     }
 
     async fn finalize(
@@ -103,7 +38,7 @@ impl KcpMigrationExecutor {
         resource_version: &str,
         change: impl FnOnce(&mut Vec<String>),
     ) -> Result<Written, PortError> {
-        let target = self.brokered(&order.gvk, &order.key)?;
+        let target = Target::brokered(&self.fleet, &order.gvk, &order.key)?;
         let what = || format!("finalizers of {order}");
         let seen = target
             .cache
@@ -138,7 +73,7 @@ impl KcpMigrationExecutor {
         uid: &str,
         status: &serde_json::Value,
     ) -> Result<Written, PortError> {
-        let target = self.brokered(&order.gvk, &order.key)?;
+        let target = Target::brokered(&self.fleet, &order.gvk, &order.key)?;
         let mut object = Object::named(&target.resource.gvk(), &order.key.namespace, &order.key.name);
         object.set(&["metadata", "uid"], uid.into());
         object.set(&["status"], status.clone());
@@ -164,7 +99,7 @@ impl KcpMigrationExecutor {
         if !export.claims("", "events") {
             return Ok(Written::default());
         }
-        let event = event(order, kind, severity, reason, message);
+        let event = event(order, kind, severity, reason, message, SystemClock.now());
         match home.api.create(&Resource::events(), &event, marker::MANAGER).await {
             Ok(_) => Ok(Written::default()),
             // The same thing was told in this very second.
@@ -174,13 +109,13 @@ impl KcpMigrationExecutor {
     }
 
     async fn create_assignment(&self, assignment: &Assignment) -> Result<Written, PortError> {
-        let target = self.assignments();
+        let target = Target::assignments(&self.fleet);
         let template = Object::named(&target.resource.gvk(), "", &assignment.name);
         target.create(&new_assignment(assignment, &template)).await
     }
 
     async fn update_assignment(&self, assignment: &Assignment) -> Result<Written, PortError> {
-        let target = self.assignments();
+        let target = Target::assignments(&self.fleet);
         let patch = json!({
             "metadata": { "uid": assignment.uid, "resourceVersion": assignment.resource_version },
             "spec": spec_of_assignment(assignment),
@@ -195,7 +130,7 @@ impl KcpMigrationExecutor {
         uid: &str,
         status: &AssignmentStatus,
     ) -> Result<Written, PortError> {
-        let target = self.assignments();
+        let target = Target::assignments(&self.fleet);
         let before = target.cache.get(&ObjectKey::new(PLATFORM, "", name));
         let mut object = Object::named(&target.resource.gvk(), "", name);
         object.set(&["metadata", "uid"], uid.into());
@@ -205,13 +140,13 @@ impl KcpMigrationExecutor {
     }
 
     async fn create_migration(&self, migration: &Migration) -> Result<Written, PortError> {
-        let target = self.migrations();
+        let target = Target::migrations(&self.fleet);
         let template = Object::named(&target.resource.gvk(), "", &migration.name);
         target.create(&new_migration(migration, &template)).await
     }
 
     async fn update_migration(&self, migration: &Migration) -> Result<Written, PortError> {
-        let target = self.migrations();
+        let target = Target::migrations(&self.fleet);
         let before = target.cache.get(&ObjectKey::new(PLATFORM, "", &migration.name));
         let patch = json!({
             "metadata": { "uid": migration.uid, "resourceVersion": migration.resource_version },
@@ -265,80 +200,35 @@ impl KcpMigrationExecutor {
             Action::ApplyAssignmentStatus { name, uid, status } => {
                 self.apply_assignment_status(name, uid, status).await
             }
-            Action::DeleteAssignment { name, uid } => self.assignments().delete("", name, uid).await,
+            Action::DeleteAssignment { name, uid } => {
+                Target::assignments(&self.fleet).delete("", name, uid).await
+            }
             Action::CreateMigration(migration) => self.create_migration(migration).await,
             Action::UpdateMigration(migration) => self.update_migration(migration).await,
-            Action::DeleteMigration { name, uid } => self.migrations().delete("", name, uid).await,
-            Action::CreateCopy { copy, object } => {
-                self.brokered(&copy.gvk(), &copy.key)?.create(object).await
+            Action::DeleteMigration { name, uid } => {
+                Target::migrations(&self.fleet).delete("", name, uid).await
             }
-            Action::ApplyCopy { copy, object } => self.brokered(&copy.gvk(), &copy.key)?.apply(object).await,
+            Action::CreateCopy { copy, object } => {
+                Target::brokered(&self.fleet, &copy.gvk(), &copy.key)?.create(object).await
+            }
+            Action::ApplyCopy { copy, object } => {
+                Target::brokered(&self.fleet, &copy.gvk(), &copy.key)?.apply(object).await
+            }
             Action::DeleteCopy { copy, uid } => {
                 let key = &copy.key;
-                self.brokered(&copy.gvk(), key)?.delete(&key.namespace, &key.name, uid).await
+                Target::brokered(&self.fleet, &copy.gvk(), key)?.delete(&key.namespace, &key.name, uid).await
             }
             Action::CreateRelated { target, object } => {
-                self.related(target, Some(object))?.create(object).await
+                Target::related(&self.fleet, target, Some(object))?.create(object).await
             }
             Action::ApplyRelated { target, object } => {
-                self.related(target, Some(object))?.apply(object).await
+                Target::related(&self.fleet, target, Some(object))?.apply(object).await
             }
             Action::DeleteRelated { target, uid } => {
                 let key = &target.key;
-                self.related(target, None)?.delete(&key.namespace, &key.name, uid).await
+                Target::related(&self.fleet, target, None)?.delete(&key.namespace, &key.name, uid).await
             }
         }
-    }
-}
-
-impl Target {
-    async fn create(&self, object: &Object) -> Result<Written, PortError> {
-        let result = self.api.create(&self.resource, object, marker::MANAGER).await;
-        result.map(|object| self.show(object)).map_err(|error| port_error(&error))
-    }
-
-    async fn apply(&self, object: &Object) -> Result<Written, PortError> {
-        let result = self.api.apply(&self.resource, object, marker::MANAGER).await;
-        result.map(|object| self.show(object)).map_err(|error| port_error(&error))
-    }
-
-    async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<Written, PortError> {
-        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let key = ObjectKey {
-            cluster: self.cluster.clone(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        match self.api.delete(&self.resource, namespace, name, &preconditions).await {
-            Ok(Deletion::Begun(object)) => Ok(self.show(object)),
-            Ok(Deletion::Done) => Ok(self.hide(&key, uid)),
-            Err(error) if error.kind() == ApiErrorKind::NotFound => Ok(self.hide(&key, uid)),
-            Err(error) => Err(port_error(&error)),
-        }
-    }
-
-    /// Shows the result of a write to whoever observes next.
-    fn show(&self, mut object: Object) -> Written {
-        if let Some(metadata) =
-            object.fields_mut().get_mut("metadata").and_then(serde_json::Value::as_object_mut)
-        {
-            metadata.remove("managedFields");
-        }
-        let key = object.key_in(&self.cluster);
-        for (cache, source) in &self.also {
-            cache.written(source, key.clone(), object.clone());
-        }
-        self.cache.written(&self.source, key, object.clone());
-        Written { object: Some(Arc::new(object)) }
-    }
-
-    /// Shows that nothing is left of an object.
-    fn hide(&self, key: &ObjectKey, uid: &str) -> Written {
-        for (cache, _) in &self.also {
-            cache.deleted(key.clone(), uid);
-        }
-        self.cache.deleted(key.clone(), uid);
-        Written::default()
     }
 }
 
@@ -361,73 +251,4 @@ fn urgency(action: &Action) -> Urgency {
         | Action::ApplyRelated { .. }
         | Action::DeleteRelated { .. } => Urgency::Serving,
     }
-}
-
-fn target(export: &Export, resource: &Resource, gvk: &Gvk, key: &ObjectKey) -> Result<Target, PortError> {
-    let followed =
-        export.followed(&resource.gvr).ok_or_else(|| unreachable(gvk, key, "the kind is not followed"))?;
-    let home = export
-        .home(&key.cluster)
-        .ok_or_else(|| unreachable(gvk, key, "the cluster is not reached through the export"))?;
-    Ok(Target {
-        api: home.api,
-        resource: resource.clone(),
-        cache: followed.cache.clone(),
-        source: home.source,
-        cluster: key.cluster.clone(),
-        also: Vec::new(),
-    })
-}
-
-/// Group and kind of the first owner.
-fn owner_kind(object: &Object) -> Option<(&str, &str)> {
-    let owner = object.get(&["metadata", "ownerReferences"])?.as_array()?.first()?;
-    let text = |key: &str| owner.get(key).and_then(serde_json::Value::as_str);
-    Some((text("apiVersion")?.split_once('/').map_or("", |(group, _)| group), text("kind")?))
-}
-
-fn event(order: &OrderIdentity, kind: &Resource, severity: Severity, reason: &str, message: &str) -> Object {
-    let now = SystemClock.now();
-    let namespace = if order.key.namespace.is_empty() { "default" } else { &order.key.namespace };
-    // Named by content and second: a broker that starts again does not tell the same thing twice in one breath.
-    let print = fingerprint(&json!([order.uid, reason, message, now.to_rfc3339()]));
-    let name = format!("{}.{}", order.key.name, print.chars().take(16).collect::<String>());
-    let mut event = Object::named(&Resource::events().gvk(), namespace, &name);
-    let fields = [
-        (
-            "involvedObject",
-            json!({
-                "apiVersion": kind.gvr.api_version(), "kind": kind.kind,
-                "namespace": order.key.namespace, "name": order.key.name, "uid": order.uid,
-            }),
-        ),
-        ("type", severity.as_str().into()),
-        ("reason", reason.into()),
-        ("message", message.into()),
-        ("source", json!({ "component": marker::MANAGER })),
-        ("reportingComponent", marker::MANAGER.into()),
-        ("firstTimestamp", now.to_rfc3339().into()),
-        ("lastTimestamp", now.to_rfc3339().into()),
-        ("count", 1.into()),
-    ];
-    for (field, value) in fields {
-        event.set(&[field], value);
-    }
-    event
-}
-
-pub(super) fn port_error(error: &ApiError) -> PortError {
-    let kind = match error.kind() {
-        ApiErrorKind::NotFound => PortErrorKind::NotFound,
-        ApiErrorKind::AlreadyExists => PortErrorKind::AlreadyExists,
-        ApiErrorKind::Conflict => PortErrorKind::Conflict,
-        ApiErrorKind::Denied => PortErrorKind::Denied,
-        ApiErrorKind::Invalid => PortErrorKind::Invalid,
-        ApiErrorKind::Expired | ApiErrorKind::Unavailable => PortErrorKind::Unavailable,
-    };
-    PortError::new(kind, error.what(), error.message())
-}
-
-fn unreachable(gvk: &Gvk, key: &ObjectKey, message: &str) -> PortError {
-    PortError::new(PortErrorKind::Unavailable, format!("{} {key}", gvk.kind), message)
 }

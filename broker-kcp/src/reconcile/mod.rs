@@ -10,6 +10,7 @@
 
 mod brokered;
 mod conditions;
+mod event;
 mod execute;
 mod indexes;
 mod later;
@@ -20,6 +21,7 @@ mod policy;
 mod registry;
 mod routes;
 mod service;
+mod target;
 #[cfg(test)]
 mod tests;
 

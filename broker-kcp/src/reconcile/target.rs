@@ -1,0 +1,170 @@
+//! Where one object is written, and to whom the result is shown.
+
+use std::sync::Arc;
+
+use broker_core::port::{PortError, PortErrorKind, Written};
+use broker_core::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
+
+use crate::fleet::{Export, Fleet, PLATFORM};
+use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Deletion, Preconditions, Resource};
+use crate::store::{Cache, Source};
+
+/// One kind in one cluster: where to write, and where the result is shown.
+pub(super) struct Target {
+    pub(super) api: ClusterApi,
+    pub(super) resource: Resource,
+    pub(super) cache: Cache,
+    source: Source,
+    cluster: ClusterName,
+    /// Other caches that show the same objects.
+    also: Vec<(Cache, Source)>,
+}
+
+impl Target {
+    fn platform(fleet: &Fleet, plural: &str, kind: &str, cache: &Cache) -> Self {
+        let gvr = Gvr::new(marker::GROUP, marker::VERSION, plural);
+        Self {
+            api: fleet.platform_api(),
+            resource: Resource::cluster_scoped(gvr, kind),
+            cache: cache.clone(),
+            source: fleet.platform_source(),
+            cluster: PLATFORM.into(),
+            also: Vec::new(),
+        }
+    }
+
+    /// Assignments.
+    pub(super) fn assignments(fleet: &Fleet) -> Self {
+        Self::platform(fleet, "assignments", "Assignment", &fleet.platform().assignments)
+    }
+
+    /// Migrations.
+    pub(super) fn migrations(fleet: &Fleet) -> Self {
+        Self::platform(fleet, "migrations", "Migration", &fleet.platform().migrations)
+    }
+
+    /// Orders and copies of a kind.
+    pub(super) fn brokered(fleet: &Fleet, gvk: &Gvk, key: &ObjectKey) -> Result<Self, PortError> {
+        let same = |kind: &&Resource| kind.kind == gvk.kind && kind.gvr.group == gvk.group;
+        let found = fleet
+            .exports()
+            .into_iter()
+            .find_map(|export| export.kinds().values().find(same).cloned().map(|kind| (export, kind)));
+        let (export, resource) = found.ok_or_else(|| unreachable(gvk, key, "the API is not brokered"))?;
+        Self::of(&export, &resource, gvk, key)
+    }
+
+    /// Related objects at the consumer. Every export that the consumer binds shows them: the request goes through the
+    /// one that `owner`, the order in the object's owner reference, belongs to, and its result is shown to all.
+    pub(super) fn related(fleet: &Fleet, at: &ObjectRef, owner: Option<&Object>) -> Result<Self, PortError> {
+        let mut exports = fleet.exports();
+        exports.retain(|export| export.of_kind(&at.gvk).is_some() && export.is_bound(&at.key.cluster));
+        let own = |export: &Arc<Export>| match owner.and_then(owner_kind) {
+            Some((group, kind)) => export.kinds().values().any(|k| k.gvr.group == group && k.kind == kind),
+            None => export.of_kind(&at.gvk).is_some_and(|followed| followed.cache.get(&at.key).is_some()),
+        };
+        exports.sort_by_key(|export| !own(export));
+        let mut targets = exports.iter().filter_map(|export| {
+            let resource = export.of_kind(&at.gvk)?.resource.clone();
+            Self::of(export, &resource, &at.gvk, &at.key).ok()
+        });
+        let mut first = targets
+            .next()
+            .ok_or_else(|| unreachable(&at.gvk, &at.key, "no export claims this kind in that cluster"))?;
+        first.also = targets.map(|other| (other.cache, other.source)).collect();
+        Ok(first)
+    }
+
+    fn of(export: &Export, resource: &Resource, gvk: &Gvk, key: &ObjectKey) -> Result<Self, PortError> {
+        let followed = export
+            .followed(&resource.gvr)
+            .ok_or_else(|| unreachable(gvk, key, "the kind is not followed"))?;
+        let home = export
+            .home(&key.cluster)
+            .ok_or_else(|| unreachable(gvk, key, "the cluster is not reached through the export"))?;
+        Ok(Self {
+            api: home.api,
+            resource: resource.clone(),
+            cache: followed.cache.clone(),
+            source: home.source,
+            cluster: key.cluster.clone(),
+            also: Vec::new(),
+        })
+    }
+
+    /// Creates an object.
+    pub(super) async fn create(&self, object: &Object) -> Result<Written, PortError> {
+        let result = self.api.create(&self.resource, object, marker::MANAGER).await;
+        result.map(|object| self.show(object)).map_err(|error| port_error(&error))
+    }
+
+    /// Applies an object.
+    pub(super) async fn apply(&self, object: &Object) -> Result<Written, PortError> {
+        let result = self.api.apply(&self.resource, object, marker::MANAGER).await;
+        result.map(|object| self.show(object)).map_err(|error| port_error(&error))
+    }
+
+    /// Deletes this incarnation of an object; one that is gone already is as good.
+    pub(super) async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<Written, PortError> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let key = ObjectKey {
+            cluster: self.cluster.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        match self.api.delete(&self.resource, namespace, name, &preconditions).await {
+            Ok(Deletion::Begun(object)) => Ok(self.show(object)),
+            Ok(Deletion::Done) => Ok(self.hide(&key, uid)),
+            Err(error) if error.kind() == ApiErrorKind::NotFound => Ok(self.hide(&key, uid)),
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
+    /// Shows the result of a write to whoever observes next.
+    pub(super) fn show(&self, mut object: Object) -> Written {
+        if let Some(metadata) =
+            object.fields_mut().get_mut("metadata").and_then(serde_json::Value::as_object_mut)
+        {
+            metadata.remove("managedFields");
+        }
+        let key = object.key_in(&self.cluster);
+        for (cache, source) in &self.also {
+            cache.written(source, key.clone(), object.clone());
+        }
+        self.cache.written(&self.source, key, object.clone());
+        Written { object: Some(Arc::new(object)) }
+    }
+
+    /// Shows that nothing is left of an object.
+    pub(super) fn hide(&self, key: &ObjectKey, uid: &str) -> Written {
+        for (cache, _) in &self.also {
+            cache.deleted(key.clone(), uid);
+        }
+        self.cache.deleted(key.clone(), uid);
+        Written::default()
+    }
+}
+
+/// Group and kind of the first owner.
+fn owner_kind(object: &Object) -> Option<(&str, &str)> {
+    let owner = object.get(&["metadata", "ownerReferences"])?.as_array()?.first()?;
+    let text = |key: &str| owner.get(key).and_then(serde_json::Value::as_str);
+    Some((text("apiVersion")?.split_once('/').map_or("", |(group, _)| group), text("kind")?))
+}
+
+/// What a failed request means to whoever decided it.
+pub(super) fn port_error(error: &ApiError) -> PortError {
+    let kind = match error.kind() {
+        ApiErrorKind::NotFound => PortErrorKind::NotFound,
+        ApiErrorKind::AlreadyExists => PortErrorKind::AlreadyExists,
+        ApiErrorKind::Conflict => PortErrorKind::Conflict,
+        ApiErrorKind::Denied => PortErrorKind::Denied,
+        ApiErrorKind::Invalid => PortErrorKind::Invalid,
+        ApiErrorKind::Expired | ApiErrorKind::Unavailable => PortErrorKind::Unavailable,
+    };
+    PortError::new(kind, error.what(), error.message())
+}
+
+fn unreachable(gvk: &Gvk, key: &ObjectKey, message: &str) -> PortError {
+    PortError::new(PortErrorKind::Unavailable, format!("{} {key}", gvk.kind), message)
+}
