@@ -15,6 +15,7 @@
 )]
 
 mod actors;
+mod election;
 mod init;
 mod kinds;
 mod look;

@@ -1,0 +1,72 @@
+//! Two operators on one platform: one works, the other waits with warm caches.
+
+use std::time::{Duration, Instant};
+
+use broker_operator::{Operator, OperatorHandle};
+use broker_testkit::control_plane::ControlPlane;
+use kube::Config;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Short, so that a lost leader is replaced within the test; the renewal well below it.
+const DURATION: Duration = Duration::from_secs(2);
+const RENEWAL: Duration = Duration::from_millis(250);
+/// Far above what is needed: a test machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Candidate {
+    handle: OperatorHandle,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Candidate {
+    async fn start(config: &Config, identity: &str) -> Self {
+        let builder = Operator::builder().config(config.clone()).identity(identity);
+        let operator = builder.lease_times(DURATION, RENEWAL).build().await.unwrap();
+        let handle = operator.handle();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let task = tokio::spawn(async move { operator.run(stopped).await.unwrap() });
+        Self { handle, stop, task }
+    }
+
+    async fn until_it_leads(&mut self) {
+        tokio::time::timeout(DEADLINE, self.handle.led()).await.expect("it does not come to lead");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stops_hands_over_at_once() {
+    crate::prepare();
+    let server = ControlPlane::builder().start().await.unwrap();
+    let config = server.admin_config();
+    let mut first = Candidate::start(&config, "first").await;
+    first.until_it_leads().await;
+    let mut second = Candidate::start(&config, "second").await;
+    first.stop.cancel();
+    first.task.await.unwrap();
+    second.until_it_leads().await;
+    assert!(!first.handle.is_leading());
+    second.stop.cancel();
+    second.task.await.unwrap();
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_dies_is_replaced_when_its_lease_ran_out() {
+    crate::prepare();
+    let server = ControlPlane::builder().start().await.unwrap();
+    let config = server.admin_config();
+    let mut first = Candidate::start(&config, "first").await;
+    first.until_it_leads().await;
+    let mut second = Candidate::start(&config, "second").await;
+    first.task.abort();
+    let died = Instant::now();
+    second.until_it_leads().await;
+    // The last sign of life came at most one renewal before the death, and was seen at most one look later.
+    assert!(died.elapsed() + RENEWAL >= DURATION - RENEWAL, "replaced after {:?}", died.elapsed());
+    second.stop.cancel();
+    second.task.await.unwrap();
+    server.shutdown().await;
+}
