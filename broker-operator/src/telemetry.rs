@@ -33,7 +33,13 @@ pub enum TelemetryError {
 /// Sends log lines of this level to standard error from now on. For a process of our own: a program that embeds the
 /// broker sets up its own subscriber.
 pub fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    let filter = filter(level)?;
+    let mut filter = filter(level)?;
+    // The client's own line for each failed request says less than ours, at a louder level.
+    if !level.contains("kube")
+        && let Ok(quiet) = "kube_client::client::builder=off".parse()
+    {
+        filter = filter.add_directive(quiet);
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

@@ -40,6 +40,8 @@ pub struct Export {
     claims: BTreeSet<(String, String)>,
     followed: Vec<Followed>,
     shards: Mutex<BTreeMap<String, Shard>>,
+    /// Clusters that were seen on a shard whose URL is no longer told.
+    departed: Mutex<BTreeSet<ClusterName>>,
 }
 
 struct Shard {
@@ -92,6 +94,7 @@ impl Export {
             claims: plan.claims.clone(),
             followed,
             shards: Mutex::default(),
+            departed: Mutex::default(),
         }
     }
 
@@ -156,6 +159,13 @@ impl Export {
         let source = self.followed.iter().find_map(|followed| seen(&followed.cache))?;
         let shard = shards.get(source.as_str())?;
         Some(Home { api: shard.endpoint.cluster(cluster), source })
+    }
+
+    /// Whether the shard on which a cluster was seen left, and the cluster was seen on no other since. What it holds is
+    /// not known then: that its objects are no longer seen does not mean that they are gone.
+    pub fn has_departed(&self, cluster: &ClusterName) -> bool {
+        let departed = self.departed.lock().unwrap_or_else(PoisonError::into_inner).contains(cluster);
+        departed && self.home(cluster).is_none()
     }
 
     /// Whether everything followed was listed once on every shard. An export nobody binds has no shard, and holds
@@ -238,6 +248,8 @@ impl Export {
         tracing::info!(export = %self.name, url = shard.endpoint.url(), "disengaging shard");
         for followed in &self.followed {
             let changes = followed.cache.write().forget(&shard.endpoint.source());
+            let clusters = changes.iter().map(|change| change.key.cluster.clone());
+            self.departed.lock().unwrap_or_else(PoisonError::into_inner).extend(clusters);
             observer.changed(&followed.topic, &changes);
         }
     }

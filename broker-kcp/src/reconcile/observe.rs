@@ -71,7 +71,7 @@ impl KcpOrderObserver {
         if let Some(object) = followed.cache.get(&copy.key) {
             return CopyView::Present(object);
         }
-        if !export.is_synced() || !export.is_served() {
+        if !export.is_synced() || !export.is_served() || export.has_departed(&copy.key.cluster) {
             CopyView::Unknown
         } else if export.is_bound(&copy.key.cluster) {
             CopyView::Absent
@@ -148,8 +148,8 @@ impl OrderObserver for KcpOrderObserver {
             }
             (None, None) => return Ok(None),
         };
-        if order.is_none() && !export.is_served() {
-            return Err(unavailable("no shard serves the API at the moment"));
+        if order.is_none() && (!export.is_served() || export.has_departed(&address.key.cluster)) {
+            return Err(unavailable("the shard of the consumer's cluster is not reached at the moment"));
         }
         let name = assignment_name(&identity);
         let assignment = self.assignment(&name)?;
