@@ -104,10 +104,16 @@ fn kind_of(status: &Status) -> ApiErrorKind {
         (_, "Expired" | "Gone") | (410, _) => ApiErrorKind::Expired,
         (404, _) => ApiErrorKind::NotFound,
         (409, _) => ApiErrorKind::Conflict,
+        // An apply that carries the uid of another object than the one that has the name by now.
+        (422, _) if names_field(status, "metadata.uid") => ApiErrorKind::Conflict,
         (401 | 403, _) => ApiErrorKind::Denied,
         (400 | 405 | 406 | 413 | 415 | 422, _) => ApiErrorKind::Invalid,
         _ => ApiErrorKind::Unavailable,
     }
+}
+
+fn names_field(status: &Status, field: &str) -> bool {
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.field == field)
 }
 
 /// An error with all its sources: the outermost text of a connection error says nothing.
@@ -147,6 +153,18 @@ mod tests {
         assert_eq!(kind(410, "Expired"), ApiErrorKind::Expired);
         assert_eq!(kind(429, "TooManyRequests"), ApiErrorKind::Unavailable);
         assert_eq!(kind(500, "InternalError"), ApiErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn another_uid_under_the_name_is_a_conflict() {
+        let mut status = Status::failure("metadata.uid: Invalid value: field is immutable", "Invalid");
+        status.code = 422;
+        status.details = serde_json::from_value(serde_json::json!({
+            "causes": [{ "reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid" }],
+        }))
+        .unwrap();
+        let error = kube::Error::Api(status.boxed());
+        assert_eq!(ApiError::from_kube(&error, "apply", "x", false).kind(), ApiErrorKind::Conflict);
     }
 
     #[test]
