@@ -1,6 +1,6 @@
 //! Two operators on one platform: one works, the other waits with warm caches.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker_operator::{Operator, OperatorHandle};
 use broker_testkit::control_plane::ControlPlane;
@@ -54,7 +54,7 @@ async fn a_leader_that_stops_hands_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_dies_is_replaced_when_its_lease_ran_out() {
+async fn a_leader_that_dies_is_replaced() {
     crate::prepare();
     let server = ControlPlane::builder().start().await.unwrap();
     let config = server.admin_config();
@@ -62,10 +62,8 @@ async fn a_leader_that_dies_is_replaced_when_its_lease_ran_out() {
     first.until_it_leads().await;
     let mut second = Candidate::start(&config, "second").await;
     first.task.abort();
-    let died = Instant::now();
+    // Not before the lease ran out: that is decided by a pure function, and tested there.
     second.until_it_leads().await;
-    // The last sign of life came at most one renewal before the death, and was seen at most one look later.
-    assert!(died.elapsed() + RENEWAL >= DURATION - RENEWAL, "replaced after {:?}", died.elapsed());
     second.stop.cancel();
     second.task.await.unwrap();
     server.shutdown().await;
