@@ -103,9 +103,7 @@ impl Pour {
             News::Failed(error) => {
                 self.failures = self.failures.saturating_add(1);
                 // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.
-                if self.failures == 1 && error.kind() == ApiErrorKind::Unavailable
-                    || !worth_telling(self.failures)
-                {
+                if !worth_telling(self.failures, error.kind()) {
                     tracing::debug!(source = %self.source, %error, "cannot follow just now");
                 } else {
                     let advice = advice(error.kind());
@@ -130,9 +128,9 @@ impl Pour {
     }
 }
 
-/// The first few failures in a row, then ever more seldom.
-fn worth_telling(failures: u32) -> bool {
-    failures <= 3 || failures.is_power_of_two()
+/// A refusal at once, an outage when it lasts; both ever more seldom.
+fn worth_telling(failures: u32, kind: ApiErrorKind) -> bool {
+    failures.is_power_of_two() && (failures >= 4 || kind != ApiErrorKind::Unavailable)
 }
 
 /// What a person can check.
