@@ -103,11 +103,11 @@ impl Pour {
             News::Failed(error) => {
                 self.failures = self.failures.saturating_add(1);
                 // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.
-                if !worth_telling(self.failures, error.kind()) {
-                    tracing::debug!(source = %self.source, %error, "cannot follow just now");
-                } else {
+                if worth_telling(self.failures, error.kind()) {
                     let advice = advice(error.kind());
                     tracing::warn!(source = %self.source, %error, advice, "cannot follow; it is tried again");
+                } else {
+                    tracing::debug!(source = %self.source, %error, "cannot follow just now");
                 }
             }
         }
