@@ -1,4 +1,12 @@
 //! The ports of `broker-core` on kube-rs: the only crate that knows Kubernetes and kcp.
+//!
+//! ```text
+//! fleet ─▶ which exports and shards exist          record ─▶ Assignments and Migrations as objects
+//!   │                                                 ▲
+//!   ▼                                                 │
+//! kcp (list, watch) ─▶ store ─▶ controller (queue) ─▶ reconcile (observe, decide, execute) ─▶ kcp (write)
+//! ```
+//! [`reconcile::Service`] is the whole of it, driven by `broker-operator`; [`api`] has the custom resources.
 
 pub mod api;
 pub mod controller;

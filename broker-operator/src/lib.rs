@@ -1,4 +1,12 @@
 //! The resource broker to run or to embed, and its command line.
+//!
+//! ```no_run
+//! # async fn embed(shutdown: impl Future<Output = ()>) -> Result<(), broker_operator::OperatorError> {
+//! let operator = broker_operator::Operator::builder().kubeconfig("broker.kubeconfig").build().await?;
+//! operator.run(shutdown).await
+//! # }
+//! ```
+//! Nothing here installs a signal handler, a logger or a crypto provider for you; the binary does all three for itself.
 
 pub mod cli;
 pub mod definitions;

@@ -1,4 +1,13 @@
-//! testkit
+//! What the resource broker is tested with, for embedders and for controllers of other people's.
+//!
+//! | module | use it when |
+//! |---|---|
+//! | [`control_plane`] | a test needs a Kubernetes or kcp API server in milliseconds, in its own process |
+//! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
+//! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
+//! | [`memory`] | a decision of the broker is to be tried without any server |
+//! | [`provider`] | something must provide: a certificate authority with real X.509, and a reader that counts bad reads |
+//! | [`wait`] | a test waits for a condition: by watch, with a deadline and a useful last word |
 
 pub mod contract;
 pub mod control_plane;

@@ -11,7 +11,7 @@ use crate::audit::{Violation, audit};
 use crate::expression::Expression;
 use crate::migration::{Migration, MigrationState};
 use crate::offer::OfferId;
-use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
+use crate::resource::{Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use crate::time::Timestamp;
 
 fn policy() -> Policy {
@@ -278,9 +278,4 @@ fn the_finalizer_goes_last_and_paused_orders_are_left_alone() {
         ..Decision::default()
     };
     assert!(audit(&world, &both).iter().any(|violation| matches!(violation, Violation::TwoWrites(_))));
-}
-
-#[test]
-fn clusters_in_the_world_are_told_apart() {
-    assert_ne!(ObjectKey::new("a", "n", "x"), ObjectKey::new(ClusterName::from("b"), "n", "x"));
 }
