@@ -3,6 +3,7 @@
 //! YAML is read as 1.2 has it (`on` and `014` are text), and what cannot be read is answered with file,
 //! line and column.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -97,6 +98,24 @@ fn parse_error(path: &Path, error: &serde_saphyr::Error) -> FileError {
 
 fn no_object(path: &Path, index: usize, found: &'static str) -> FileError {
     FileError::NoObject { path: path.to_owned(), number: index + 1, found }
+}
+
+/// Replaces a file in one step: whoever reads it finds the old or the new one, and only its owner can.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&partial).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&partial, path)).inspect_err(|_| {
+        // What is reported is why it could not be written; that the rest may be left changes nothing.
+        std::fs::remove_file(&partial).ok();
+    })
 }
 
 #[cfg(test)]

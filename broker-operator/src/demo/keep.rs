@@ -5,6 +5,7 @@ use broker_testkit::control_plane::ControlPlane;
 use kube::config::Kubeconfig;
 
 use super::progress::Progress;
+use crate::files::write_private;
 
 /// The workspaces, each a context of its own name; the consumer's is the current one.
 const WORKSPACES: [&str; 4] = ["acme", "internal-ca", "public-ca", "platform"];
@@ -14,7 +15,7 @@ pub(super) async fn until_interrupted(server: &ControlPlane, progress: &Progress
     let folder = tempfile::Builder::new().prefix("resource-broker-demo-").tempdir()?;
     let path = folder.path().join("kubeconfig");
     let kubeconfig = serde_saphyr::to_string(&kubeconfig(server)?)?;
-    std::fs::write(&path, kubeconfig).with_context(|| format!("cannot write {}", path.display()))?;
+    write_private(&path, &kubeconfig).with_context(|| format!("cannot write {}", path.display()))?;
     progress.say(&instructions(&path.display().to_string()))?;
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     Ok(())

@@ -1,7 +1,6 @@
 //! The access of a ServiceAccount: its token, and the kubeconfig that carries it.
 
 use std::fmt;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::apply::{Action, Entered, Session};
 use super::{Change, InitError};
+use crate::files::write_private;
 
 /// How long the server may take to fill in a token; it takes milliseconds where it does so at all.
 const TOKEN: Duration = Duration::from_secs(10);
@@ -70,31 +70,13 @@ impl Credentials {
             Err(_) => Action::Created,
         };
         if action != Action::Unchanged {
-            replace(path, &text).map_err(|error| failed(error.to_string()))?;
+            write_private(path, &text).map_err(|error| failed(error.to_string()))?;
         }
         let note = self.expires.as_ref().map(|expires| {
             format!("its token expires at {expires}: run this command again before, and it gets a new one")
         });
         Ok(Change { object: format!("kubeconfig/{}", path.display()), action, note })
     }
-}
-
-/// Replaces a file in one step: whoever reads it finds the old or the new one, and only its owner can.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&partial).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&partial, path)).inspect_err(|_| {
-        // What is reported is why it could not be written; that the rest may be left changes nothing.
-        std::fs::remove_file(&partial).ok();
-    })
 }
 
 impl Session {
