@@ -363,8 +363,8 @@ impl MatcherChooser<'_> {
 
     fn placement(&self, chosen: &Chosen) -> Placement {
         Placement {
-            offer: chosen.id.clone(),
-            namespace: chosen.copy_namespace.clone(),
+            offer: chosen.id().clone(),
+            namespace: chosen.copy_namespace().to_owned(),
             gvr: self.observed.identity.gvr.clone(),
             kind: self.observed.policy.kind.clone(),
         }
@@ -376,7 +376,7 @@ impl Chooser for MatcherChooser<'_> {
         let none = BTreeSet::new();
         let Some(facts) = self.facts(Some(offer), &none) else { return Fit::Withdrawn };
         // The usual answer, found without building reasons.
-        if let Some(chosen) = self.matcher.choose_offer(&facts).chosen().filter(|chosen| chosen.id == *offer)
+        if let Some(chosen) = self.matcher.choose_offer(&facts).chosen().filter(|chosen| chosen.id() == offer)
         {
             return Fit::Fits(self.placement(chosen));
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use super::{Listing, OfferSet};
 use crate::offer::{OfferId, shorten};
-use crate::selection::{Choice, Contender, DecidedBy, Ranking, Score};
+use crate::selection::{Choice, Chosen, Contender, DecidedBy, Ranking, Score};
 
 /// Offers that are explained one by one; the others are counted.
 pub const NEAREST: usize = 10;
@@ -73,22 +73,22 @@ pub(super) fn explain(
     });
     let chosen = choice.chosen();
     // The chosen offer comes first, also where stickiness keeps it from being the best.
-    let is_chosen = |contender: &Contender| chosen.is_some_and(|chosen| chosen.id == contender.id);
+    let is_chosen = |contender: &Contender| chosen.is_some_and(|chosen| chosen.id() == contender.id());
     let mut feasible: Vec<&(Score, Contender)> = ranking.iter().collect();
     feasible.sort_by_key(|(_, contender)| !is_chosen(contender));
 
     let alias = |id: &OfferId| offers.get(id)?.terms()?.alias.clone();
     let mut candidates = Candidates {
         considered: feasible.len() + refused.len(),
-        decided_by: chosen.map(|chosen| chosen.decided_by),
+        decided_by: chosen.map(Chosen::decided_by),
         ..Candidates::default()
     };
     for (score, contender) in feasible {
         let verdict =
             if is_chosen(contender) { CandidateVerdict::Chosen } else { CandidateVerdict::Feasible };
         candidates.add("Feasible", || Candidate {
-            alias: alias(&contender.id),
-            offer: contender.id.clone(),
+            alias: alias(contender.id()),
+            offer: contender.id().clone(),
             verdict,
             reason: None,
             message: score.to_string(),

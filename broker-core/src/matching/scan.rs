@@ -57,12 +57,12 @@ pub fn route(
 fn route_facts(offers: &OfferSet, order: &OrderFacts<'_>) -> Routing {
     let view = OrderView::new(order.object);
     let mut contenders = Vec::new();
-    let mut refused = Vec::new();
+    let mut refused: Vec<(&Listing, Refusal)> = Vec::new();
     for listing in offers.listings() {
         let held = order.current == Some(listing.id());
         match judge(listing, order, &view, held) {
             Verdict::Matches { specificity } => contenders.extend(contender(listing, specificity)),
-            Verdict::Refused(refusal) => refused.push((listing, refusal)),
+            Verdict::Refused(refusal) => refused.push((listing.as_ref(), refusal)),
         }
     }
     let consumer_message = if contenders.is_empty() {
@@ -80,8 +80,7 @@ fn route_facts(offers: &OfferSet, order: &OrderFacts<'_>) -> Routing {
 fn contender(listing: &Listing, specificity: u32) -> Option<Contender> {
     let (offer, terms) = (listing.offer()?, listing.terms()?);
     Some(Contender {
-        id: listing.id().clone(),
-        copy_namespace: offer.copy_namespace().to_owned(),
+        offer: offer.clone(),
         priority: terms.priority,
         specificity,
         cost: offer.cost(),

@@ -1,7 +1,8 @@
 //! The immutable snapshot that orders are matched against.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync;
 
 use super::policy::{Policies, Terms};
 use crate::offer::{
@@ -98,31 +99,61 @@ impl Listing {
 }
 
 /// An immutable snapshot of all offers, under the platform's policy.
+///
+/// Snapshots share what they have in common: the next one, with one offer changed, costs some hundred nanoseconds more
+/// for every doubling of their number.
 #[derive(Clone, Debug, Default)]
 pub struct OfferSet {
-    listings: BTreeMap<OfferId, Listing>,
+    listings: RedBlackTreeMapSync<OfferId, Arc<Listing>>,
 }
 
 impl OfferSet {
     /// A snapshot; of several offers of one identity the last counts.
     pub fn new(policies: &Policies, offers: impl IntoIterator<Item = Offered>) -> Self {
-        let listings = offers.into_iter().map(|offered| (offered.id.clone(), list(policies, offered)));
-        Self { listings: listings.collect() }
+        Self::default().with(policies, offers)
+    }
+
+    /// The snapshot in which these offers are new, or take the place of what they were. The policies are to be those
+    /// that the others were listed under.
+    #[must_use]
+    pub fn with(&self, policies: &Policies, offers: impl IntoIterator<Item = Offered>) -> Self {
+        let mut listings = self.listings.clone();
+        for offered in offers {
+            listings.insert_mut(offered.id.clone(), Arc::new(list(policies, offered)));
+        }
+        Self { listings }
+    }
+
+    /// The snapshot in which this offer is gone.
+    #[must_use]
+    pub fn without(&self, id: &OfferId) -> Self {
+        let mut listings = self.listings.clone();
+        listings.remove_mut(id);
+        Self { listings }
     }
 
     /// The offers, in the order of their identities.
-    pub fn listings(&self) -> impl Iterator<Item = &Listing> {
+    pub fn listings(&self) -> impl Iterator<Item = &Arc<Listing>> {
         self.listings.values()
     }
 
+    /// The offers of one provider, in the order of their identities.
+    pub fn of_provider(&self, cluster: &ClusterName) -> impl Iterator<Item = &Arc<Listing>> {
+        let first = OfferId::new(cluster.clone(), "", "");
+        self.listings.range(first..).map(|(_, listing)| listing).take_while({
+            let cluster = cluster.clone();
+            move |listing| listing.id().cluster == cluster
+        })
+    }
+
     /// One offer.
-    pub fn get(&self, id: &OfferId) -> Option<&Listing> {
+    pub fn get(&self, id: &OfferId) -> Option<&Arc<Listing>> {
         self.listings.get(id)
     }
 
     /// How many offers there are, unavailable ones included.
     pub fn len(&self) -> usize {
-        self.listings.len()
+        self.listings.size()
     }
 
     /// Whether there are none.

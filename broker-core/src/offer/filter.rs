@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::nearness::{text_gap, value_gap};
-use super::{Bound, Expected, Miss, OrderView, Quantity};
+use super::{Bound, Expected, Miss, OrderView, Quantity, Reading};
 use crate::expression::{EvalError, Expression};
 use crate::resource::FieldPath;
 
@@ -69,14 +69,23 @@ impl Filter {
 
     /// How specifically the filter matches: the length of its longest prefix or suffix; `None` where it does not match.
     pub fn matches(&self, order: &OrderView<'_>) -> Option<u32> {
-        self.first_failure(order).is_none().then(|| self.specificity(order))
+        self.matches_reading(&self.read(order), order)
+    }
+
+    /// [`matches`](Self::matches) for whoever has read the field already.
+    pub(crate) fn matches_reading(&self, field: &Reading<'_>, order: &OrderView<'_>) -> Option<u32> {
+        let missing = field.value().is_none();
+        self.first_failure(field, order)
+            .is_none()
+            .then(|| if missing { 0 } else { self.greatest_specificity() })
     }
 
     /// Why the filter does not match; `None` where it does.
     pub fn miss(&self, order: &OrderView<'_>) -> Option<Miss> {
-        let failure = self.first_failure(order)?;
+        let reading = self.read(order);
+        let failure = self.first_failure(&reading, order)?;
         let field = self.key.as_ref().map(ToString::to_string).unwrap_or_default();
-        let value = self.value(order);
+        let value = reading.value();
         let found = value.map(|value| match scalar_text(value) {
             Some(text) => text.into_owned(),
             None if value.is_array() => "a list with other elements".to_owned(),
@@ -89,13 +98,12 @@ impl Filter {
         Some(Miss { filter: self.index, field, found, expected, distance })
     }
 
-    fn value<'o>(&self, order: &OrderView<'o>) -> Option<&'o Value> {
-        let value = self.key.as_ref()?.find(order.object())?;
-        if value.as_array().is_some_and(Vec::is_empty) { None } else { Some(value) }
+    fn read<'o>(&self, order: &OrderView<'o>) -> Reading<'o> {
+        self.key.as_ref().map(|key| Reading::at(key, order.object())).unwrap_or_default()
     }
 
-    fn first_failure(&self, order: &OrderView<'_>) -> Option<Failure<'_>> {
-        let value = self.value(order);
+    fn first_failure(&self, field: &Reading<'_>, order: &OrderView<'_>) -> Option<Failure<'_>> {
+        let value = field.value();
         if value.is_none() && self.key.is_some() && !self.optional {
             return Some(Failure::Missing);
         }
@@ -103,7 +111,7 @@ impl Filter {
             .iter()
             .find(|criterion| match (criterion, value) {
                 (Criterion::Expression(expression), _) => !self.expression_holds(expression, order),
-                (field_criterion, Some(value)) => !field_criterion.accepts(value),
+                (field_criterion, Some(value)) => !field_criterion.accepts(value, field),
                 // Only an optional field gets here.
                 (_, None) => false,
             })
@@ -118,10 +126,8 @@ impl Filter {
         }
     }
 
-    fn specificity(&self, order: &OrderView<'_>) -> u32 {
-        if self.value(order).is_none() {
-            return 0;
-        }
+    /// How specifically the filter matches an order that has the field: the length of its longest prefix or suffix.
+    pub(crate) fn greatest_specificity(&self) -> u32 {
         self.criteria.iter().map(Criterion::specificity).max().unwrap_or_default()
     }
 
@@ -140,19 +146,21 @@ enum Failure<'f> {
 }
 
 impl Criterion {
-    fn accepts(&self, value: &Value) -> bool {
-        match value.as_array() {
-            Some(elements) => elements.iter().all(|element| self.accepts_scalar(element)),
-            None => self.accepts_scalar(value),
+    /// `value` is the one of `field`, which remembers its number.
+    fn accepts(&self, value: &Value, field: &Reading<'_>) -> bool {
+        match (self, value.as_array()) {
+            (_, Some(elements)) => elements.iter().all(|element| self.accepts_scalar(element)),
+            (Self::Boundary { min, max }, None) => {
+                field.quantity().is_some_and(|found| lies_within(min.as_ref(), max.as_ref(), found))
+            }
+            (_, None) => self.accepts_scalar(value),
         }
     }
 
     fn accepts_scalar(&self, value: &Value) -> bool {
         if let Self::Boundary { min, max } = self {
-            return Quantity::from_value(value).is_some_and(|found| {
-                min.as_ref().is_none_or(|bound| bound.is_at_most(found))
-                    && max.as_ref().is_none_or(|bound| bound.is_at_least(found))
-            });
+            return Quantity::from_value(value)
+                .is_some_and(|found| lies_within(min.as_ref(), max.as_ref(), found));
         }
         let Some(text) = scalar_text(value) else { return false };
         match self {
@@ -221,6 +229,10 @@ impl Criterion {
             Self::Boundary { .. } | Self::Expression(_) => 1000,
         }
     }
+}
+
+fn lies_within(min: Option<&Bound>, max: Option<&Bound>, found: Quantity) -> bool {
+    min.is_none_or(|bound| bound.is_at_most(found)) && max.is_none_or(|bound| bound.is_at_least(found))
 }
 
 /// The canonical text of a text, number or boolean; `None` for what has none.

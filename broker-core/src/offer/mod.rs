@@ -15,6 +15,7 @@ mod miss;
 mod nearness;
 mod parse;
 mod quantity;
+mod reading;
 mod spec;
 mod view;
 
@@ -22,6 +23,8 @@ mod view;
 mod tests;
 
 use serde::{Deserialize, Serialize};
+
+use crate::selection::rendezvous::OfferSeed;
 
 pub use api::{ApiPattern, Resolution};
 pub use availability::{Availability, AvailabilityInput, Reachability, UnavailableReason, availability};
@@ -33,6 +36,7 @@ pub use invalid::InvalidFilter;
 pub(crate) use invalid::shorten;
 pub use miss::{Expected, Miss};
 pub use quantity::{Quantity, Unit};
+pub(crate) use reading::Reading;
 pub use spec::{ApiSpec, BoundarySpec, CapacitySpec, FilterSpec, OfferSpec, Scheduling};
 pub use view::OrderView;
 
@@ -47,6 +51,7 @@ const FALLBACK_NAMESPACE: &str = "default";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
     id: OfferId,
+    seed: OfferSeed,
     api: ApiPattern,
     copy_namespace: String,
     filters: Vec<Filter>,
@@ -81,6 +86,11 @@ impl Offer {
     /// Which AcceptAPI this is.
     pub fn id(&self) -> &OfferId {
         &self.id
+    }
+
+    /// What the offer brings to every draw among equals.
+    pub fn seed(&self) -> OfferSeed {
+        self.seed
     }
 
     /// The API, as far as the provider named it.

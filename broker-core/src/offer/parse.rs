@@ -8,6 +8,7 @@ use super::{
 };
 use crate::expression::Expression;
 use crate::resource::{FieldPath, ParsePathError};
+use crate::selection::rendezvous::OfferSeed;
 
 const ACCEPTED_BOUND: &str = "an integer, a decimal such as \"2.5\" or a quantity such as 10Gi";
 const ACCEPTED_LIST: &str = "at least one value: an empty list accepts no order";
@@ -54,7 +55,8 @@ pub(super) fn offer(id: OfferId, spec: &OfferSpec) -> Result<Offer, Vec<InvalidF
         .unwrap_or(FALLBACK_NAMESPACE)
         .to_owned();
     let scheduling = spec.scheduling.unwrap_or_default();
-    Ok(Offer { id, api, copy_namespace, filters, priority, weight, cost, capacity, scheduling })
+    let seed = OfferSeed::of(&id);
+    Ok(Offer { id, seed, api, copy_namespace, filters, priority, weight, cost, capacity, scheduling })
 }
 
 fn priority(spec: &OfferSpec, invalid: &mut Vec<InvalidFilter>) -> i32 {

@@ -16,17 +16,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use self::rendezvous::Draw;
-use crate::offer::{Cost, OfferId};
+use std::sync::Arc;
+
+use self::rendezvous::{Draw, OrderSeed};
+use crate::offer::{Cost, Offer, OfferId};
 use crate::resource::ClusterName;
 
 /// An offer that would serve the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Contender {
-    /// Which offer.
-    pub id: OfferId,
-    /// Namespace of the provider's cluster that the copy would go to.
-    pub copy_namespace: String,
+    /// The offer.
+    pub offer: Arc<Offer>,
     /// Higher goes first.
     pub priority: i32,
     /// Higher goes first.
@@ -38,20 +38,21 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// What it is compared by, for an order of this identity.
-    pub fn score(&self, identity: &str) -> Score {
-        Score {
-            priority: self.priority,
-            specificity: self.specificity,
-            cost: self.cost,
-            draw: Draw::new(identity, &self.id, self.weight),
-        }
+    /// Which offer.
+    pub fn id(&self) -> &OfferId {
+        self.offer.id()
+    }
+
+    /// What it is compared by, for the order of this seed.
+    pub fn score(&self, order: OrderSeed) -> Score {
+        let standing = Standing { priority: self.priority, specificity: self.specificity, cost: self.cost };
+        Score { standing, draw: Draw::of(order, self.offer.seed(), self.weight) }
     }
 }
 
-/// What offers are compared by. The smaller score goes first.
+/// What offers are compared by before a lot is drawn. The smaller one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Score {
+pub struct Standing {
     /// Higher goes first.
     pub priority: i32,
     /// Higher goes first.
@@ -59,12 +60,10 @@ pub struct Score {
     /// Lower goes first, unstated last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// The lot drawn among equals.
-    pub draw: Draw,
 }
 
-impl Score {
-    /// What decides between this score and another.
+impl Standing {
+    /// What decides between this standing and another.
     pub fn decided_by(&self, other: &Self) -> DecidedBy {
         if self.priority != other.priority {
             DecidedBy::Priority
@@ -78,24 +77,45 @@ impl Score {
     }
 }
 
-impl Ord for Score {
+impl Ord for Standing {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |score: &Self| {
-            (
-                Reverse(score.priority),
-                Reverse(score.specificity),
-                score.cost.is_none(),
-                score.cost,
-                score.draw,
-            )
-        };
-        key(self).cmp(&key(other))
+        let key = |it: &Self| (Reverse(it.priority), Reverse(it.specificity), it.cost.is_none());
+        // Costs are compared last and only where both are stated: comparing decimals is the dear part.
+        key(self).cmp(&key(other)).then_with(|| self.cost.cmp(&other.cost))
     }
 }
 
-impl PartialOrd for Score {
+impl PartialOrd for Standing {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+/// For people: `priority 10, specificity 9, cost 0.5`.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "priority {}, specificity {}", self.priority, self.specificity)?;
+        if let Some(cost) = self.cost {
+            write!(f, ", cost {cost}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What offers are compared by. The smaller score goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Score {
+    /// What it brings along.
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// The lot drawn among equals.
+    pub draw: Draw,
+}
+
+/// For people: `priority 10, specificity 9, cost 0.5, weight 100`.
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, weight {}", self.standing, self.draw.weight())
     }
 }
 
@@ -120,45 +140,58 @@ impl Choice {
     }
 }
 
-/// For people: `priority 10, specificity 9, cost 0.5`.
-impl fmt::Display for Score {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "priority {}, specificity {}", self.priority, self.specificity)?;
-        if let Some(cost) = self.cost {
-            write!(f, ", cost {cost}")?;
-        }
-        write!(f, ", weight {}", self.draw.weight())
-    }
-}
-
-/// The chosen offer: what is needed to place the copy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The chosen offer. Cheap to make and to pass on: it shares what the snapshot holds.
+#[derive(Clone, Debug)]
 pub struct Chosen {
-    /// Which offer.
-    pub id: OfferId,
-    /// Namespace of the provider's cluster that the copy goes to.
-    pub copy_namespace: String,
-    /// What it was chosen by.
-    pub score: Score,
-    /// What decided between it and the next best.
-    pub decided_by: DecidedBy,
+    offer: Arc<Offer>,
+    standing: Standing,
+    decided_by: DecidedBy,
 }
 
 impl Chosen {
-    fn new((score, contender): &(Score, Contender), decided_by: DecidedBy) -> Self {
-        Self {
-            id: contender.id.clone(),
-            copy_namespace: contender.copy_namespace.clone(),
-            score: *score,
-            decided_by,
-        }
+    pub(crate) fn new(offer: Arc<Offer>, standing: Standing, decided_by: DecidedBy) -> Self {
+        Self { offer, standing, decided_by }
+    }
+
+    /// Which offer.
+    pub fn id(&self) -> &OfferId {
+        self.offer.id()
+    }
+
+    /// The offer.
+    pub fn offer(&self) -> &Arc<Offer> {
+        &self.offer
+    }
+
+    /// Namespace of the provider's cluster that the copy goes to.
+    pub fn copy_namespace(&self) -> &str {
+        self.offer.copy_namespace()
+    }
+
+    /// What it was chosen by.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What decided between it and the next best.
+    pub fn decided_by(&self) -> DecidedBy {
+        self.decided_by
     }
 
     /// The provider's cluster, in which the copy goes.
     pub fn provider(&self) -> &ClusterName {
-        &self.id.cluster
+        &self.id().cluster
     }
 }
+
+/// Choices are equal that name the same offer for the same reason.
+impl PartialEq for Chosen {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id() && self.standing == other.standing && self.decided_by == other.decided_by
+    }
+}
+
+impl Eq for Chosen {}
 
 /// What decided a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,7 +225,7 @@ impl DecidedBy {
 }
 
 /// The contenders for one order, best first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ranking(Vec<(Score, Contender)>);
 
 impl Ranking {
@@ -200,9 +233,10 @@ impl Ranking {
     ///
     /// Of several with one identity, which should not occur, the best counts.
     pub fn new(contenders: impl IntoIterator<Item = Contender>, identity: &str) -> Self {
+        let order = OrderSeed::of(identity);
         let mut ranked: Vec<(Score, Contender)> =
-            contenders.into_iter().map(|contender| (contender.score(identity), contender)).collect();
-        ranked.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.id.cmp(&other.id)));
+            contenders.into_iter().map(|contender| (contender.score(order), contender)).collect();
+        ranked.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.id().cmp(other.id())));
         Self(ranked)
     }
 
@@ -213,12 +247,17 @@ impl Ranking {
 
     /// The current offer while it contends, else the best.
     pub fn choose(&self, current: Option<&OfferId>) -> Choice {
-        if let Some(held) = self.iter().find(|(_, contender)| Some(&contender.id) == current) {
-            return Choice::Keep(Chosen::new(held, DecidedBy::Sticky));
+        let chosen = |(score, contender): &(Score, Contender), decided_by| {
+            Chosen::new(contender.offer.clone(), score.standing, decided_by)
+        };
+        if let Some(held) = self.iter().find(|(_, contender)| Some(contender.id()) == current) {
+            return Choice::Keep(chosen(held, DecidedBy::Sticky));
         }
         match (self.0.first(), self.0.get(1)) {
-            (Some(best), Some((next, _))) => Choice::Take(Chosen::new(best, best.0.decided_by(next))),
-            (Some(best), None) => Choice::Take(Chosen::new(best, DecidedBy::OnlyOne)),
+            (Some(best), Some((next, _))) => {
+                Choice::Take(chosen(best, best.0.standing.decided_by(&next.standing)))
+            }
+            (Some(best), None) => Choice::Take(chosen(best, DecidedBy::OnlyOne)),
             (None, _) => Choice::None,
         }
     }

@@ -15,12 +15,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::offer::Decimal;
+use crate::offer::{ApiSpec, Decimal, OfferSpec};
 
 fn contender(name: &str) -> Contender {
+    let id = OfferId::new(name, "offers", "offer");
+    let gvr = ApiSpec { resource: "widgets".to_owned(), ..ApiSpec::default() };
     Contender {
-        id: OfferId::new(name, "offers", "offer"),
-        copy_namespace: "offers".to_owned(),
+        offer: Arc::new(Offer::parse(id, &OfferSpec::of(gvr)).unwrap()),
         priority: 0,
         specificity: 0,
         cost: None,
@@ -35,7 +36,7 @@ fn cost(text: &str) -> Option<Cost> {
 fn winner(contenders: &[Contender], identity: &str) -> (String, DecidedBy) {
     let choice = choose(contenders.to_vec(), identity, None);
     let chosen = choice.chosen().unwrap();
-    (chosen.provider().to_string(), chosen.decided_by)
+    (chosen.provider().to_string(), chosen.decided_by())
 }
 
 #[test]
@@ -65,15 +66,15 @@ fn the_assigned_offer_stays_however_much_better_another_is() {
     let held = contender("held");
     let better = Contender { priority: 100, ..contender("better") };
     let contenders = || vec![better.clone(), held.clone()];
-    let Choice::Keep(kept) = choose(contenders(), "order", Some(&held.id)) else {
+    let Choice::Keep(kept) = choose(contenders(), "order", Some(held.id())) else {
         unreachable!("a contending offer is kept")
     };
-    assert_eq!((kept.id, kept.decided_by), (held.id.clone(), DecidedBy::Sticky));
+    assert_eq!((kept.id(), kept.decided_by()), (held.id(), DecidedBy::Sticky));
     let gone = OfferId::new("gone", "", "x");
     assert!(
-        matches!(choose(contenders(), "order", Some(&gone)), Choice::Take(chosen) if chosen.id == better.id)
+        matches!(choose(contenders(), "order", Some(&gone)), Choice::Take(chosen) if chosen.id() == better.id())
     );
-    assert_eq!(choose([], "order", Some(&held.id)), Choice::None);
+    assert_eq!(choose([], "order", Some(held.id())), Choice::None);
 }
 
 #[test]
@@ -126,7 +127,8 @@ fn any_contender() -> impl Strategy<Value = Contender> {
 proptest! {
     #[test]
     fn scores_are_totally_ordered(a in any_contender(), b in any_contender(), c in any_contender()) {
-        let (a, b, c) = (a.score("order"), b.score("order"), c.score("order"));
+        let order = OrderSeed::of("order");
+        let (a, b, c) = (a.score(order), b.score(order), c.score(order));
         prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
         prop_assert_eq!(a == b, a.cmp(&b).is_eq());
         if a <= b && b <= c {
@@ -141,6 +143,6 @@ proptest! {
     ) {
         let one = choose(contenders, "order", None);
         let other = choose(shuffled, "order", None);
-        prop_assert_eq!(one.chosen().map(|c| (&c.id, c.score)), other.chosen().map(|c| (&c.id, c.score)));
+        prop_assert_eq!(one.chosen().map(|c| (c.id(), c.standing())), other.chosen().map(|c| (c.id(), c.standing())));
     }
 }

@@ -30,7 +30,7 @@ fn ask_without(
 }
 
 fn chosen(routing: &Routing) -> Option<OfferId> {
-    routing.best().map(|chosen| chosen.id.clone())
+    routing.best().map(|chosen| chosen.id().clone())
 }
 
 proptest! {
@@ -86,7 +86,7 @@ proptest! {
         }
         let current = offers[index.index(offers.len())].id.clone();
         let routing = ask(&policies, &offers, &order, Some(&current));
-        let kept = matches!(&routing.choice, Choice::Keep(chosen) if chosen.id == current);
+        let kept = matches!(&routing.choice, Choice::Keep(chosen) if *chosen.id() == current);
         prop_assert_eq!(kept, routing.current_is_feasible());
         // Who would be taken anew may be kept.
         if chosen(&ask(&policies, &offers, &order, None)).as_ref() == Some(&current) {
