@@ -380,10 +380,12 @@ impl Chooser for MatcherChooser<'_> {
         {
             return Fit::Fits(self.placement(chosen));
         }
-        match self.matcher.match_order(&facts).current {
-            Some((_, Verdict::Refused(refusal))) if refusal.is_only_unreachable() => Fit::Unreachable,
-            Some((_, Verdict::Refused(refusal))) => Fit::Refused(refusal.to_string()),
-            Some((_, Verdict::Matches { .. })) | None => Fit::Withdrawn,
+        match self.matcher.judge_offer(&facts, offer) {
+            Verdict::Refused(refusal) if refusal.is_withdrawn() => Fit::Withdrawn,
+            Verdict::Refused(refusal) if refusal.is_only_unreachable() => Fit::Unreachable,
+            Verdict::Refused(refusal) => Fit::Refused(refusal.to_string()),
+            // Closed, should choosing and judging ever disagree.
+            Verdict::Matches { .. } => Fit::Withdrawn,
         }
     }
 

@@ -1,12 +1,14 @@
 //! Which offers would serve an order, and why not the others.
 //!
 //! [`OfferSet`] is an immutable snapshot of everything that matters: offers, the platform's policy, availability, how
-//! many orders each offer serves. [`Matcher`] is the role that answers for one order; [`ScanMatcher`] tries every
-//! offer, in the open, and stays the reference that any faster implementation is compared with.
+//! many orders each offer serves. [`Matcher`] is the role that answers for one order: [`IndexMatcher`] among a hundred
+//! thousand offers as quickly as among ten; [`ScanMatcher`] tries every offer, in the open, and stays the reference that
+//! any faster implementation is compared with.
 //!
 //! Knows nothing of copies, migrations or time: an offer that recently failed for this order is an input.
 
 mod explain;
+mod index;
 mod policy;
 mod refusal;
 mod scan;
@@ -18,6 +20,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use explain::{Candidate, CandidateVerdict, Candidates, NEAREST};
+pub use index::IndexMatcher;
 pub use policy::{ApiPolicy, Policies, ProviderRule, Terms};
 pub use refusal::{CONSUMER_MESSAGE_MAX, Reason, Refusal, consumer_message};
 pub use scan::{ScanMatcher, route};
@@ -59,6 +62,14 @@ pub trait Matcher: Send + Sync {
     /// built, far cheaper.
     fn choose_offer(&self, order: &OrderFacts<'_>) -> Choice {
         self.match_order(order).choice
+    }
+
+    /// What one offer says to an order that it serves already: always equal to
+    /// [`Routing::current`] for an order that is assigned to it.
+    fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
+        let assigned = OrderFacts { current: Some(offer), ..*order };
+        let withdrawn = || Verdict::Refused(Refusal::of(Reason::Withdrawn));
+        self.match_order(&assigned).current.map_or_else(withdrawn, |(_, verdict)| verdict)
     }
 }
 

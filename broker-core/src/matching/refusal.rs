@@ -60,6 +60,11 @@ impl Refusal {
         })
     }
 
+    /// Whether there is no such offer any more.
+    pub fn is_withdrawn(&self) -> bool {
+        self.reasons().any(|reason| matches!(reason, Reason::Withdrawn))
+    }
+
     /// The misses among the reasons.
     pub fn misses(&self) -> impl Iterator<Item = &Miss> {
         self.reasons().filter_map(|reason| match reason {

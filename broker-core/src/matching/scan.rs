@@ -8,7 +8,7 @@ use super::refusal::{Reason, Refusal, consumer_message};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::{OfferId, OrderView, UnavailableReason};
 use crate::resource::{Gvr, Object};
-use crate::selection::{Choice, Contender, Ranking, choose};
+use crate::selection::{Choice, Chosen, Contender, DecidedBy, Ranking, Standing, choose};
 
 /// A [`Matcher`] that asks every offer of its snapshot.
 #[derive(Clone, Debug)]
@@ -37,6 +37,19 @@ impl Matcher for ScanMatcher {
         });
         choose(contenders, order.identity, order.current)
     }
+
+    fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
+        verdict_on(&self.offers, order, offer)
+    }
+}
+
+/// The offer that an order is assigned to, while that is feasible for it and not excluded.
+pub(super) fn choose_held(offers: &OfferSet, order: &OrderFacts<'_>) -> Option<Choice> {
+    let listing = offers.get(order.current?)?;
+    let specificity = feasible(listing, order, &OrderView::new(order.object), true)?;
+    let Contender { offer, priority, specificity, cost, .. } = contender(listing, specificity)?;
+    let standing = Standing { priority, specificity, cost };
+    Some(Choice::Keep(Chosen::new(offer, standing, DecidedBy::Sticky)))
 }
 
 /// Decides which offer serves an order: what every [`Matcher`] answers.
@@ -54,7 +67,7 @@ pub fn route(
     route_facts(offers, &OrderFacts { object: order, api, identity, current, excluded })
 }
 
-fn route_facts(offers: &OfferSet, order: &OrderFacts<'_>) -> Routing {
+pub(super) fn route_facts(offers: &OfferSet, order: &OrderFacts<'_>) -> Routing {
     let view = OrderView::new(order.object);
     let mut contenders = Vec::new();
     let mut refused: Vec<(&Listing, Refusal)> = Vec::new();
@@ -72,7 +85,7 @@ fn route_facts(offers: &OfferSet, order: &OrderFacts<'_>) -> Routing {
     };
     let ranking = Ranking::new(contenders, order.identity);
     let choice = ranking.choose(order.current);
-    let current = order.current.map(|id| (id.clone(), judge_current(offers, id, order, &view)));
+    let current = order.current.map(|id| (id.clone(), verdict_on(offers, order, id)));
     let explanation = explain(offers, &ranking, refused, &choice);
     Routing { current, choice, explanation, consumer_message }
 }
@@ -88,12 +101,13 @@ fn contender(listing: &Listing, specificity: u32) -> Option<Contender> {
     })
 }
 
-/// The verdict on the offer an order is assigned to, as one that already serves it.
-fn judge_current(offers: &OfferSet, id: &OfferId, order: &OrderFacts<'_>, view: &OrderView<'_>) -> Verdict {
+/// What an offer says to an order that it serves already, excluded or not.
+pub(super) fn verdict_on(offers: &OfferSet, order: &OrderFacts<'_>, id: &OfferId) -> Verdict {
     match offers.get(id) {
         Some(listing) => {
             let nothing = BTreeSet::new();
-            judge(listing, &OrderFacts { excluded: &nothing, ..*order }, view, true)
+            let facts = OrderFacts { excluded: &nothing, ..*order };
+            judge(listing, &facts, &OrderView::new(order.object), true)
         }
         None => Verdict::Refused(Refusal::of(Reason::Withdrawn)),
     }

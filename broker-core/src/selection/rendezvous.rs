@@ -48,7 +48,6 @@ impl OrderSeed {
 ///
 /// The logarithm keeps 56 fractional bits; where it is flattest, at the greatest numbers, one step of it spans
 /// `2^(64 - 56) / log2(e)`, fewer than 178 numbers.
-#[cfg_attr(not(test), expect(dead_code, reason = "the index is next"))]
 pub(crate) const APART: u64 = 1 << 10;
 
 /// What an offer brings to every draw.

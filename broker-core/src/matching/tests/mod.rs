@@ -10,6 +10,7 @@
     reason = "tests may fail loudly, and tables are long"
 )]
 
+mod index;
 mod properties;
 mod verdicts;
 mod voices;

@@ -1,0 +1,96 @@
+//! One offer as the index keeps it: where its fields are read, and what it is ranked by.
+
+use std::sync::Arc;
+
+use super::fields::{Fields, Place};
+use super::search::Question;
+use crate::matching::Listing;
+use crate::offer::{Criterion, Filter, Offer, Reading};
+use crate::selection::Standing;
+
+/// An offer that can be chosen by whoever passes its filters.
+#[derive(Debug)]
+pub(super) struct Entry {
+    listing: Arc<Listing>,
+    offer: Arc<Offer>,
+    /// Index of each filter and the place of its field; those with an expression last, as they cost most.
+    checks: Box<[(u32, Option<Place>)]>,
+    /// The length of the longest prefix or suffix.
+    specificity: u32,
+    /// Whether every order that passes matches as specifically as can be.
+    exact: bool,
+}
+
+impl Entry {
+    /// An offer; `None` where it cannot be chosen, whatever the order.
+    pub(super) fn new(listing: &Arc<Listing>, fields: &Fields) -> Option<Self> {
+        let offer = listing.offer().filter(|_| is_open(listing))?.clone();
+        let places = offer.filters().iter().map(|filter| filter.key().and_then(|path| fields.find(path)));
+        let mut checks: Vec<(u32, Option<Place>)> = (0..).zip(places).collect();
+        let is_costly =
+            |filter: &Filter| filter.criteria().iter().any(|c| matches!(c, Criterion::Expression(_)));
+        checks.sort_by_key(|(index, _)| filter(&offer, *index).is_some_and(is_costly));
+        let specificity = |filter: &Filter| filter.greatest_specificity();
+        Some(Self {
+            specificity: offer.filters().iter().map(specificity).max().unwrap_or_default(),
+            exact: !offer.filters().iter().any(|filter| filter.is_optional() && specificity(filter) > 0),
+            listing: listing.clone(),
+            checks: checks.into(),
+            offer,
+        })
+    }
+
+    pub(super) fn is_of(&self, listing: &Arc<Listing>) -> bool {
+        Arc::ptr_eq(&self.listing, listing)
+    }
+
+    pub(super) fn offer(&self) -> &Arc<Offer> {
+        &self.offer
+    }
+
+    /// What it is ranked by where it matches as specifically as can be.
+    pub(super) fn standing(&self) -> Standing {
+        let priority = self.listing.terms().map(|terms| terms.priority).unwrap_or_default();
+        Standing { priority, specificity: self.specificity, cost: self.offer.cost() }
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        self.listing.terms().map(|terms| terms.weight).unwrap_or_default()
+    }
+
+    /// Whether every order that passes has exactly this [`standing`](Self::standing).
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// How specifically the offer matches; `None` where it does not, or is not to be chosen now.
+    pub(super) fn check(&self, question: &Question<'_>) -> Option<u32> {
+        let order = question.order;
+        let full = self.offer.capacity().is_some_and(|capacity| self.listing.assigned() >= capacity);
+        if full || (!order.excluded.is_empty() && order.excluded.contains(self.offer.id())) {
+            return None;
+        }
+        let nothing = Reading::default();
+        self.checks.iter().try_fold(0, |specificity, (index, place)| {
+            let filter = filter(&self.offer, *index)?;
+            let matched = match (place, filter.key()) {
+                (Some(place), _) => {
+                    filter.matches_reading(question.readings.get(usize::from(*place))?, &question.view)
+                }
+                (None, None) => filter.matches_reading(&nothing, &question.view),
+                // A field for which there was no place any more.
+                (None, Some(_)) => filter.matches(&question.view),
+            };
+            Some(matched?.max(specificity))
+        })
+    }
+}
+
+/// Whether nothing speaks against an offer but what depends on the order, and how full it is.
+pub(super) fn is_open(listing: &Listing) -> bool {
+    listing.availability().unavailable.is_none() && listing.terms().is_some()
+}
+
+fn filter(offer: &Offer, index: u32) -> Option<&Filter> {
+    offer.filters().get(usize::try_from(index).ok()?)
+}

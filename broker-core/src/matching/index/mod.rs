@@ -1,0 +1,110 @@
+//! The compiled index over offers: the same answers as the plain scan, at a cost that hardly grows with their number.
+//!
+//! Every offer that can be chosen at all is filed under the rarest thing that its orders must have: a text at a field,
+//! the end or the beginning of one, or two of them together. An order is read once, looks where its own texts lead,
+//! and has the few offers that it finds there checked by the plain evaluator, best first, as few of them as the choice
+//! needs: see [`search`].
+//!
+//! An [`IndexMatcher`] is immutable. [`IndexMatcher::updated`] makes the next one, which shares all but what changed;
+//! readers of the old one never notice. Invariants, held by properties: equal to the scan on whatever offers and orders,
+//! and an index that was updated answers as one that was built anew.
+//!
+//! Not for reasons: what speaks against each offer is asked of the scan.
+
+mod entry;
+mod fields;
+mod posting;
+mod search;
+mod shelf;
+mod table;
+mod term;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use self::shelf::Shelf;
+use super::scan::{choose_held, route_facts, verdict_on};
+use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
+use crate::offer::OfferId;
+use crate::resource::Gvr;
+use crate::selection::Choice;
+
+/// A [`Matcher`] over a compiled index.
+#[derive(Clone, Default)]
+pub struct IndexMatcher {
+    offers: Arc<OfferSet>,
+    shelves: BTreeMap<Gvr, Shelf>,
+}
+
+impl IndexMatcher {
+    /// A matcher on this snapshot, built from nothing.
+    pub fn new(offers: Arc<OfferSet>) -> Self {
+        let mut by_api: BTreeMap<&Gvr, Vec<&Arc<Listing>>> = BTreeMap::new();
+        for listing in offers.listings() {
+            if let Some(api) = api(listing) {
+                by_api.entry(api).or_default().push(listing);
+            }
+        }
+        let shelves = by_api.into_iter().map(|(api, these)| (api.clone(), Shelf::of(these.iter().copied())));
+        Self { shelves: shelves.collect(), offers }
+    }
+
+    /// The matcher on the next snapshot, in which no other offers than these have changed.
+    #[must_use]
+    pub fn updated<'c>(&self, offers: Arc<OfferSet>, changed: impl IntoIterator<Item = &'c OfferId>) -> Self {
+        let mut shelves = self.shelves.clone();
+        for id in changed {
+            let (old, new) = (self.offers.get(id), offers.get(id));
+            if let (Some(old), Some(new)) = (old, new)
+                && Arc::ptr_eq(old, new)
+            {
+                continue;
+            }
+            if let Some(listing) = old
+                && let Some(shelf) = api(listing).and_then(|api| shelves.get_mut(api))
+            {
+                shelf.remove(listing);
+            }
+            if let Some(listing) = new
+                && let Some(api) = api(listing)
+            {
+                shelves.entry(api.clone()).or_default().insert(listing);
+            }
+        }
+        Self { offers, shelves }
+    }
+
+    /// The snapshot.
+    pub fn offers(&self) -> &Arc<OfferSet> {
+        &self.offers
+    }
+}
+
+impl Matcher for IndexMatcher {
+    fn match_order(&self, order: &OrderFacts<'_>) -> Routing {
+        route_facts(&self.offers, order)
+    }
+
+    fn choose_offer(&self, order: &OrderFacts<'_>) -> Choice {
+        if let Some(kept) = choose_held(&self.offers, order) {
+            return kept;
+        }
+        self.shelves.get(order.api).map_or(Choice::None, |shelf| shelf.choose(order))
+    }
+
+    fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
+        verdict_on(&self.offers, order, offer)
+    }
+}
+
+impl fmt::Debug for IndexMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexMatcher").field("offers", &self.offers.len()).finish_non_exhaustive()
+    }
+}
+
+/// The API on whose shelf an offer is, if it can be chosen.
+fn api(listing: &Listing) -> Option<&Gvr> {
+    listing.availability().api.as_ref().filter(|_| entry::is_open(listing))
+}

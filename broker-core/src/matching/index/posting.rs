@@ -1,0 +1,197 @@
+//! The offers that are filed under one term, best first.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::entry::Entry;
+use super::search::{Podium, Question};
+use crate::selection::Standing;
+use crate::selection::rendezvous::OfferSeed;
+
+/// Offers beyond this many are kept in chunks.
+const FEW: usize = 16;
+/// A chunk that would become longer is split.
+const CHUNK: usize = 128;
+
+/// Offers, best first: in a few words where they are few, in chunks that snapshots share where they are many.
+#[derive(Clone, Debug)]
+pub(super) enum Posting {
+    Few(SmallVec<[Filed; 1]>),
+    Many(Vec<Arc<Chunk>>),
+}
+
+/// One offer. Its seed is at hand, because of many equal offers only few are looked at more closely.
+#[derive(Clone, Debug)]
+pub(super) struct Filed {
+    pub(super) seed: OfferSeed,
+    pub(super) entry: Arc<Entry>,
+}
+
+/// A stretch of a posting.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chunk {
+    filed: Vec<Filed>,
+    runs: Vec<Run>,
+}
+
+/// Neighbours that nothing but their lots tells apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Run {
+    pub(super) standing: Standing,
+    pub(super) weight: u32,
+    pub(super) exact: bool,
+    /// How many.
+    length: usize,
+}
+
+impl Default for Posting {
+    fn default() -> Self {
+        Self::Few(SmallVec::new())
+    }
+}
+
+impl Filed {
+    pub(super) fn new(entry: Arc<Entry>) -> Self {
+        Self { seed: entry.offer().seed(), entry }
+    }
+
+    /// In which order offers are filed.
+    fn rank(&self, other: &Self) -> Ordering {
+        let key = |filed: &Self| (filed.entry.standing(), !filed.entry.is_exact(), filed.entry.weight());
+        key(self).cmp(&key(other))
+    }
+}
+
+impl Posting {
+    /// Files these offers, whatever order they come in.
+    pub(super) fn of(mut filed: SmallVec<[Filed; 1]>) -> Self {
+        filed.sort_by(Filed::rank);
+        if filed.len() <= FEW {
+            return Self::Few(filed);
+        }
+        Self::Many(filed.chunks(CHUNK / 2).map(|filed| Arc::new(Chunk::of(filed.to_vec()))).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Few(filed) => filed.is_empty(),
+            Self::Many(chunks) => chunks.is_empty(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Few(filed) => filed.len(),
+            Self::Many(chunks) => chunks.iter().map(|chunk| chunk.filed.len()).sum(),
+        }
+    }
+
+    pub(super) fn insert(&mut self, new: Filed) {
+        match self {
+            Self::Few(filed) => {
+                let at = filed.partition_point(|other| other.rank(&new).is_le());
+                filed.insert(at, new);
+                if filed.len() > FEW {
+                    *self = Self::of(std::mem::take(filed));
+                }
+            }
+            Self::Many(chunks) => {
+                let begins_before =
+                    |chunk: &Arc<Chunk>| chunk.filed.first().is_some_and(|first| first.rank(&new).is_le());
+                let at = chunks.partition_point(begins_before).saturating_sub(1);
+                let Some(chunk) = chunks.get_mut(at) else { return };
+                let mut filed = chunk.filed.clone();
+                let place = filed.partition_point(|other| other.rank(&new).is_le());
+                filed.insert(place, new);
+                if filed.len() > CHUNK {
+                    let rest = filed.split_off(filed.len() / 2);
+                    chunks.insert(at + 1, Arc::new(Chunk::of(rest)));
+                }
+                if let Some(chunk) = chunks.get_mut(at) {
+                    *chunk = Arc::new(Chunk::of(filed));
+                }
+            }
+        }
+    }
+
+    /// Takes an offer out, if it is in.
+    pub(super) fn remove(&mut self, old: &Filed) {
+        let is_old = |filed: &Filed| Arc::ptr_eq(&filed.entry, &old.entry);
+        match self {
+            Self::Few(filed) => filed.retain(|filed| !is_old(filed)),
+            Self::Many(chunks) => {
+                let first = chunks
+                    .partition_point(|chunk| chunk.filed.last().is_some_and(|last| last.rank(old).is_lt()));
+                let Some((at, chunk)) = chunks
+                    .iter_mut()
+                    .enumerate()
+                    .skip(first)
+                    .find(|(_, chunk)| chunk.filed.iter().any(is_old))
+                else {
+                    return;
+                };
+                let filed: Vec<Filed> = chunk.filed.iter().filter(|filed| !is_old(filed)).cloned().collect();
+                if filed.is_empty() {
+                    chunks.remove(at);
+                } else {
+                    *chunk = Arc::new(Chunk::of(filed));
+                }
+            }
+        }
+    }
+
+    /// The entry of a listing, if it is filed here.
+    pub(super) fn find(&self, mut is_it: impl FnMut(&Filed) -> bool) -> Option<&Filed> {
+        match self {
+            Self::Few(filed) => filed.iter().find(|filed| is_it(filed)),
+            Self::Many(chunks) => chunks.iter().flat_map(|chunk| &chunk.filed).find(|filed| is_it(filed)),
+        }
+    }
+
+    /// Lets whoever is filed here compete, as far as it may matter.
+    pub(super) fn compete<'i>(&'i self, question: &Question<'_>, podium: &mut Podium<'i>) {
+        match self {
+            Self::Few(filed) => filed.iter().for_each(|filed| podium.consider(filed, question)),
+            Self::Many(chunks) => {
+                for chunk in chunks {
+                    let mut rest = chunk.filed.as_slice();
+                    for run in &chunk.runs {
+                        if podium.is_beyond(&run.standing) {
+                            return;
+                        }
+                        let (these, others) = rest.split_at_checked(run.length).unwrap_or((rest, &[]));
+                        podium.consider_run(run, these, question);
+                        rest = others;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Chunk {
+    fn of(filed: Vec<Filed>) -> Self {
+        let mut runs: Vec<Run> = Vec::new();
+        for Filed { entry, .. } in &filed {
+            let run = Run {
+                standing: entry.standing(),
+                weight: entry.weight(),
+                exact: entry.is_exact(),
+                length: 1,
+            };
+            match runs.last_mut() {
+                Some(last) if last.is_like(&run) => last.length += 1,
+                Some(_) | None => runs.push(run),
+            }
+        }
+        Self { filed, runs }
+    }
+}
+
+impl Run {
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.standing == other.standing && self.weight == other.weight && self.exact == other.exact
+    }
+}
