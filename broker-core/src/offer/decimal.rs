@@ -5,8 +5,16 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The most digits of which every number fits the mantissa.
-const MAX_POWER: u32 = 38;
+/// The powers of ten that a mantissa can hold.
+const POWERS: [u128; 39] = {
+    let mut powers = [1; 39];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
 /// Texts beyond this exponent are no amounts of anything; the bound keeps the canonical text short.
 const MAX_EXPONENT: i32 = 100;
 /// Relative gaps are compared on mantissas below this, so that a thousandfold fits easily.
@@ -30,6 +38,14 @@ impl Decimal {
         let (mut mantissa, mut exponent) = (mantissa, exponent);
         if mantissa == 0 {
             return Some(Self::ZERO);
+        }
+        // Nearly all numbers are small, and dividing those costs a tenth.
+        if let Ok(mut small) = i64::try_from(mantissa) {
+            while small % 10 == 0 {
+                small /= 10;
+                exponent = exponent.checked_add(1)?;
+            }
+            mantissa = i128::from(small);
         }
         while mantissa % 10 == 0 {
             mantissa /= 10;
@@ -198,10 +214,8 @@ impl fmt::Display for Decimal {
 
 /// Compares `a × 10^power` with `b`, for `a` and `b` above zero.
 fn compare_scaled(a: u128, power: u32, b: u128) -> Ordering {
-    if power > MAX_POWER {
-        return Ordering::Greater;
-    }
-    match 10_u128.checked_pow(power).and_then(|factor| a.checked_mul(factor)) {
+    let factor = usize::try_from(power).ok().and_then(|power| POWERS.get(power));
+    match factor.and_then(|factor| a.checked_mul(*factor)) {
         Some(a) => a.cmp(&b),
         // What does not fit is larger than what does.
         None => Ordering::Greater,

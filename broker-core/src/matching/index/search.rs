@@ -123,8 +123,18 @@ impl Contestant<'_> {
     fn cmp(&self, other: &Self, question: &Question<'_>) -> Ordering {
         self.standing
             .cmp(&other.standing)
-            .then_with(|| self.draw(question).cmp(&other.draw(question)))
+            .then_with(|| self.cmp_lots(other, question))
             .then_with(|| self.entry.offer().id().cmp(other.entry.offer().id()))
+    }
+
+    fn cmp_lots(&self, other: &Self, question: &Question<'_>) -> Ordering {
+        let order = question.seed();
+        let (one, two) = (order.number(self.seed), order.number(other.seed));
+        if self.entry.weight() == other.entry.weight() && one.abs_diff(two) >= APART {
+            two.cmp(&one)
+        } else {
+            self.draw(question).cmp(&other.draw(question))
+        }
     }
 
     fn draw(&self, question: &Question<'_>) -> Draw {

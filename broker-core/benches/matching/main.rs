@@ -1,0 +1,127 @@
+//! How long it takes to decide which offer serves an order: the index beside the plain scan, in one run.
+//!
+//! ```sh
+//! cargo bench -p broker-core --bench matching
+//! ```
+//! A text after `--` measures only the sets with it in their name. Prints Markdown. Each figure is the median of several rounds over the same questions; offers and orders come from
+//! a fixed sequence, so every run measures the same ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    missing_docs,
+    reason = "a bench may fail loudly, looks at the clock, and rounds what it prints"
+)]
+
+mod load;
+mod measure;
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use broker_core::matching::{IndexMatcher, Matcher, OrderFacts, ScanMatcher};
+use broker_core::offer::OfferId;
+use broker_core::resource::Object;
+
+use load::{Load, Sequence};
+use measure::{micros, nanos, resident, time};
+
+fn main() {
+    // `cargo test --benches` and `cargo bench -- --test` only want to know that it runs.
+    let quick = std::env::args().any(|argument| argument == "--test");
+    let sizes: &[usize] = if quick { &[100] } else { &[100, 10_000, 100_000] };
+    println!("One order, its offer chosen (`choose_offer`):\n");
+    println!("| offers of three filters | number | hits | scan | index |\n|---|--:|--:|--:|--:|");
+    for load in [load::SELECTIVE, load::ADVERSE] {
+        for size in sizes {
+            row(&load, *size);
+        }
+    }
+    let size = if quick { 100 } else { 10_000 };
+    println!("\nSets made to hurt:\n");
+    println!("| offers | number | hits | scan | index | index / scan |\n|---|--:|--:|--:|--:|--:|");
+    for load in load::PATHOLOGICAL {
+        row(load, load.size.unwrap_or(size));
+    }
+    println!("\nThe writer:\n");
+    println!("| | number | |\n|---|--:|--:|");
+    for size in sizes {
+        writer(*size);
+    }
+}
+
+/// Whether the command line asks for this set: by default for all.
+fn is_wanted(load: &Load) -> bool {
+    let mut texts = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    texts.peek().is_none() || texts.any(|text| load.name.contains(&text))
+}
+
+/// Scan and index on the same questions.
+fn row(load: &Load, size: usize) {
+    if !is_wanted(load) {
+        return;
+    }
+    let offers = Arc::new(load.offers(size));
+    let orders = load.orders(size);
+    let (scan, index) = (ScanMatcher::new(offers.clone()), IndexMatcher::new(offers));
+    let hits = orders.iter().take(16).map(|order| hits(&scan, order)).sum::<usize>() / orders.len().min(16);
+    for order in orders.iter().take(64) {
+        assert_eq!(ask(&scan, order), ask(&index, order), "{}: index and scan disagree", load.name);
+    }
+    let few = &orders[..orders.len().min(16)];
+    let scanned = time(few, |order| drop(black_box(ask(&scan, order))));
+    let indexed = time(&orders, |order| drop(black_box(ask(&index, order))));
+    let ratio = if load.pathological { format!(" {:.2} |", indexed / scanned) } else { String::new() };
+    println!("| {} | {size} | {hits} | {} | {} |{ratio}", load.name, nanos(scanned), nanos(indexed));
+}
+
+fn ask(matcher: &dyn Matcher, order: &Object) -> broker_core::selection::Choice {
+    let (api, none) = (load::api(), &load::NONE);
+    matcher.choose_offer(&OrderFacts {
+        object: order,
+        api,
+        identity: order.uid(),
+        current: None,
+        excluded: none,
+    })
+}
+
+fn hits(scan: &ScanMatcher, order: &Object) -> usize {
+    let none = BTreeSet::new();
+    let facts =
+        OrderFacts { object: order, api: load::api(), identity: "uid", current: None, excluded: &none };
+    let explanation = scan.match_order(&facts).explanation;
+    let near = explanation.nearest.iter().filter(|candidate| candidate.reason.is_none()).count();
+    near + explanation.others.get("Feasible").copied().unwrap_or_default()
+}
+
+/// Building, changing, and what it takes.
+fn writer(size: usize) {
+    for load in [load::SELECTIVE, load::ADVERSE].into_iter().filter(is_wanted) {
+        let offers = Arc::new(load.offers(size));
+        let before = resident();
+        let index = IndexMatcher::new(offers.clone());
+        let bytes = resident().saturating_sub(before) / size as u64;
+        let built = time(&[()], |()| drop(black_box(IndexMatcher::new(offers.clone()))));
+        let mut sequence = Sequence::new(7);
+        let changed: Vec<OfferId> = (0..256).map(|_| load.id(sequence.below(size as u64) as usize)).collect();
+        let policies = load::policies();
+        // Another offer under the same name each time, in the snapshot and in the index.
+        let mut latest = index;
+        let mut turn = 0;
+        let change = time(&changed, |id| {
+            turn += 1;
+            let offered = load.offered(id.clone(), size + turn, size);
+            let next = Arc::new(latest.offers().with(&policies, [offered]));
+            latest = latest.updated(next, [id]);
+        });
+        println!("| {}: built | {size} | {} |", load.name, micros(built));
+        println!("| {}: one offer changed | {size} | {} |", load.name, micros(change));
+        println!("| {}: memory per offer, beyond the offer | {size} | {bytes} B |", load.name);
+    }
+}
