@@ -170,17 +170,16 @@ impl Load {
         OfferSet::new(&policies(), (0..size).map(|n| self.offered(self.id(n), n, size)))
     }
 
-    pub(crate) fn orders(&self, size: usize) -> Vec<Object> {
-        (0..ORDERS)
-            .map(|n| {
-                let mut order =
-                    Object::named(&Gvk::new("example.com", "v1alpha1", "Certificate"), "team", "order");
-                order.set(&["metadata", "uid"], format!("uid-{n}").into());
-                order.set(&["metadata", "labels"], json!({"region": "eu-central-1", "team": "web"}));
-                order.set(&["spec"], (self.spec)(&mut Sequence::new((1 << 40) | n as u64), size));
-                order
-            })
-            .collect()
+    pub(crate) fn order(&self, n: usize, offers: usize) -> Object {
+        let mut order = Object::named(&Gvk::new("example.com", "v1alpha1", "Certificate"), "team", "order");
+        order.set(&["metadata", "uid"], format!("uid-{n}").into());
+        order.set(&["metadata", "labels"], json!({"region": "eu-central-1", "team": "web"}));
+        order.set(&["spec"], (self.spec)(&mut Sequence::new((1 << 40) | n as u64), offers));
+        order
+    }
+
+    pub(crate) fn orders(&self, offers: usize) -> Vec<Object> {
+        (0..ORDERS).map(|n| self.order(n, offers)).collect()
     }
 }
 

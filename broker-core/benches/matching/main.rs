@@ -24,8 +24,8 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use broker_core::matching::{IndexMatcher, Matcher, OrderFacts, ScanMatcher};
-use broker_core::offer::OfferId;
+use broker_core::matching::{IndexMatcher, Matcher, OrderFacts, OrderIndex, ScanMatcher};
+use broker_core::offer::{Offer, OfferId, OrderView};
 use broker_core::resource::Object;
 
 use load::{Load, Sequence};
@@ -47,6 +47,11 @@ fn main() {
     println!("| offers | number | hits | scan | index | index / scan |\n|---|--:|--:|--:|--:|--:|");
     for load in load::PATHOLOGICAL {
         row(load, load.size.unwrap_or(size));
+    }
+    println!("\nOne offer changed, the orders that it fits:\n");
+    println!("| offers of three filters | orders | found | all tried | by index |\n|---|--:|--:|--:|--:|");
+    for load in [load::SELECTIVE, load::ADVERSE] {
+        concerned(&load, size);
     }
     println!("\nThe writer:\n");
     println!("| | number | |\n|---|--:|--:|");
@@ -98,6 +103,26 @@ fn hits(scan: &ScanMatcher, order: &Object) -> usize {
     let explanation = scan.match_order(&facts).explanation;
     let near = explanation.nearest.iter().filter(|candidate| candidate.reason.is_none()).count();
     near + explanation.others.get("Feasible").copied().unwrap_or_default()
+}
+
+/// The orders that one offer fits.
+fn concerned(load: &Load, count: usize) {
+    if !is_wanted(load) {
+        return;
+    }
+    let orders: Vec<Arc<Object>> = (0..count).map(|n| Arc::new(load.order(n, count))).collect();
+    let mut index = OrderIndex::default();
+    orders.iter().enumerate().for_each(|(key, order)| index.insert(key, order.clone()));
+    let offers: Vec<Arc<Offer>> =
+        (0..64).filter_map(|n| load.offered(load.id(n), n, count).parsed.ok()).collect();
+    let found: usize = offers.iter().map(|offer| index.matched_by(offer).len()).sum();
+    let all = time(&offers[..4.min(offers.len())], |offer| {
+        let fit = orders.iter().filter(|order| offer.matches(&OrderView::new(order)).is_some());
+        black_box(fit.count());
+    });
+    let indexed = time(&offers, |offer| drop(black_box(index.matched_by(offer))));
+    let found = found / offers.len();
+    println!("| {} | {count} | {found} | {} | {} |", load.name, micros(all), micros(indexed));
 }
 
 /// Building, changing, and what it takes.

@@ -9,6 +9,7 @@
 
 mod explain;
 mod index;
+mod orders;
 mod policy;
 mod refusal;
 mod scan;
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 
 pub use explain::{Candidate, CandidateVerdict, Candidates, NEAREST};
 pub use index::IndexMatcher;
+pub use orders::OrderIndex;
 pub use policy::{ApiPolicy, Policies, ProviderRule, Terms};
 pub use refusal::{CONSUMER_MESSAGE_MAX, Reason, Refusal, consumer_message};
 pub use scan::{ScanMatcher, route};

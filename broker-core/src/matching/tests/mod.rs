@@ -11,6 +11,7 @@
 )]
 
 mod index;
+mod orders;
 mod properties;
 mod verdicts;
 mod voices;
