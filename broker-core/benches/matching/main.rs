@@ -29,11 +29,10 @@ use broker_core::offer::{Offer, OfferId, OrderView};
 use broker_core::resource::Object;
 
 use load::{Load, Sequence};
-use measure::{micros, nanos, resident, time};
+use measure::{allocated, is_quick, micros, nanos, once, time};
 
 fn main() {
-    // `cargo test --benches` and `cargo bench -- --test` only want to know that it runs.
-    let quick = std::env::args().any(|argument| argument == "--test");
+    let quick = is_quick();
     let sizes: &[usize] = if quick { &[100] } else { &[100, 10_000, 100_000] };
     println!("One order, its offer chosen (`choose_offer`):\n");
     println!("| offers of three filters | number | hits | scan | index |\n|---|--:|--:|--:|--:|");
@@ -129,10 +128,10 @@ fn concerned(load: &Load, count: usize) {
 fn writer(size: usize) {
     for load in [load::SELECTIVE, load::ADVERSE].into_iter().filter(is_wanted) {
         let offers = Arc::new(load.offers(size));
-        let before = resident();
+        let before = allocated();
         let index = IndexMatcher::new(offers.clone());
-        let bytes = resident().saturating_sub(before) / size as u64;
-        let built = time(&[()], |()| drop(black_box(IndexMatcher::new(offers.clone()))));
+        let bytes = allocated().saturating_sub(before) / size;
+        let built = once(|| IndexMatcher::new(offers.clone()));
         let mut sequence = Sequence::new(7);
         let changed: Vec<OfferId> = (0..256).map(|_| load.id(sequence.below(size as u64) as usize)).collect();
         let policies = load::policies();

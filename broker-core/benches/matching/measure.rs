@@ -1,12 +1,23 @@
 //! Clock and memory.
 
+use std::alloc::System;
 use std::sync::LazyLock;
 use std::time::Instant;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Rounds of which the median is told.
 const ROUNDS: usize = 7;
 /// A round lasts at least this long, in nanoseconds.
 const ROUND: u64 = 50_000_000;
+
+/// Whether the command line only wants to know that everything runs, as `cargo test --benches` does.
+pub(crate) fn is_quick() -> bool {
+    std::env::args().any(|argument| argument == "--test")
+}
 
 /// Nanoseconds per question: the median of some rounds over all of them, after one to warm up.
 pub(crate) fn time<Q>(questions: &[Q], mut ask: impl FnMut(&Q)) -> f64 {
@@ -15,7 +26,7 @@ pub(crate) fn time<Q>(questions: &[Q], mut ask: impl FnMut(&Q)) -> f64 {
         .map(|_| {
             let start = now();
             let mut asked = 0_u64;
-            while now() - start < ROUND {
+            while asked == 0 || (now() - start < ROUND && !is_quick()) {
                 questions.iter().for_each(&mut ask);
                 asked += questions.len() as u64;
             }
@@ -35,12 +46,25 @@ fn now() -> u64 {
     run.unwrap_or_else(|| u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Memory of this process, in bytes, as Linux counts it; 0 elsewhere.
-pub(crate) fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    let kib = line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
-    kib.unwrap_or_default() * 1024
+/// Nanoseconds to make something once: the median of some rounds. What was made is dropped outside the clock.
+pub(crate) fn once<M>(mut make: impl FnMut() -> M) -> f64 {
+    let mut rounds: Vec<u64> = (0..ROUNDS)
+        .map(|_| {
+            let start = now();
+            let made = make();
+            let end = now();
+            drop(made);
+            end - start
+        })
+        .collect();
+    rounds.sort_unstable();
+    rounds[ROUNDS / 2] as f64
+}
+
+/// Bytes that are allocated now, as asked of the allocator.
+pub(crate) fn allocated() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
 }
 
 /// A duration below a microsecond or so, for people.

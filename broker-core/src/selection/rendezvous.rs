@@ -54,7 +54,7 @@ impl OrderSeed {
 pub(crate) const APART: u64 = 1 << 10;
 
 /// What an offer brings to every draw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OfferSeed(u64);
 
 impl OfferSeed {

@@ -25,19 +25,19 @@ impl Entry {
     /// An offer; `None` where it cannot be chosen, whatever the order.
     pub(super) fn new(listing: &Arc<Listing>, fields: &Fields) -> Option<Self> {
         let offer = listing.offer().filter(|_| is_open(listing))?.clone();
-        let places = offer.filters().iter().map(|filter| filter.key().and_then(|path| fields.find(path)));
-        let mut checks: Vec<(u32, Option<Place>)> = (0..).zip(places).collect();
-        let is_costly =
-            |filter: &Filter| filter.criteria().iter().any(|c| matches!(c, Criterion::Expression(_)));
-        checks.sort_by_key(|(index, _)| filter(&offer, *index).is_some_and(is_costly));
-        let specificity = |filter: &Filter| filter.greatest_specificity();
-        Some(Self {
-            specificity: offer.filters().iter().map(specificity).max().unwrap_or_default(),
-            exact: !offer.filters().iter().any(|filter| filter.is_optional() && specificity(filter) > 0),
-            listing: listing.clone(),
-            checks: checks.into(),
-            offer,
-        })
+        let (mut specificity, mut exact, mut costly) = (0, true, false);
+        let mut checks: Vec<(u32, Option<Place>)> = Vec::with_capacity(offer.filters().len());
+        for (index, filter) in (0..).zip(offer.filters()) {
+            let length = filter.greatest_specificity();
+            specificity = length.max(specificity);
+            exact &= length == 0 || !filter.is_optional();
+            costly |= is_costly(filter);
+            checks.push((index, filter.key().and_then(|path| fields.find(path))));
+        }
+        if costly {
+            checks.sort_by_key(|(index, _)| filter(&offer, *index).is_some_and(is_costly));
+        }
+        Some(Self { listing: listing.clone(), checks: checks.into(), specificity, exact, offer })
     }
 
     pub(super) fn is_of(&self, listing: &Arc<Listing>) -> bool {
@@ -89,6 +89,11 @@ impl Entry {
 /// Whether nothing speaks against an offer but what depends on the order, and how full it is.
 pub(super) fn is_open(listing: &Listing) -> bool {
     listing.availability().unavailable.is_none() && listing.terms().is_some()
+}
+
+/// Whether a filter is dear to check.
+fn is_costly(filter: &Filter) -> bool {
+    filter.criteria().iter().any(|criterion| matches!(criterion, Criterion::Expression(_)))
 }
 
 fn filter(offer: &Offer, index: u32) -> Option<&Filter> {

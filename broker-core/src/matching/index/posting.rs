@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::entry::Entry;
 use super::search::{Podium, Question};
+use crate::matching::Listing;
 use crate::selection::Standing;
 use crate::selection::rendezvous::OfferSeed;
 
@@ -57,17 +58,23 @@ impl Filed {
         Self { seed: entry.offer().seed(), entry }
     }
 
-    /// In which order offers are filed.
+    /// In which order offers are filed. Seeds go last: they tell equal offers apart, so that each has its place.
     fn rank(&self, other: &Self) -> Ordering {
-        let key = |filed: &Self| (filed.entry.standing(), !filed.entry.is_exact(), filed.entry.weight());
-        key(self).cmp(&key(other))
+        let (one, two) = (&self.entry, &other.entry);
+        one.standing()
+            .cmp(&two.standing())
+            .then_with(|| two.is_exact().cmp(&one.is_exact()))
+            .then_with(|| one.weight().cmp(&two.weight()))
+            .then_with(|| self.seed.cmp(&other.seed))
     }
 }
 
 impl Posting {
     /// Files these offers, whatever order they come in.
     pub(super) fn of(mut filed: SmallVec<[Filed; 1]>) -> Self {
-        filed.sort_by(Filed::rank);
+        if filed.len() > 1 {
+            filed.sort_unstable_by(Filed::rank);
+        }
         if filed.len() <= FEW {
             return Self::Few(filed);
         }
@@ -116,23 +123,15 @@ impl Posting {
         }
     }
 
-    /// Takes an offer out, if it is in.
-    pub(super) fn remove(&mut self, old: &Filed) {
-        let is_old = |filed: &Filed| Arc::ptr_eq(&filed.entry, &old.entry);
+    /// Takes the offer of this listing out, if it is in; `like` is filed where it is.
+    pub(super) fn remove(&mut self, like: &Filed, listing: &Arc<Listing>) {
         match self {
-            Self::Few(filed) => filed.retain(|filed| !is_old(filed)),
+            Self::Few(filed) => filed.retain(|filed| !filed.entry.is_of(listing)),
             Self::Many(chunks) => {
-                let first = chunks
-                    .partition_point(|chunk| chunk.filed.last().is_some_and(|last| last.rank(old).is_lt()));
-                let Some((at, chunk)) = chunks
-                    .iter_mut()
-                    .enumerate()
-                    .skip(first)
-                    .find(|(_, chunk)| chunk.filed.iter().any(is_old))
-                else {
-                    return;
-                };
-                let filed: Vec<Filed> = chunk.filed.iter().filter(|filed| !is_old(filed)).cloned().collect();
+                let at = place_of(chunks, like);
+                let Some(chunk) = chunks.get_mut(at) else { return };
+                let mut filed = chunk.filed.clone();
+                filed.retain(|filed| !filed.entry.is_of(listing));
                 if filed.is_empty() {
                     chunks.remove(at);
                 } else {
@@ -142,12 +141,15 @@ impl Posting {
         }
     }
 
-    /// The entry of a listing, if it is filed here.
-    pub(super) fn find(&self, mut is_it: impl FnMut(&Filed) -> bool) -> Option<&Filed> {
-        match self {
-            Self::Few(filed) => filed.iter().find(|filed| is_it(filed)),
-            Self::Many(chunks) => chunks.iter().flat_map(|chunk| &chunk.filed).find(|filed| is_it(filed)),
-        }
+    /// Whether the offer of this listing is filed here; `like` is filed where it is.
+    pub(super) fn has(&self, like: &Filed, listing: &Arc<Listing>) -> bool {
+        let filed = match self {
+            Self::Few(filed) => filed.as_slice(),
+            Self::Many(chunks) => {
+                chunks.get(place_of(chunks, like)).map(|chunk| chunk.filed.as_slice()).unwrap_or_default()
+            }
+        };
+        filed.iter().any(|filed| filed.entry.is_of(listing))
     }
 
     /// Lets whoever is filed here compete, as far as it may matter.
@@ -169,6 +171,11 @@ impl Posting {
             }
         }
     }
+}
+
+/// The chunk in which whoever is filed like this is.
+fn place_of(chunks: &[Arc<Chunk>], like: &Filed) -> usize {
+    chunks.partition_point(|chunk| chunk.filed.last().is_some_and(|last| last.rank(like).is_lt()))
 }
 
 impl Chunk {

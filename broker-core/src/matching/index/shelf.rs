@@ -1,6 +1,5 @@
 //! The offers of one API, filed by what their orders must look like.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -51,7 +50,7 @@ impl Shelf {
         let crowds = Crowds::of(predicates.iter().flatten(), entries.len());
         let mut rest = SmallVec::new();
         let mut filed: Vec<(Term, Filed)> = Vec::with_capacity(entries.len());
-        let mut seconds: BTreeMap<Term, Node> = BTreeMap::new();
+        let mut seconds: Vec<(Term, Kind)> = Vec::new();
         for (entry, predicates) in entries.into_iter().zip(predicates) {
             match home(&predicates, |term| crowds.size(term)) {
                 Home::Rest => rest.push(Filed::new(entry)),
@@ -60,7 +59,7 @@ impl Shelf {
                 }
                 Home::Pairs(first, kind, second) => {
                     for term in &first {
-                        seconds.entry(*term).or_default().add_second(kind);
+                        seconds.push((*term, kind));
                         filed
                             .extend(second.iter().map(|other| (term.and(*other), Filed::new(entry.clone()))));
                     }
@@ -68,6 +67,7 @@ impl Shelf {
             }
         }
         filed.sort_unstable_by_key(|(term, _)| *term);
+        seconds.sort_unstable();
         let mut nodes: Vec<(Term, Node)> = Vec::new();
         let mut filed = filed.into_iter().peekable();
         while let Some((term, first)) = filed.next() {
@@ -115,23 +115,23 @@ impl Shelf {
 
     /// Takes an offer out, wherever it was filed when the crowds were others.
     pub(super) fn remove(&mut self, listing: &Arc<Listing>) {
-        let Some(offer) = listing.offer() else { return };
-        let is_it = |filed: &Filed| filed.entry.is_of(listing);
-        let predicates = self.fields.predicates(offer);
+        let Some(entry) = Entry::new(listing, &self.fields).map(Arc::new) else { return };
+        let predicates = self.fields.predicates(entry.offer());
+        let like = Filed::new(entry);
         let mut found = false;
         for term in predicates.iter().flat_map(|predicate| &predicate.terms) {
-            found |= self.take(*term, is_it);
+            found |= self.take(*term, &like, listing);
         }
         if found {
             return;
         }
         for first in &predicates {
             for term in &first.terms {
-                found |= self.take_pairs(*term, &predicates, is_it);
+                found |= self.take_pairs(*term, &predicates, &like, listing);
             }
         }
-        if !found && let Some(filed) = self.rest.find(is_it).cloned() {
-            self.rest.remove(&filed);
+        if !found {
+            self.rest.remove(&like, listing);
         }
     }
 
@@ -140,13 +140,14 @@ impl Shelf {
         &mut self,
         term: Term,
         seconds: &[Predicate],
-        is_it: impl Fn(&Filed) -> bool + Copy,
+        like: &Filed,
+        listing: &Arc<Listing>,
     ) -> bool {
         let kinds: SmallVec<[Kind; 2]> = self.table.get(term).into_iter().flat_map(Node::seconds).collect();
         let mut found = false;
         for kind in kinds {
             let others = seconds.iter().filter(|second| second.kind == kind).flat_map(|second| &second.terms);
-            let taken = others.filter(|other| self.take(term.and(**other), is_it)).count();
+            let taken = others.filter(|other| self.take(term.and(**other), like, listing)).count();
             if taken > 0 {
                 self.table.change(term, |node| node.drop_second(kind));
                 found = true;
@@ -155,12 +156,13 @@ impl Shelf {
         found
     }
 
-    fn take(&mut self, term: Term, is_it: impl Fn(&Filed) -> bool) -> bool {
-        let Some(filed) = self.table.get(term).and_then(|node| node.posting.find(is_it)).cloned() else {
-            return false;
-        };
-        self.table.change(term, |node| node.posting.remove(&filed));
-        true
+    fn take(&mut self, term: Term, like: &Filed, listing: &Arc<Listing>) -> bool {
+        // Looked for first: what is not changed stays shared.
+        let has = self.table.get(term).is_some_and(|node| node.posting.has(like, listing));
+        if has {
+            self.table.change(term, |node| node.posting.remove(like, listing));
+        }
+        has
     }
 
     /// The best offer for an order that keeps none.
@@ -203,17 +205,24 @@ fn home(predicates: &[Predicate], size: impl Fn(Term) -> usize) -> Home {
     }
 }
 
-/// Nodes of both kinds in the order of their terms.
-fn merged(nodes: Vec<(Term, Node)>, mut seconds: BTreeMap<Term, Node>) -> Vec<(Term, Node)> {
-    let mut merged: Vec<(Term, Node)> = nodes
-        .into_iter()
-        .map(|(term, mut node)| {
-            node.seconds = seconds.remove(&term).and_then(|known| known.seconds);
-            (term, node)
-        })
-        .collect();
-    merged.extend(seconds);
-    merged.sort_unstable_by_key(|(term, _)| *term);
+/// Nodes of both kinds in the order of their terms; both come in that order.
+fn merged(nodes: Vec<(Term, Node)>, seconds: Vec<(Term, Kind)>) -> Vec<(Term, Node)> {
+    let mut merged: Vec<(Term, Node)> = Vec::with_capacity(nodes.len() + seconds.len());
+    let mut nodes = nodes.into_iter().peekable();
+    for (term, kind) in seconds {
+        while let Some(node) = nodes.next_if(|(other, _)| *other <= term) {
+            merged.push(node);
+        }
+        match merged.last_mut() {
+            Some((last, node)) if *last == term => node.add_second(kind),
+            Some(_) | None => {
+                let mut node = Node::default();
+                node.add_second(kind);
+                merged.push((term, node));
+            }
+        }
+    }
+    merged.extend(nodes);
     merged
 }
 
