@@ -114,7 +114,7 @@ impl KcpOrderObserver {
         let text = related_text(kind, key);
         export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
             let naming = followed.cache.find(BY_RELATED, &text);
-            naming.iter().any(|(at, _)| !assignment.copies.iter().any(|copy| copy.key == *at))
+            naming.iter().any(|(at, _)| !assignment.named().any(|copy| copy.key == *at))
         })
     }
 }
@@ -159,7 +159,7 @@ impl OrderObserver for KcpOrderObserver {
         }
         let copies: BTreeMap<ObjectKey, CopyView> = assignment
             .iter()
-            .flat_map(|assignment| &assignment.copies)
+            .flat_map(Assignment::named)
             .map(|copy| (copy.key.clone(), self.copy(copy)))
             .collect();
         let provided = assignment.as_ref().map(|a| Self::provided(&export, a, &copies)).unwrap_or_default();
@@ -168,7 +168,17 @@ impl OrderObserver for KcpOrderObserver {
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)
             .map(|(_, object)| object)
             .collect();
-        Ok(Some(Observed { identity, policy, order, assignment, migrations, copies, provided, mirrored }))
+        Ok(Some(Observed {
+            identity,
+            policy,
+            order,
+            assignment,
+            migrations,
+            copies,
+            unreachable: BTreeMap::new(),
+            provided,
+            mirrored,
+        }))
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     match fleet.platform_api().get(&assignments, "", mark).await {
         Ok(record) => {
             let names_it = read_assignment(&record)
-                .map_or(true, |assignment| assignment.copies.iter().any(|copy| copy.key == *key));
+                .map_or(true, |assignment| assignment.named().any(|copy| copy.key == *key));
             if names_it {
                 return Ok(Finding::Leave);
             }
