@@ -95,7 +95,7 @@ async fn pump(
     loop {
         let read = tokio::select! {
             read = from.read(&mut buffer) => read,
-            () = cut(&mut state.clone()) => return,
+            () = cut(state.clone()) => return,
         };
         let bytes = match read {
             Ok(count) => buffer.get(..count).unwrap_or_default(),
@@ -114,7 +114,7 @@ async fn passes(state: &mut watch::Receiver<Passage>) -> bool {
     settled.is_ok_and(|passage| *passage == Passage::Open)
 }
 
-async fn cut(state: &mut watch::Receiver<Passage>) {
+async fn cut(mut state: watch::Receiver<Passage>) {
     // Without a gate everything is cut.
     state.wait_for(|passage| *passage == Passage::Cut).await.ok();
 }
