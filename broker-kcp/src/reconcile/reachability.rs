@@ -92,10 +92,12 @@ impl Told {
         silent.sort();
         let more = silent.len().saturating_sub(NAMED);
         silent.truncate(NAMED);
-        let mut message = format!("not answering: {}", silent.join(", "));
-        if more > 0 {
-            message.push_str(&format!(" and {more} more"));
-        }
+        let named = silent.join(", ");
+        let message = if more > 0 {
+            format!("not answering: {named} and {more} more")
+        } else {
+            format!("not answering: {named}")
+        };
         Self { status: "False", reason: "ProviderUnreachable", message }
     }
 
