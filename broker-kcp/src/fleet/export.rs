@@ -167,11 +167,14 @@ impl Export {
 
     /// Where a cluster is reached through this export; nothing while it is not known on any shard.
     pub fn home(&self, cluster: &ClusterName) -> Option<Home> {
+        let source = self.source_of(cluster)?;
         let shards = self.lock();
-        let seen = |cache: &Cache| cache.read().source_of(cluster).cloned();
-        let source = self.followed.iter().find_map(|followed| seen(&followed.cache))?;
         let shard = shards.get(source.as_str())?;
         Some(Home { api: shard.endpoint.cluster(cluster), source })
+    }
+
+    fn source_of(&self, cluster: &ClusterName) -> Option<Source> {
+        self.followed.iter().find_map(|followed| followed.cache.read().source_of(cluster).cloned())
     }
 
     /// Whether the shard on which a cluster was seen left, and the cluster was seen on no other since. What it holds is
@@ -186,19 +189,29 @@ impl Export {
 
     /// Whether a cluster does not answer through this export, since when, and what is known of it.
     ///
-    /// A cluster that is not known here may live on a shard that was silent from the beginning.
+    /// A cluster that is not known here may live on a shard that was silent from the beginning; and what was read of a
+    /// shard in part, when it comes back, is not yet its last word.
     pub fn silence(&self, cluster: &ClusterName) -> Option<Silent> {
-        let source =
-            self.followed.iter().find_map(|followed| followed.cache.read().source_of(cluster).cloned());
+        let source = self.source_of(cluster);
         let shards = self.lock();
         if let Some(shard) = source.and_then(|source| shards.get(source.as_str())) {
             let since = shard.health.silent_since()?;
-            return Some(Silent { since, last_word: LastWord::Known });
+            let last_word = if self.has_listed(shard) { LastWord::Known } else { LastWord::Unread };
+            return Some(Silent { since, last_word });
         }
         let unread = shards.values().filter(|shard| !self.has_listed(shard));
-        let since =
-            self.departed_since(cluster).or_else(|| unread.filter_map(|s| s.health.silent_since()).min())?;
+        let since = self
+            .departed_since(cluster)
+            .or_else(|| unread.filter_map(|shard| shard.health.silent_since()).min())?;
         Some(Silent { since, last_word: LastWord::Unread })
+    }
+
+    /// Whether the shard on which a cluster is seen does not answer.
+    pub fn is_silent(&self, cluster: &ClusterName) -> bool {
+        let source = self.source_of(cluster);
+        let shards = self.lock();
+        let shard = source.and_then(|source| shards.get(source.as_str()));
+        shard.is_some_and(|shard| shard.health.silent_since().is_some())
     }
 
     /// Whether any shard does not answer.

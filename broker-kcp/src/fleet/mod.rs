@@ -7,6 +7,8 @@
 mod export;
 mod follow;
 mod health;
+#[cfg(test)]
+mod outage_tests;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -203,13 +205,14 @@ impl Fleet {
         Some(Silent { since: platform.map_or(silent.since, |back| back.max(silent.since)), ..silent })
     }
 
-    /// Whether a cluster does not answer through any of the exports through which it is known.
+    /// Whether a cluster does not answer through any of the exports through which it is seen.
     pub fn is_silent(&self, cluster: &ClusterName) -> bool {
-        let known = |export: &Arc<Export>| {
-            export.has_silent_shard()
-                && export.silence(cluster).is_some_and(|silent| silent.last_word == LastWord::Known)
-        };
-        self.exports().iter().any(known)
+        self.exports().iter().any(|export| export.has_silent_shard() && export.is_silent(cluster))
+    }
+
+    /// Whether a cluster does not answer, or may live where nobody answers.
+    pub fn may_be_silent(&self, cluster: &ClusterName) -> bool {
+        self.exports().iter().any(|export| export.has_silent_shard() && export.silence(cluster).is_some())
     }
 
     fn replan(&self, observer: &Arc<dyn Observer>) {

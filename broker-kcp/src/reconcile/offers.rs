@@ -41,7 +41,7 @@ pub(super) async fn report(
         "observedGeneration": object.generation(),
     });
     // What does not answer cannot be told; it is told when it does.
-    if says(object.get(&["status"]), &status) || fleet.is_silent(&key.cluster) {
+    if says(object.get(&["status"]), &status) || fleet.may_be_silent(&key.cluster) {
         return Ok(false);
     }
     let Some(home) = export.home(&key.cluster) else { return Ok(false) };
