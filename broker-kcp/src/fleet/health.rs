@@ -59,9 +59,10 @@ impl Health {
         self.pulse().silent_since
     }
 
-    /// Since when it answers again, where it ever did not.
-    pub(super) fn back_since(&self) -> Option<Instant> {
-        self.pulse().back_since
+    /// From when on the silence of others counts that began at `since`: while this server does not answer, who knows
+    /// whose fault it is.
+    pub(super) fn vouched(&self, since: Instant) -> Instant {
+        self.pulse().vouched(since, Instant::now())
     }
 
     fn turned(&self, turn: Turn) {
@@ -111,6 +112,11 @@ impl Pulse {
         Some(Turn::Silent)
     }
 
+    fn vouched(&self, since: Instant, now: Instant) -> Instant {
+        let from = if self.failing.is_empty() { self.back_since } else { Some(now) };
+        from.map_or(since, |from| from.max(since))
+    }
+
     fn answered(&mut self, feed: usize, now: Instant) -> Option<Turn> {
         self.failing.remove(&feed);
         if !self.failing.is_empty() || self.silent_since.take().is_none() {
@@ -155,6 +161,21 @@ mod tests {
         assert_eq!(pulse.answered(1, at(36)), Some(Turn::Answers));
         assert_eq!((pulse.silent_since, pulse.back_since), (None, Some(at(36))));
         assert_eq!(pulse.answered(1, at(37)), None);
+    }
+
+    #[test]
+    fn an_outage_of_the_platform_is_no_evidence_against_others() {
+        let start = Instant::now();
+        let at = |seconds: u32| start + SECOND * seconds;
+        let mut platform = Pulse::default();
+        assert_eq!(platform.vouched(at(0), at(5)), at(0));
+        platform.failed(0, at(10), at(10));
+        assert_eq!(platform.vouched(at(0), at(11)), at(11), "from its first failure on");
+        platform.failed(0, at(10), at(13));
+        assert_eq!(platform.vouched(at(0), at(100)), at(100));
+        platform.answered(0, at(200));
+        assert_eq!(platform.vouched(at(0), at(201)), at(200), "counted from its end");
+        assert_eq!(platform.vouched(at(250), at(300)), at(250));
     }
 
     #[test]

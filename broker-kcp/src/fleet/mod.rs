@@ -22,7 +22,6 @@ use broker_core::order::LastWord;
 use broker_core::resource::{ClusterName, Gvr, marker};
 use kube::Config;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 pub use export::{Export, Followed, Home, Silent};
 pub use plan::{ExportPlan, Plan, Problem};
@@ -199,10 +198,8 @@ impl Fleet {
             last_word: if one.last_word == LastWord::Known { other.last_word } else { one.last_word },
         })?;
         let health = self.inner.health.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let platform = health.and_then(|health| {
-            if health.silent_since().is_some() { Some(Instant::now()) } else { health.back_since() }
-        });
-        Some(Silent { since: platform.map_or(silent.since, |back| back.max(silent.since)), ..silent })
+        let since = health.map_or(silent.since, |platform| platform.vouched(silent.since));
+        Some(Silent { since, ..silent })
     }
 
     /// Whether a cluster does not answer through any of the exports through which it is seen.
