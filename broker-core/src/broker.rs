@@ -390,7 +390,9 @@ impl Chooser for MatcherChooser<'_> {
         }
         match self.matcher.judge_offer(&facts, offer) {
             // What a cluster that was never read does not show may be there all the same.
-            Verdict::Refused(refusal) if refusal.is_only_unseen() && self.is_unread(offer) => Fit::Unreachable,
+            Verdict::Refused(refusal) if refusal.is_only_unseen() && self.is_unread(offer) => {
+                Fit::Unreachable
+            }
             Verdict::Refused(refusal) if refusal.is_withdrawn() => Fit::Withdrawn,
             Verdict::Refused(refusal) if refusal.is_only_unreachable() => Fit::Unreachable,
             Verdict::Refused(refusal) => Fit::Refused(refusal.to_string()),
