@@ -4,7 +4,7 @@
 
 use crate::migration::MigrationState;
 use crate::order::readiness::{Readiness, readiness};
-use crate::order::{Action, Assignment, CopyView, Decision, World};
+use crate::order::{Action, Assignment, CopyRef, CopyView, Decision, Failover, Fit, Moves, World};
 use crate::resource::{ObjectRef, marker};
 
 /// A promise that a decision would break.
@@ -47,6 +47,15 @@ pub enum Violation {
     /// Two writes to one object at once.
     #[error("two writes to {0} at once")]
     TwoWrites(String),
+    /// The order would leave a provider that merely does not answer before that lasted, or without being allowed to.
+    #[error("the order would leave {0} for its silence alone, too soon or without leave")]
+    MovedTooSoon(String),
+    /// A copy that may still be there would no longer be named.
+    #[error("copy {0} may still be there and would be forgotten")]
+    CopyForgotten(String),
+    /// A former copy would be deleted while the one that serves is not ready.
+    #[error("the former copy {0} would be deleted while the one that serves is not ready")]
+    LeftoverDeletedEarly(String),
     /// A new assignment for an order that was placed before.
     #[error("the order would be placed twice")]
     PlacedTwice,
@@ -86,7 +95,16 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
             }
             record(world, next, found);
         }
-        Action::UpdateAssignment(next) => record(world, next, found),
+        Action::UpdateAssignment(next) => {
+            record(world, next, found);
+            forgotten(world, next, found);
+        }
+        Action::CreateMigration(_) => {
+            // A move that begins; with two copies it had begun, and only its record was missing.
+            if let Some([source]) = world.assignment.as_ref().map(|asg| asg.copies.as_slice()) {
+                too_soon(world, source, found);
+            }
+        }
         Action::CreateRelated { target, object } | Action::ApplyRelated { target, object } => {
             inside(world, target, found);
             if !world.policy.related_kinds.contains(&target.gvk) {
@@ -118,10 +136,45 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
         | Action::Tell { .. }
         | Action::ApplyAssignmentStatus { .. }
         | Action::DeleteAssignment { .. }
-        | Action::CreateMigration(_)
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
         | Action::ApplyCopy { .. } => {}
+    }
+}
+
+/// Silence alone moves nothing that the consumer holds before it lasted, and never what needs a person or a playbook.
+fn too_soon(world: &World<'_>, source: &CopyRef, found: &mut Vec<Violation>) {
+    let handed_out = world.assignment.as_ref().is_some_and(|asg| asg.pointer.is_some());
+    if !handed_out || world.chooser.fit(&source.offer) != Fit::Unreachable {
+        return;
+    }
+    let lasted = world
+        .unreachable
+        .get(&source.key.cluster)
+        .is_some_and(|silence| world.now.since(silence.since) >= world.policy.failover_after);
+    let allowed = world.policy.moves == Moves::Free
+        && world.policy.effective_failover() == Failover::Automatic
+        && world.policy.migrations_enabled;
+    if !(lasted && allowed) {
+        found.push(Violation::MovedTooSoon(source.offer.to_string()));
+    }
+}
+
+/// What may still be there stays named.
+fn forgotten(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
+    let Some(before) = &world.assignment else { return };
+    for copy in before.named().filter(|copy| !next.named().any(|kept| kept.key == copy.key)) {
+        let may_be_there = match world.copies.get(&copy.key) {
+            None | Some(CopyView::Unknown) => true,
+            Some(CopyView::Present(live)) => match &copy.uid {
+                Some(uid) => uid == live.uid(),
+                None => live.label(marker::ORDER_LABEL) == Some(before.name.as_str()),
+            },
+            Some(CopyView::Absent | CopyView::Gone) => false,
+        };
+        if may_be_there {
+            found.push(Violation::CopyForgotten(copy.key.name.clone()));
+        }
     }
 }
 
@@ -136,6 +189,13 @@ fn deletion(world: &World<'_>, name: &str, found: &mut Vec<Violation>) {
         found.push(Violation::ServingCopyDeleted(name.to_owned()));
         return;
     }
+    if assignment.leftovers.iter().any(|left| left.key.name == name) {
+        let serving = assignment.serving().filter(|_| assignment.pointer.is_some());
+        if serving.is_some_and(|serving| !is_ready(world, serving)) {
+            found.push(Violation::LeftoverDeletedEarly(name.to_owned()));
+        }
+        return;
+    }
     let is_source = assignment.copies.first().is_some_and(|first| first.key.name == name);
     let recorded = world.migrations.iter().any(|migration| {
         migration.state == MigrationState::CutoverCompleted && migration.point_of_no_return.is_some()
@@ -147,8 +207,8 @@ fn deletion(world: &World<'_>, name: &str, found: &mut Vec<Violation>) {
 }
 
 fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
-    if !matches!(next.copies.len(), 1 | 2) {
-        found.push(Violation::CopyCount(next.copies.len()));
+    if !matches!(next.copies.len(), 1 | 2) || next.leftovers.len() > Assignment::MAX_LEFTOVERS {
+        found.push(Violation::CopyCount(next.named().count()));
     }
     let before = world.assignment.as_ref();
     let Some(pointer) = &next.pointer else {
@@ -169,11 +229,21 @@ fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
     if same || replaced {
         return;
     }
-    let ready = matches!(world.copies.get(&copy.key), Some(CopyView::Present(live))
-        if Some(live.uid()) == copy.uid.as_deref() && readiness(live, world.policy) == Readiness::Ready);
-    if !ready {
+    if !is_ready(world, copy) {
         found.push(Violation::PointerToUnready(pointer.clone()));
     }
+    // Forward, away from the copy that served.
+    if let [source, target] = next.copies.as_slice()
+        && target == copy
+        && before.is_some_and(|before| before.points_to(source))
+    {
+        too_soon(world, source, found);
+    }
+}
+
+fn is_ready(world: &World<'_>, copy: &CopyRef) -> bool {
+    matches!(world.copies.get(&copy.key), Some(CopyView::Present(live))
+        if Some(live.uid()) == copy.uid.as_deref() && readiness(live, world.policy) == Readiness::Ready)
 }
 
 fn inside(world: &World<'_>, target: &ObjectRef, found: &mut Vec<Violation>) {

@@ -12,7 +12,9 @@ use futures_util::future::join_all;
 use crate::audit::{Violation, audit};
 use crate::matching::{Matcher, OrderFacts, Verdict};
 use crate::offer::OfferId;
-use crate::order::{Action, Blocked, Chooser, Decision, Fit, Placement, Report, Settled, World, decide};
+use crate::order::{
+    Action, Blocked, Chooser, Decision, Fit, LastWord, Placement, Report, Settled, World, decide,
+};
 use crate::port::{
     Clock, MigrationExecutor, Observed, OrderAddress, OrderObserver, PortError, PortErrorKind,
     ProviderRegistry, Written,
@@ -192,6 +194,7 @@ fn look(
         assignment: observed.assignment.clone(),
         migrations: observed.migrations.clone(),
         copies: observed.copies.clone(),
+        unreachable: observed.unreachable.clone(),
         provided: observed.provided.clone(),
         mirrored: observed.mirrored.clone(),
         blocked: memory
@@ -361,6 +364,11 @@ impl MatcherChooser<'_> {
         Some(OrderFacts { object, api, identity: self.identity, current, excluded })
     }
 
+    fn is_unread(&self, offer: &OfferId) -> bool {
+        let silence = self.observed.unreachable.get(&offer.cluster);
+        silence.is_some_and(|silence| silence.last_word == LastWord::Unread)
+    }
+
     fn placement(&self, chosen: &Chosen) -> Placement {
         Placement {
             offer: chosen.id().clone(),
@@ -381,6 +389,10 @@ impl Chooser for MatcherChooser<'_> {
             return Fit::Fits(self.placement(chosen));
         }
         match self.matcher.judge_offer(&facts, offer) {
+            // What a cluster that was never read does not show may be there all the same.
+            Verdict::Refused(refusal) if refusal.is_only_unseen() && self.is_unread(offer) => {
+                Fit::Unreachable
+            }
             Verdict::Refused(refusal) if refusal.is_withdrawn() => Fit::Withdrawn,
             Verdict::Refused(refusal) if refusal.is_only_unreachable() => Fit::Unreachable,
             Verdict::Refused(refusal) => Fit::Refused(refusal.to_string()),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::matching::{Matcher, OfferSet};
 use crate::migration::Migration;
-use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided};
-use crate::resource::{Gvr, Object, ObjectKey, ObjectRef};
+use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided, Silence};
+use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
 use std::collections::BTreeMap;
 
 /// Knows which providers offer what.
@@ -35,6 +35,8 @@ pub trait ProviderRegistry: Send + Sync {
 /// - What was not read yet is [`CopyView::Unknown`], never [`CopyView::Absent`].
 /// - Nothing is observed before all assignments and migrations were read: [`PortError`] of kind
 ///   [`Unavailable`](PortErrorKind::Unavailable) until then.
+/// - A copy in a cluster that does not answer is [`CopyView::Unknown`], whatever was seen of it before; the cluster is
+///   told in [`Observed::unreachable`], and since when. That time never counts what the observer cannot vouch for.
 /// - Costs no calls: an order at rest is observed from what watches brought.
 pub trait OrderObserver: Send + Sync {
     /// Everything known of the order under this address; `None` if there is neither an order nor a record of one.
@@ -90,8 +92,10 @@ pub struct Observed {
     pub assignment: Option<Assignment>,
     /// Its migrations, oldest first.
     pub migrations: Vec<Migration>,
-    /// The copies that the assignment names.
+    /// The copies that the assignment names, leftovers included.
     pub copies: BTreeMap<ObjectKey, CopyView>,
+    /// The clusters of those copies that do not answer.
+    pub unreachable: BTreeMap<ClusterName, Silence>,
     /// The objects that the copies name.
     pub provided: BTreeMap<ObjectRef, Provided>,
     /// The objects at the consumer that carry the order's ownership label.

@@ -6,11 +6,13 @@
 //! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
 //! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
 //! | [`memory`] | a decision of the broker is to be tried without any server |
+//! | [`gate`] | a server is to go down, or fall silent, while a test looks on |
 //! | [`provider`] | something must provide: a certificate authority with real X.509, and a reader that counts bad reads |
 //! | [`wait`] | a test waits for a condition: by watch, with a deadline and a useful last word |
 
 pub mod contract;
 pub mod control_plane;
+pub mod gate;
 pub mod kcp;
 pub mod memory;
 pub mod provider;

@@ -53,6 +53,16 @@ impl Refusal {
         self.reasons().all(|reason| matches!(reason, Reason::Filter(_)))
     }
 
+    /// Whether nothing is refused but that the offer, or the API in its cluster, is not to be seen.
+    pub fn is_only_unseen(&self) -> bool {
+        self.reasons().all(|reason| {
+            matches!(
+                reason,
+                Reason::Withdrawn | Reason::NotAvailable { reason: UnavailableReason::ApiNotServed, .. }
+            )
+        })
+    }
+
     /// Whether the provider merely does not answer: nothing else speaks against the offer.
     pub fn is_only_unreachable(&self) -> bool {
         self.reasons().all(|reason| {

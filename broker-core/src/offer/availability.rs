@@ -152,14 +152,15 @@ pub fn availability(input: &AvailabilityInput<'_>) -> Availability {
         let message = format!("{api} is not served in this cluster: bind the platform's export of it");
         return because(Reason::ApiNotServed, message);
     }
-    if input.reachability == Reachability::Unreachable {
-        return because(Reason::ProviderUnreachable, "the provider's cluster does not answer".to_owned());
-    }
     if let Some(ready) = input.ready.filter(|ready| ready.status == ConditionStatus::False) {
         let message = format!("the provider says Ready=False: {}", shorten(&ready.message, SHOWN));
         return because(Reason::ProviderNotReady, message);
     }
+    // What somebody said, the provider before it fell silent or the platform now, comes before silence: it acts at once.
     match terms.scheduling {
+        Scheduling::Active | Scheduling::Cordoned if input.reachability == Reachability::Unreachable => {
+            because(Reason::ProviderUnreachable, "the provider's cluster does not answer".to_owned())
+        }
         Scheduling::Active => Availability::available(api.clone()),
         Scheduling::Cordoned => because(Reason::Cordoned, "keeps its orders, takes no new ones".to_owned()),
         Scheduling::Draining => {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::decision::{Action, Decision};
 use super::ending::end;
 use super::keeping::{keep, place};
+use super::leftovers::tidy;
 use super::moving::{go_on, moving};
-use super::record::Assignment;
+use super::record::{Assignment, CopyRef};
 use super::serving::report;
 use super::world::World;
 use crate::resource::{ConditionStatus, Object, ObjectRef, marker};
@@ -64,13 +65,23 @@ fn assigned(world: &World<'_>, order: &Arc<Object>, assignment: &Assignment, dec
     }
     if let Some((source, target)) = assignment.moving() {
         moving(world, order, assignment, source, target, decision);
-        return;
-    }
-    let Some(copy) = assignment.copies.first() else {
+    } else if let Some(copy) = assignment.copies.first() {
+        alone(world, order, assignment, copy, decision);
+    } else {
         // A record without a copy was written by nobody we know; treat it as lost rather than place twice.
         decision.report.reason = "AssignmentLost";
         return;
-    };
+    }
+    tidy(world, assignment, decision);
+}
+
+fn alone(
+    world: &World<'_>,
+    order: &Arc<Object>,
+    assignment: &Assignment,
+    copy: &CopyRef,
+    decision: &mut Decision,
+) {
     match world.migrations.iter().find(|migration| !migration.state.is_final()) {
         Some(migration) => go_on(world, order, assignment, copy, migration, decision),
         None => keep(world, order, assignment, copy, decision),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::decision::{Action, Decision};
+use super::leftovers::is_the_copy;
 use super::record::{Assignment, CopyRef};
 use super::world::{CopyView, World};
 use crate::resource::{Object, ObjectRef, marker};
@@ -69,7 +70,9 @@ fn remove_objects(
     let retained =
         order.is_some_and(|order| order.annotation(marker::DELETION_POLICY_ANNOTATION) == Some("Retain"));
     let mut left = Left::Nothing;
-    for copy in &assignment.copies {
+    for copy in assignment.named() {
+        // What is retained is what was provided last; leftovers are of no use to anybody.
+        let retained = retained && assignment.copies.contains(copy);
         match world.copy(copy) {
             CopyView::Present(there) if retained => {
                 if there.annotation(marker::RETAINED_ANNOTATION).is_none()
@@ -87,12 +90,7 @@ fn remove_objects(
                 left = Left::Something;
                 decision.report.reason = "ProviderUnreachable";
             }
-            CopyView::Present(there)
-                if copy.uid.as_deref().map_or_else(
-                    || there.label(marker::ORDER_LABEL) == Some(assignment.name.as_str()),
-                    |uid| uid == there.uid(),
-                ) =>
-            {
+            CopyView::Present(there) if is_the_copy(assignment, copy, there) => {
                 left = Left::Something;
                 if !there.is_deleting() {
                     decision.act(Action::DeleteCopy { copy: copy.clone(), uid: there.uid().to_owned() });

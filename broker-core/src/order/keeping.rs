@@ -2,26 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::decision::{Action, Decision};
+use super::leaving::{Leaving, leave};
 use super::policy::Moves;
 use super::readiness::{Readiness, readiness};
 use super::record::{Assignment, AssignmentStatus, CopyRef, Phase};
 use super::serving::{Sight, needs_write, report, serve};
+use super::silence::does_not_answer;
 use super::world::{Blocked, CopyView, Fit, Placement, World};
-use crate::migration::{Migration, MigrationState};
-use crate::offer::OfferId;
 use crate::resource::{ConditionStatus, Object, marker};
 use crate::time::Timestamp;
-use crate::translate::{Told, assignment_name, copy_name, desired_copy, migration_name};
+use crate::translate::{Told, assignment_name, copy_name, desired_copy};
 
 /// How many finished migrations are kept for an order.
 const KEPT_MIGRATIONS: usize = 3;
-/// An offer to which a move failed is not tried again for this long, doubled with every further failure.
-const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
-/// The doubling ends here.
-const LONGEST_BACK_OFF: Duration = Duration::from_mins(30);
 
 /// An order that was never placed: record the choice, or say why there is none.
 pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decision) {
@@ -45,7 +40,9 @@ pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decis
         offer: placement.offer.clone(),
         copies: vec![new_copy(world, placement, serial, None)],
         pointer: None,
+        leftovers: Vec::new(),
         serial,
+        created_at: None,
         status: AssignmentStatus::default(),
     }));
 }
@@ -85,9 +82,11 @@ pub(super) fn keep(
         next = Some(pointed);
     }
     let in_the_way = step.obstacle.is_some();
-    let told = match step.obstacle {
-        Some(told) => told,
-        None => leave_or_stay(world, assignment, copy, &fit, next.is_some(), decision),
+    // Of a provider that does not answer more is known below than that.
+    let obstacle = step.obstacle.filter(|_| !matches!(world.copy(copy), CopyView::Unknown));
+    let told = match leave(world, assignment, copy, &fit, next.is_some(), decision) {
+        Leaving::Begins(told) => told,
+        Leaving::Waits(told) | Leaving::Stays(told) => obstacle.unwrap_or(told),
     };
     let sight = if assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
     if let Some(next) = next {
@@ -106,174 +105,6 @@ pub(super) fn keep(
         tell_platform(world, assignment, phase, decision);
         forget_old_migrations(world, decision);
     }
-}
-
-/// Whether the order has to leave its copy; starts the move if so. Returns what the consumer is told.
-fn leave_or_stay(
-    world: &World<'_>,
-    assignment: &Assignment,
-    copy: &CopyRef,
-    fit: &Fit,
-    record_changes: bool,
-    decision: &mut Decision,
-) -> Told {
-    let bound =
-        |message: &str| Told { status: ConditionStatus::True, reason: "Bound", message: message.to_owned() };
-    let handed_out = assignment.pointer.is_some() || !world.mirrored.is_empty();
-    let lost = matches!(world.copy(copy), CopyView::Gone);
-    if !fit.is_over() && !lost {
-        if handed_out {
-            return bound("served");
-        }
-        return first_copy_is_late(world, assignment, copy, record_changes, decision)
-            .unwrap_or_else(|| bound("accepted; the provider is working on it"));
-    }
-    let (excluded, next_try) = excluded(&world.migrations, world.now);
-    let mut others = excluded;
-    others.insert(copy.offer.clone());
-    let refused =
-        |reason: &'static str, message: String| Told { status: ConditionStatus::False, reason, message };
-    let Some(placement) = world.chooser.best(&others) else {
-        if let Some(at) = next_try {
-            decision.wake_at(at);
-        }
-        let stays = if handed_out { "; what was provided before keeps serving" } else { "" };
-        return refused("NoMatchingOffer", format!("{}{stays}", world.chooser.refusal()));
-    };
-    if handed_out && world.policy.moves == Moves::PlaybookOnly {
-        return refused(
-            "NoPlaybook",
-            "the order must move, but its objects hold data and no playbook says how; it stays where it is"
-                .to_owned(),
-        );
-    }
-    if !world.policy.migrations_enabled {
-        return refused(
-            "MigrationDisabled",
-            "the order must move, but migrations are switched off; it stays where it is".to_owned(),
-        );
-    }
-    if !record_changes {
-        begin_move(
-            world,
-            assignment,
-            copy,
-            &placement,
-            "the order no longer fits the offer that serves it",
-            decision,
-        );
-    }
-    Told {
-        status: ConditionStatus::True,
-        reason: "Migrating",
-        message: "a replacement is being made first".to_owned(),
-    }
-}
-
-fn first_copy_is_late(
-    world: &World<'_>,
-    assignment: &Assignment,
-    copy: &CopyRef,
-    record_changes: bool,
-    decision: &mut Decision,
-) -> Option<Told> {
-    let since = created_at(world.live(copy)?)?;
-    let deadline = since.plus(world.policy.ready_timeout);
-    if world.now < deadline {
-        decision.wake_at(deadline);
-        return None;
-    }
-    let late = Told {
-        status: ConditionStatus::False,
-        reason: "NotReady",
-        message: format!(
-            "the provider did not make it ready within {}s",
-            world.policy.ready_timeout.as_secs()
-        ),
-    };
-    let (mut others, next_try) = excluded(&world.migrations, world.now);
-    others.insert(copy.offer.clone());
-    match world.chooser.best(&others) {
-        Some(placement) if world.policy.migrations_enabled && !record_changes => {
-            begin_move(
-                world,
-                assignment,
-                copy,
-                &placement,
-                "the first copy did not become ready in time",
-                decision,
-            );
-        }
-        Some(_) => {}
-        None => {
-            if let Some(at) = next_try {
-                decision.wake_at(at);
-            }
-        }
-    }
-    Some(late)
-}
-
-fn begin_move(
-    world: &World<'_>,
-    assignment: &Assignment,
-    copy: &CopyRef,
-    placement: &Placement,
-    why: &str,
-    decision: &mut Decision,
-) {
-    decision.act(Action::CreateMigration(record_of_move(
-        world,
-        migration_name(&assignment.name, assignment.serial + 1),
-        &copy.offer,
-        &placement.offer,
-        why,
-    )));
-}
-
-pub(super) fn record_of_move(
-    world: &World<'_>,
-    name: String,
-    from: &OfferId,
-    to: &OfferId,
-    why: &str,
-) -> Migration {
-    Migration {
-        name,
-        uid: String::new(),
-        resource_version: String::new(),
-        order: world.identity.clone(),
-        kind: world.policy.kind.clone(),
-        from: from.clone(),
-        to: to.clone(),
-        state: MigrationState::Pending,
-        message: why.to_owned(),
-        started_at: None,
-        cutover_at: None,
-        switched_at: None,
-        point_of_no_return: None,
-        completed_at: None,
-    }
-}
-
-/// Offers to which a move of this order failed lately, and when the first of them may be tried again.
-pub(super) fn excluded(migrations: &[Migration], now: Timestamp) -> (BTreeSet<OfferId>, Option<Timestamp>) {
-    let failed = |migration: &&Migration| {
-        matches!(migration.state, MigrationState::Failed | MigrationState::RolledBack)
-    };
-    let mut offers = BTreeSet::new();
-    let mut next_try: Option<Timestamp> = None;
-    for migration in migrations.iter().filter(failed) {
-        let failures = migrations.iter().filter(failed).filter(|other| other.to == migration.to).count();
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
-        let pause = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
-        let until = migration.completed_at.unwrap_or_default().plus(pause);
-        if until > now {
-            offers.insert(migration.to.clone());
-            next_try = Some(next_try.map_or(until, |at| at.min(until)));
-        }
-    }
-    (offers, next_try)
 }
 
 /// What became of keeping one copy in step with the order.
@@ -298,13 +129,7 @@ pub(super) fn keep_in_step(
     let mut step = Step { record: None, in_sync: false, obstacle: None };
     let obstacle = |status, reason, message: &str| Some(Told { status, reason, message: message.to_owned() });
     match (world.copy(copy), &copy.uid) {
-        (CopyView::Unknown, _) => {
-            step.obstacle = obstacle(
-                ConditionStatus::Unknown,
-                "ProviderUnreachable",
-                "the provider does not answer; the order waits",
-            );
-        }
+        (CopyView::Unknown, _) => step.obstacle = Some(does_not_answer()),
         (CopyView::Gone, _) => {}
         (CopyView::Absent, None) => {
             if let Some(Blocked::Refused(why)) = world.blocked.get(&copy.object_ref()) {

@@ -8,18 +8,21 @@ mod decide;
 mod decision;
 mod ending;
 mod keeping;
+mod leaving;
+mod leftovers;
 mod moving;
 mod policy;
 pub mod readiness;
 mod record;
 mod serving;
+mod silence;
 mod world;
 
 pub use decide::decide;
 pub use decision::{Action, Decision, Report, Severity};
-pub use policy::{Glob, Moves, Policy};
+pub use policy::{Failover, Glob, Moves, Policy};
 pub use record::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
-pub use world::{Blocked, Chooser, CopyView, Fit, Placement, Provided, Settled, World};
+pub use world::{Blocked, Chooser, CopyView, Fit, LastWord, Placement, Provided, Settled, Silence, World};
 
 #[cfg(test)]
 mod tests;

@@ -7,17 +7,22 @@
 use std::sync::Arc;
 
 use super::decision::{Action, Decision};
-use super::keeping::{
-    Step, created_at, is_ready, keep, keep_in_step, new_copy, record_of_move, tell_platform,
-};
-use super::policy::Moves;
+use super::keeping::{Step, created_at, is_ready, keep, keep_in_step, new_copy, tell_platform};
+use super::leaving::{Stand, record_of_move, stand};
+use super::leftovers::{is_the_copy, left_behind};
+use super::policy::{Failover, Moves};
 use super::readiness::{Readiness, readiness};
 use super::record::{Assignment, CopyRef, Phase};
 use super::serving::{Holds, Sight, can_hand_over, serve};
+use super::silence::{is_given_up, silent_until};
 use super::world::{CopyView, Fit, World};
 use crate::migration::{Event, Migration, MigrationState};
 use crate::resource::{ConditionStatus, Object};
+use crate::time::Timestamp;
 use crate::translate::Told;
+
+/// Why a move failed whose replacement never came.
+const NOT_READY: &str = "the replacement was not ready in time";
 
 /// A move that is recorded while the assignment names one copy: it has just begun, or is just over.
 pub(super) fn go_on(
@@ -30,10 +35,22 @@ pub(super) fn go_on(
 ) {
     if copy.migration.as_deref() == Some(migration.name.as_str()) {
         // The old copy left the assignment: all that is missing is to write so.
-        advance(world, migration, Event::SourceRemoved, "the old copy is gone", decision);
+        let left = assignment.leftovers.iter().any(|left| left.offer == migration.from);
+        let what = if left {
+            "the old copy is left behind: its provider does not answer; it is removed when it does"
+        } else {
+            "the old copy is gone"
+        };
+        advance(world, migration, Event::SourceRemoved, what, decision);
         return;
     }
-    let still_wanted = must_leave(world, assignment, copy);
+    let stand = stand(world, assignment, copy);
+    if stand == Stand::Silent {
+        // Neither begun nor called off on a guess.
+        keep(world, order, assignment, copy, decision);
+        return;
+    }
+    let still_wanted = stand == Stand::MustLeave;
     match world.chooser.fit(&migration.to) {
         Fit::Fits(placement) if still_wanted && migration.state == MigrationState::Pending => {
             let mut next = assignment.clone();
@@ -122,7 +139,8 @@ impl Move<'_> {
     fn towards_the_switch(&self, decision: &mut Decision) -> Told {
         let world = self.world;
         let ready_again = self.assignment.pointer.is_none() && is_ready(world, self.source);
-        if ready_again || !must_leave(world, self.assignment, self.source) {
+        let stand = stand(world, self.assignment, self.source);
+        if ready_again || stand == Stand::MayStay {
             self.advance(Event::Cancelled, "the order fits the offer that serves it again", decision);
             return told(ConditionStatus::True, "Migrating", "the move is being called off");
         }
@@ -139,20 +157,22 @@ impl Move<'_> {
             return told(ConditionStatus::True, "Migrating", "the replacement failed");
         }
         let (step, told_now) = self.make_replacement(decision);
-        let Some(live) = world.live(self.target) else { return told_now };
+        let Some(live) = world.live(self.target) else {
+            return self.wait_for_replacement(told_now, decision);
+        };
         if !step.in_sync {
             return told_now;
         }
         if readiness(live, world.policy) != Readiness::Ready || live.is_deleting() {
-            return self.wait_for_readiness(
-                live,
-                "the replacement was not ready in time",
-                told_now,
-                decision,
-            );
+            return self.wait_until_ready(created_at(live), NOT_READY, told_now, decision);
         }
         if let Err(why) = can_hand_over(world, &self.assignment.name, self.target, live) {
-            return self.wait_for_readiness(live, &why, told_now, decision);
+            return self.wait_until_ready(created_at(live), &why, told_now, decision);
+        }
+        if stand == Stand::Silent {
+            // The replacement is kept; the switch waits until what it replaces answers, or was silent for long enough.
+            wake_when_given_up(world, self.source, decision);
+            return told_now;
         }
         if !world.policy.migrations_enabled {
             return told(
@@ -172,8 +192,27 @@ impl Move<'_> {
         told_now
     }
 
-    fn wait_for_readiness(&self, live: &Object, why: &str, told_now: Told, decision: &mut Decision) -> Told {
-        let Some(since) = created_at(live) else { return told_now };
+    /// There is nothing to see of the replacement: it was not made yet, or its provider does not answer.
+    fn wait_for_replacement(&self, told_now: Told, decision: &mut Decision) -> Told {
+        let world = self.world;
+        if matches!(world.copy(self.target), CopyView::Unknown) {
+            if is_given_up(world, &self.target.key.cluster) {
+                self.advance(Event::Failed, "the provider of the replacement does not answer", decision);
+                return told_now;
+            }
+            wake_when_given_up(world, self.target, decision);
+        }
+        self.wait_until_ready(self.migration.started_at, NOT_READY, told_now, decision)
+    }
+
+    fn wait_until_ready(
+        &self,
+        since: Option<Timestamp>,
+        why: &str,
+        told_now: Told,
+        decision: &mut Decision,
+    ) -> Told {
+        let Some(since) = since else { return told_now };
         let deadline = since.plus(self.world.policy.ready_timeout);
         if self.world.now >= deadline {
             self.advance(Event::Failed, why, decision);
@@ -230,6 +269,9 @@ impl Move<'_> {
                 "the order changed again; it moves once more when this move is over",
             ),
         };
+        if matches!(world.copy(self.target), CopyView::Unknown) {
+            wake_when_given_up(world, self.target, decision);
+        }
         if self.falls_back(decision) {
             serve(world, &self.assignment.name, self.order, self.target, Sight::Full, told_now, decision);
             return;
@@ -269,7 +311,7 @@ impl Move<'_> {
         let world = self.world;
         let failing = match world.copy(self.target) {
             CopyView::Absent | CopyView::Gone => self.target.uid.is_some(),
-            CopyView::Unknown => false,
+            CopyView::Unknown => self.is_given_up(self.target),
             CopyView::Present(live) => {
                 live.is_deleting()
                     || Some(live.uid()) != self.target.uid.as_deref()
@@ -293,10 +335,22 @@ impl Move<'_> {
         false
     }
 
+    /// Whether a copy's provider has been silent for so long that the order may leave it for that.
+    fn is_given_up(&self, copy: &CopyRef) -> bool {
+        let unknown = matches!(self.world.copy(copy), CopyView::Unknown);
+        let automatic = self.world.policy.effective_failover() == Failover::Automatic;
+        unknown && automatic && is_given_up(self.world, &copy.key.cluster)
+    }
+
     /// The grace period, the point of no return, and the old copy's end.
     fn retire_source(&self, in_sync: bool, decision: &mut Decision) {
         let world = self.world;
         if self.migration.point_of_no_return.is_none() {
+            if self.is_given_up(self.source) && self.is_given_up(self.target) {
+                // Neither can be had: the order must be free to go elsewhere.
+                self.leave_behind(self.source, self.target, decision);
+                return;
+            }
             let until = self.migration.switched_at.unwrap_or(world.now).plus(world.policy.grace_period);
             if world.now < until {
                 decision.wake_at(until);
@@ -319,8 +373,13 @@ impl Move<'_> {
         match self.world.copy(old) {
             CopyView::Unknown => {
                 decision.report.reason = "ProviderUnreachable";
+                if is_given_up(self.world, &old.key.cluster) {
+                    self.leave_behind(old, kept, decision);
+                } else {
+                    wake_when_given_up(self.world, old, decision);
+                }
             }
-            CopyView::Present(there) if old.uid.as_deref().is_none_or(|uid| uid == there.uid()) => {
+            CopyView::Present(there) if is_the_copy(self.assignment, old, there) => {
                 if !there.is_deleting() {
                     decision.act(Action::DeleteCopy { copy: old.clone(), uid: there.uid().to_owned() });
                 }
@@ -334,18 +393,23 @@ impl Move<'_> {
         }
     }
 
+    /// A copy that nobody reaches does not hold up the order: it stays named, and goes when its provider answers.
+    fn leave_behind(&self, old: &CopyRef, kept: &CopyRef, decision: &mut Decision) {
+        if let Some(next) = left_behind(self.assignment, old, kept) {
+            decision.act(Action::UpdateAssignment(next));
+        }
+    }
+
     fn advance(&self, event: Event, message: &str, decision: &mut Decision) {
         advance(self.world, self.migration, event, message, decision);
     }
 }
 
-/// Whether the order cannot stay with this copy: its offer does not accept it any more, or its provider is gone, or it
-/// never became ready.
-fn must_leave(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> bool {
-    if matches!(world.copy(copy), CopyView::Gone) || world.chooser.fit(&copy.offer).is_over() {
-        return true;
+/// Looks again when the silence of a copy's provider will have lasted.
+fn wake_when_given_up(world: &World<'_>, copy: &CopyRef, decision: &mut Decision) {
+    if let Some(until) = silent_until(world, &copy.key.cluster).filter(|until| *until > world.now) {
+        decision.wake_at(until);
     }
-    assignment.pointer.is_none() && !is_ready(world, copy)
 }
 
 fn advance(world: &World<'_>, migration: &Migration, event: Event, message: &str, decision: &mut Decision) {

@@ -17,6 +17,15 @@ pub enum Moves {
     Free,
 }
 
+/// Who starts the move away from a provider that merely does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Failover {
+    /// The broker, after [`Policy::failover_after`].
+    Automatic,
+    /// A person.
+    Manual,
+}
+
 /// How the orders of one brokered API are treated.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -32,6 +41,11 @@ pub struct Policy {
     pub grace_period: Duration,
     /// How long a new copy may take to become ready.
     pub ready_timeout: Duration,
+    /// Who moves an order away from a provider that does not answer; `None` follows `moves`: see
+    /// [`Policy::effective_failover`].
+    pub failover: Option<Failover>,
+    /// How long a provider must not have answered without a break before that is taken for more than a hiccup.
+    pub failover_after: Duration,
     /// When a copy is ready; `None` uses the conventions of [`crate::order::readiness`].
     pub ready: Option<Expression>,
     /// Kinds that providers may hand over in `status.relatedResources`.
@@ -54,12 +68,22 @@ impl Policy {
             migrations_enabled: true,
             grace_period: Duration::from_secs(30),
             ready_timeout: Duration::from_mins(10),
+            failover: None,
+            failover_after: Duration::from_mins(5),
             ready: None,
             related_kinds: vec![Gvk::new("", "v1", "Secret"), Gvk::new("", "v1", "ConfigMap")],
             copy_labels: Vec::new(),
             copy_annotations: Vec::new(),
             related_name: "${order}-${key}".to_owned(),
         }
+    }
+
+    /// The failover in force: what is written, else Automatic where orders move freely, else Manual.
+    pub fn effective_failover(&self) -> Failover {
+        self.failover.unwrap_or(match self.moves {
+            Moves::Free => Failover::Automatic,
+            Moves::PlaybookOnly => Failover::Manual,
+        })
     }
 
     /// Group, version and kind of the orders.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::offer::OfferId;
 use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
+use crate::time::Timestamp;
 
 /// One order: which object of which API in which consumer cluster.
 ///
@@ -57,7 +58,7 @@ impl CopyRef {
 /// The recorded, sticky decision which offer serves an order.
 ///
 /// Invariants: `copies` has one entry, or two while the order moves (the source first, the target second); `pointer`
-/// is the name of one of them, and once set is never unset.
+/// is the name of one of them, and once set is never unset; `leftovers` has at most [`Assignment::MAX_LEFTOVERS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     /// Name: [`crate::translate::assignment_name`] of the order.
@@ -76,14 +77,24 @@ pub struct Assignment {
     pub copies: Vec<CopyRef>,
     /// Name of the copy whose status and related objects the consumer sees; `None` until the first copy was ready.
     pub pointer: Option<String>,
+    /// Former copies whose clusters do not answer: they no longer serve, and are removed when their clusters do.
+    #[serde(default)]
+    pub leftovers: Vec<CopyRef>,
     /// How many copies were ever named: the serial number of the newest.
     pub serial: u32,
+    /// When it was first written; `None` while it never was.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
     /// What its status says now.
     #[serde(default)]
     pub status: AssignmentStatus,
 }
 
 impl Assignment {
+    /// The most former copies that may wait for their clusters. An order that left so many providers that never came
+    /// back is not moved by silence any more.
+    pub const MAX_LEFTOVERS: usize = 8;
+
     /// The copy that the pointer names; before it is set, the first.
     pub fn serving(&self) -> Option<&CopyRef> {
         match &self.pointer {
@@ -98,6 +109,11 @@ impl Assignment {
             [source, target] => Some((source, target)),
             _ => None,
         }
+    }
+
+    /// Every copy it names, leftovers last.
+    pub fn named(&self) -> impl Iterator<Item = &CopyRef> {
+        self.copies.iter().chain(&self.leftovers)
     }
 
     /// Whether this copy is the one that the consumer sees.

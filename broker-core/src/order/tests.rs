@@ -125,7 +125,9 @@ fn assignment() -> Assignment {
         offer: copy("old").offer,
         copies: vec![copy("old"), copy("new")],
         pointer: Some("old".to_owned()),
+        leftovers: Vec::new(),
         serial: 2,
+        created_at: None,
         status: AssignmentStatus::default(),
     }
 }
@@ -144,6 +146,7 @@ fn world<'a>(policy: &'a Policy, new_is_ready: &str) -> World<'a> {
             (copy("new").key, present(&copy("new"), new_is_ready)),
         ]
         .into(),
+        unreachable: BTreeMap::new(),
         provided: BTreeMap::new(),
         mirrored: Vec::new(),
         blocked: BTreeMap::new(),
@@ -278,4 +281,105 @@ fn the_finalizer_goes_last_and_paused_orders_are_left_alone() {
         ..Decision::default()
     };
     assert!(audit(&world, &both).iter().any(|violation| matches!(violation, Violation::TwoWrites(_))));
+}
+
+#[derive(Debug)]
+struct Silent;
+
+impl Chooser for Silent {
+    fn fit(&self, _: &OfferId) -> Fit {
+        Fit::Unreachable
+    }
+    fn best(&self, _: &BTreeSet<OfferId>) -> Option<Placement> {
+        None
+    }
+    fn explain(&self) -> Value {
+        Value::Null
+    }
+    fn refusal(&self) -> String {
+        String::new()
+    }
+}
+
+#[test]
+fn silence_moves_an_order_only_after_the_stated_time_and_where_it_may() {
+    let begun = || {
+        Action::CreateMigration(Migration {
+            name: "m".to_owned(),
+            uid: String::new(),
+            resource_version: String::new(),
+            order: identity(),
+            kind: "Certificate".to_owned(),
+            from: copy("old").offer,
+            to: copy("new").offer,
+            state: MigrationState::Pending,
+            message: String::new(),
+            started_at: None,
+            cutover_at: None,
+            switched_at: None,
+            point_of_no_return: None,
+            completed_at: None,
+        })
+    };
+    let minutes = |minutes: i64| Timestamp::from_millis(minutes * 60_000);
+    let too_soon = || vec![Violation::MovedTooSoon(copy("old").offer.to_string())];
+    for (moves, failover, enabled, now, sound) in [
+        (Moves::Free, None, true, 5, true),
+        (Moves::Free, None, true, 4, false),
+        (Moves::Free, None, false, 5, false),
+        (Moves::Free, Some(Failover::Manual), true, 5, false),
+        (Moves::PlaybookOnly, Some(Failover::Automatic), true, 5, false),
+    ] {
+        let mut policy = policy();
+        (policy.moves, policy.failover, policy.migrations_enabled) = (moves, failover, enabled);
+        let mut world = world(&policy, "True");
+        world.chooser = &Silent;
+        world.now = minutes(now);
+        let silence = Silence { since: minutes(0), last_word: LastWord::Known };
+        world.unreachable = [(copy("old").key.cluster, silence)].into();
+        let expected = if sound { Vec::new() } else { too_soon() };
+        // Switching over, with the replacement ready.
+        assert_eq!(found(&world, point_to("new")), expected, "{moves:?} {failover:?} {enabled} {now}");
+        // Beginning the move.
+        world.assignment = Some(Assignment { copies: vec![copy("old")], ..assignment() });
+        assert_eq!(found(&world, begun()), expected, "{moves:?} {failover:?} {enabled} {now}");
+        // Nobody saw since when: no reason to move.
+        world.unreachable.clear();
+        assert_eq!(found(&world, begun()), too_soon());
+        // An explicit word needs no time.
+        world.chooser = &Nobody;
+        assert_eq!(found(&world, begun()), []);
+    }
+}
+
+#[test]
+fn a_copy_that_may_still_be_there_stays_named() {
+    let policy = policy();
+    let mut world = world(&policy, "True");
+    let without = |leftovers: Vec<CopyRef>| {
+        Action::UpdateAssignment(Assignment { copies: vec![copy("old")], leftovers, ..assignment() })
+    };
+    let forgotten = vec![Violation::CopyForgotten("new".to_owned())];
+    assert_eq!(found(&world, without(vec![])), forgotten);
+    assert_eq!(found(&world, without(vec![copy("new")])), []);
+    for (view, sound) in [(CopyView::Unknown, false), (CopyView::Absent, true), (CopyView::Gone, true)] {
+        world.copies.insert(copy("new").key, view);
+        assert_eq!(found(&world, without(vec![])).is_empty(), sound);
+    }
+}
+
+#[test]
+fn a_leftover_goes_only_while_what_serves_is_ready() {
+    let policy = policy();
+    let mut world = world(&policy, "False");
+    let copies = |pointer: &str| Assignment {
+        copies: vec![copy("new")],
+        leftovers: vec![copy("old")],
+        pointer: Some(pointer.to_owned()),
+        ..assignment()
+    };
+    world.assignment = Some(copies("new"));
+    assert_eq!(found(&world, delete("old")), [Violation::LeftoverDeletedEarly("old".to_owned())]);
+    world.copies.insert(copy("new").key, present(&copy("new"), "True"));
+    assert_eq!(found(&world, delete("old")), []);
 }

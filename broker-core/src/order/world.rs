@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Assignment, CopyRef, OrderIdentity, Policy};
 use crate::migration::Migration;
 use crate::offer::OfferId;
-use crate::resource::{Gvr, Object, ObjectKey, ObjectRef};
+use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
 use crate::time::Timestamp;
 
 /// Everything that [`super::decide`] may know about one order.
@@ -29,6 +29,8 @@ pub struct World<'a> {
     pub migrations: Vec<Migration>,
     /// The copies that the assignment names, by key. A copy that is not in here was not observed, and waits.
     pub copies: BTreeMap<ObjectKey, CopyView>,
+    /// The clusters of the copies that do not answer.
+    pub unreachable: BTreeMap<ClusterName, Silence>,
     /// The objects that the copies name in `status.relatedResources`, in the providers' clusters.
     pub provided: BTreeMap<ObjectRef, Provided>,
     /// The objects in the consumer's namespace that carry this order's ownership label.
@@ -69,6 +71,27 @@ pub enum CopyView {
     Unknown,
     /// The cluster no longer belongs to the fleet: its binding, workspace or registration is gone.
     Gone,
+}
+
+/// A cluster that does not answer.
+///
+/// Whoever observes measures the time, and may only make it shorter than it is: what forgets it (a restart) or cannot
+/// judge it (an outage of the platform itself) lets the wait begin again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Since when, without a break.
+    pub since: Timestamp,
+    /// Whether its offers are known as they were when it fell silent.
+    pub last_word: LastWord,
+}
+
+/// What is known of the offers of a cluster that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWord {
+    /// Everything it said before: an offer that is not seen was withdrawn.
+    Known,
+    /// Nothing: that an offer is not seen does not mean that it was withdrawn.
+    Unread,
 }
 
 /// What was observed of one object that a provider names.

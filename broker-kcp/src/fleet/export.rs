@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use broker_core::order::LastWord;
 use broker_core::resource::{ClusterName, Gvk, Gvr, Object, marker};
+use tokio::time::Instant;
 
 use super::Indexes;
 use super::follow::{Follower, Keying};
+use super::health::Health;
 use super::plan::{ExportPlan, OFFERS_EXPORT};
 use super::topic::{Observer, Topic};
 use crate::kcp::{ClusterApi, Connector, Endpoint, Resource};
@@ -33,6 +36,15 @@ pub struct Home {
     pub source: Source,
 }
 
+/// A cluster that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent {
+    /// Since when, without a break.
+    pub since: Instant,
+    /// Whether its objects are known as they were when it fell silent.
+    pub last_word: LastWord,
+}
+
 /// One export that is followed.
 pub struct Export {
     name: String,
@@ -40,12 +52,13 @@ pub struct Export {
     claims: BTreeSet<(String, String)>,
     followed: Vec<Followed>,
     shards: Mutex<BTreeMap<String, Shard>>,
-    /// Clusters that were seen on a shard whose URL is no longer told.
-    departed: Mutex<BTreeSet<ClusterName>>,
+    /// Clusters that were seen on a shard whose URL is no longer told, and since when.
+    departed: Mutex<BTreeMap<ClusterName, Instant>>,
 }
 
 struct Shard {
     endpoint: Endpoint,
+    health: Health,
     /// Dropping them ends the watches.
     _followers: Vec<Follower>,
 }
@@ -154,28 +167,68 @@ impl Export {
 
     /// Where a cluster is reached through this export; nothing while it is not known on any shard.
     pub fn home(&self, cluster: &ClusterName) -> Option<Home> {
+        let source = self.source_of(cluster)?;
         let shards = self.lock();
-        let seen = |cache: &Cache| cache.read().source_of(cluster).cloned();
-        let source = self.followed.iter().find_map(|followed| seen(&followed.cache))?;
         let shard = shards.get(source.as_str())?;
         Some(Home { api: shard.endpoint.cluster(cluster), source })
+    }
+
+    fn source_of(&self, cluster: &ClusterName) -> Option<Source> {
+        self.followed.iter().find_map(|followed| followed.cache.read().source_of(cluster).cloned())
     }
 
     /// Whether the shard on which a cluster was seen left, and the cluster was seen on no other since. What it holds is
     /// not known then: that its objects are no longer seen does not mean that they are gone.
     pub fn has_departed(&self, cluster: &ClusterName) -> bool {
-        let departed = self.departed.lock().unwrap_or_else(PoisonError::into_inner).contains(cluster);
-        departed && self.home(cluster).is_none()
+        self.departed_since(cluster).is_some() && self.home(cluster).is_none()
     }
 
-    /// Whether everything followed was listed once on every shard. An export nobody binds has no shard, and holds
-    /// nothing.
+    fn departed_since(&self, cluster: &ClusterName) -> Option<Instant> {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner).get(cluster).copied()
+    }
+
+    /// Whether a cluster does not answer through this export, since when, and what is known of it.
+    ///
+    /// A cluster that is not known here may live on a shard that was silent from the beginning; and what was read of a
+    /// shard in part, when it comes back, is not yet its last word.
+    pub fn silence(&self, cluster: &ClusterName) -> Option<Silent> {
+        let source = self.source_of(cluster);
+        let shards = self.lock();
+        if let Some(shard) = source.and_then(|source| shards.get(source.as_str())) {
+            let since = shard.health.silent_since()?;
+            let last_word = if self.has_listed(shard) { LastWord::Known } else { LastWord::Unread };
+            return Some(Silent { since, last_word });
+        }
+        let unread = shards.values().filter(|shard| !self.has_listed(shard));
+        let since = self
+            .departed_since(cluster)
+            .or_else(|| unread.filter_map(|shard| shard.health.silent_since()).min())?;
+        Some(Silent { since, last_word: LastWord::Unread })
+    }
+
+    /// Whether the shard on which a cluster is seen does not answer.
+    pub fn is_silent(&self, cluster: &ClusterName) -> bool {
+        let source = self.source_of(cluster);
+        let shards = self.lock();
+        let shard = source.and_then(|source| shards.get(source.as_str()));
+        shard.is_some_and(|shard| shard.health.silent_since().is_some())
+    }
+
+    /// Whether any shard does not answer.
+    pub fn has_silent_shard(&self) -> bool {
+        self.lock().values().any(|shard| shard.health.silent_since().is_some())
+    }
+
+    /// Whether everything followed was listed once on every shard that answers. An export nobody binds has no shard,
+    /// and holds nothing; what a silent shard holds is not known, and [`Self::silence`] says so.
     pub fn is_synced(&self) -> bool {
         let shards = self.lock();
-        self.followed.iter().all(|followed| {
-            let table = followed.cache.read();
-            shards.values().all(|shard| table.has_listed(&shard.endpoint.source()))
-        })
+        shards.values().all(|shard| self.has_listed(shard) || shard.health.silent_since().is_some())
+    }
+
+    fn has_listed(&self, shard: &Shard) -> bool {
+        let source = shard.endpoint.source();
+        self.followed.iter().all(|followed| followed.cache.read().has_listed(&source))
     }
 
     /// Whether any shard serves this export.
@@ -225,10 +278,13 @@ impl Export {
     }
 
     fn follow(&self, endpoint: Endpoint, observer: &Arc<dyn Observer>) -> Shard {
+        let caches = self.followed.iter().map(|followed| followed.cache.clone()).collect();
+        let health = Health::new(endpoint.source(), caches, observer.clone());
         let followers = self
             .followed
             .iter()
-            .map(|followed| {
+            .enumerate()
+            .map(|(feed, followed)| {
                 Follower::start(
                     endpoint.every_cluster(),
                     followed.resource.clone(),
@@ -238,17 +294,19 @@ impl Export {
                     Keying::Stamped,
                     followed.topic.clone(),
                     observer.clone(),
+                    health.beat(feed),
                 )
             })
             .collect();
-        Shard { endpoint, _followers: followers }
+        Shard { endpoint, health, _followers: followers }
     }
 
     fn forget(&self, shard: &Shard, observer: &dyn Observer) {
         tracing::info!(export = %self.name, url = shard.endpoint.url(), "disengaging shard");
         for followed in &self.followed {
             let changes = followed.cache.write().forget(&shard.endpoint.source());
-            let clusters = changes.iter().map(|change| change.key.cluster.clone());
+            let now = Instant::now();
+            let clusters = changes.iter().map(|change| (change.key.cluster.clone(), now));
             self.departed.lock().unwrap_or_else(PoisonError::into_inner).extend(clusters);
             observer.changed(&followed.topic, &changes);
         }

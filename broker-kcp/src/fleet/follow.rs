@@ -5,6 +5,7 @@ use std::sync::Arc;
 use broker_core::resource::{ClusterName, Object, ObjectKey};
 use tokio::task::JoinHandle;
 
+use super::health::Beat;
 use super::topic::{Observer, Topic};
 use crate::kcp::feed::{Feed, News};
 use crate::kcp::{ApiErrorKind, ClusterApi, Resource};
@@ -55,10 +56,11 @@ impl Follower {
         keying: Keying,
         topic: Topic,
         observer: Arc<dyn Observer>,
+        beat: Beat,
     ) -> Self {
         let mut pour =
-            Pour { resource: resource.clone(), cache, source, keying, topic, observer, failures: 0 };
-        let feed = Feed { api, resource, selector };
+            Pour { resource: resource.clone(), cache, source, keying, topic, observer, beat, failures: 0 };
+        let feed = Feed::new(api, resource, selector);
         Self { task: tokio::spawn(async move { feed.follow(|news| pour.take(news)).await }) }
     }
 }
@@ -70,14 +72,16 @@ struct Pour {
     keying: Keying,
     topic: Topic,
     observer: Arc<dyn Observer>,
+    beat: Beat,
     /// In a row.
     failures: u32,
 }
 
 impl Pour {
     fn take(&mut self, news: News) {
-        if !matches!(news, News::Failed(_)) {
+        if matches!(news, News::Following) {
             self.failures = 0;
+            self.beat.answered();
         }
         match news {
             News::Listed(objects, version) => {
@@ -100,8 +104,15 @@ impl Pour {
                 self.tell(change);
             }
             News::Reached(version) => self.cache.write().bookmark(&self.source, &version),
-            News::Failed(error) => {
+            News::Following => {}
+            News::Failed { error, began } => {
                 self.failures = self.failures.saturating_add(1);
+                if error.kind() == ApiErrorKind::Unavailable {
+                    self.beat.failed(began);
+                } else {
+                    // A server that refuses is there.
+                    self.beat.answered();
+                }
                 // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.
                 if worth_telling(self.failures, error.kind()) {
                     let advice = advice(error.kind());

@@ -6,26 +6,31 @@
 
 mod export;
 mod follow;
+mod health;
+#[cfg(test)]
+mod outage_tests;
 mod plan;
 #[cfg(test)]
 mod tests;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use broker_core::order::LastWord;
 use broker_core::resource::{ClusterName, Gvr, marker};
 use kube::Config;
 use tokio::sync::Notify;
 
-pub use export::{Export, Followed, Home};
+pub use export::{Export, Followed, Home, Silent};
 pub use plan::{ExportPlan, Plan, Problem};
-pub use topic::{Observer, Topic};
+pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
 use crate::store::{Cache, Index, Source};
 use follow::{Follower, Keying};
+use health::Health;
 
 /// Name under which the platform's own objects are kept: its id is nobody's business.
 pub const PLATFORM: &str = "platform";
@@ -60,6 +65,8 @@ struct Inner {
     plan: RwLock<Arc<Plan>>,
     replan: Notify,
     indexes: Indexes,
+    /// Of the platform workspace, while it is followed.
+    health: RwLock<Option<Health>>,
 }
 
 impl Fleet {
@@ -84,6 +91,7 @@ impl Fleet {
             plan: RwLock::default(),
             replan: Notify::new(),
             indexes,
+            health: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -91,9 +99,14 @@ impl Fleet {
     /// Follows everything until the future is dropped, telling `observer` what changed.
     pub async fn run(&self, observer: Arc<dyn Observer>) {
         let told: Arc<dyn Observer> = Arc::new(Replanner { fleet: self.clone(), next: observer });
-        let _platform: Vec<Follower> = platform_kinds(&self.inner.platform)
+        let kinds = platform_kinds(&self.inner.platform);
+        let caches = kinds.iter().map(|(_, _, cache)| cache.clone()).collect();
+        let health = Health::new(self.inner.endpoint.source(), caches, told.clone());
+        *self.inner.health.write().unwrap_or_else(PoisonError::into_inner) = Some(health.clone());
+        let _platform: Vec<Follower> = kinds
             .into_iter()
-            .map(|(topic, resource, cache)| {
+            .enumerate()
+            .map(|(feed, (topic, resource, cache))| {
                 Follower::start(
                     self.inner.endpoint.itself(),
                     resource,
@@ -103,6 +116,7 @@ impl Fleet {
                     Keying::Fixed(PLATFORM.into()),
                     topic,
                     told.clone(),
+                    health.beat(feed),
                 )
             })
             .collect();
@@ -173,6 +187,31 @@ impl Fleet {
                 .is_some_and(|export| export.is_synced())
     }
 
+    /// Whether a cluster does not answer as a provider of what an export serves: it must be reached for its offers and
+    /// for the copies.
+    ///
+    /// An outage of the platform itself is no evidence against anybody: the time counts from its end.
+    pub fn silence(&self, export: &Export, cluster: &ClusterName) -> Option<Silent> {
+        let found = [export.silence(cluster), self.offers().and_then(|offers| offers.silence(cluster))];
+        let silent = found.into_iter().flatten().reduce(|one, other| Silent {
+            since: one.since.min(other.since),
+            last_word: if one.last_word == LastWord::Known { other.last_word } else { one.last_word },
+        })?;
+        let health = self.inner.health.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let since = health.map_or(silent.since, |platform| platform.vouched(silent.since));
+        Some(Silent { since, ..silent })
+    }
+
+    /// Whether a cluster does not answer through any of the exports through which it is seen.
+    pub fn is_silent(&self, cluster: &ClusterName) -> bool {
+        self.exports().iter().any(|export| export.has_silent_shard() && export.is_silent(cluster))
+    }
+
+    /// Whether a cluster does not answer, or may live where nobody answers.
+    pub fn may_be_silent(&self, cluster: &ClusterName) -> bool {
+        self.exports().iter().any(|export| export.has_silent_shard() && export.silence(cluster).is_some())
+    }
+
     fn replan(&self, observer: &Arc<dyn Observer>) {
         let plan = Arc::new(Plan::of(&self.inner.platform));
         let before = self.plan();
@@ -239,6 +278,10 @@ impl Observer for Replanner {
     fn synced(&self) {
         self.fleet.inner.replan.notify_one();
         self.next.synced();
+    }
+
+    fn turned(&self, turn: Turn, clusters: &BTreeSet<ClusterName>) {
+        self.next.turned(turn, clusters);
     }
 }
 

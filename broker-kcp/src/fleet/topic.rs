@@ -1,5 +1,9 @@
 //! What a change is about, and who wants to know.
 
+use std::collections::BTreeSet;
+
+use broker_core::resource::ClusterName;
+
 use crate::store::Change;
 
 /// Which objects changed.
@@ -31,6 +35,15 @@ pub enum Topic {
     Clusters(String),
 }
 
+/// Which way the reachability of clusters turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// They do not answer any more.
+    Silent,
+    /// They answer again.
+    Answers,
+}
+
 /// Somebody who wants to know what changed. Told from the tasks that follow: must not block.
 pub trait Observer: Send + Sync {
     /// These objects changed.
@@ -38,4 +51,7 @@ pub trait Observer: Send + Sync {
 
     /// Something finished its first list, or what is followed changed: ask again whether all is in cache.
     fn synced(&self);
+
+    /// These clusters answer no more, or again.
+    fn turned(&self, turn: Turn, clusters: &BTreeSet<ClusterName>);
 }

@@ -16,6 +16,9 @@ use super::{ApiError, ApiErrorKind, ClusterApi, Resource};
 const SPAN: Duration = Duration::from_secs(290);
 /// How much later than asked a server may end a watch before the connection counts as dead.
 const LATE: Duration = Duration::from_secs(15);
+/// How long a watch may show nothing at all before its connection counts as dead: servers send bookmarks about once a
+/// minute. It is opened again then, and whether that is answered tells.
+const QUIET: Duration = Duration::from_secs(90);
 /// A watch that lived shorter than this did not work: the next attempt waits.
 const SHORT: Duration = Duration::from_secs(1);
 /// The first pause after a failure; each further one in a row doubles it.
@@ -34,8 +37,15 @@ pub enum News {
     Deleted(Object),
     /// Nothing else happened up to this version.
     Reached(String),
+    /// The server is followed: a watch was opened and holds.
+    Following,
     /// The server could not be followed just now; it is tried again.
-    Failed(ApiError),
+    Failed {
+        /// Why.
+        error: ApiError,
+        /// When the attempt began that failed; of a watch that held, when it broke.
+        began: Instant,
+    },
 }
 
 /// What to follow.
@@ -47,14 +57,25 @@ pub struct Feed {
     pub resource: Resource,
     /// Only objects that this label selector chooses.
     pub selector: Option<String>,
+    /// How long a watch may show nothing.
+    quiet: Duration,
 }
 
 impl Feed {
+    /// A feed of all objects of a kind, or those that a label selector chooses.
+    ///
+    /// A server that dies without a word is noticed within about two minutes: after 90 s without so much as a bookmark
+    /// a watch is opened anew, and an attempt that is not answered within 30 s has failed.
+    pub fn new(api: ClusterApi, resource: Resource, selector: Option<String>) -> Self {
+        Self { api, resource, selector, quiet: QUIET }
+    }
+
     /// Tells `tell` all news, in order, until the future is dropped. Never ends by itself.
     pub async fn follow(&self, mut tell: impl FnMut(News)) {
         let mut from: Option<String> = None;
         let mut failures = 0u32;
         loop {
+            let began = Instant::now();
             let version = match from.take() {
                 Some(version) => version,
                 None => match self.api.list(&self.resource, "", self.selector.as_deref()).await {
@@ -64,20 +85,21 @@ impl Feed {
                         version
                     }
                     Err(error) => {
-                        tell(News::Failed(error));
+                        tell(News::Failed { error, began });
                         tokio::time::sleep(pause(&mut failures)).await;
                         continue;
                     }
                 },
             };
             let began = Instant::now();
-            let (reached, end) = self.watch(version, &mut tell).await;
+            let Watched { reached, held, end } = self.watch(version, &mut tell).await;
             match end {
                 Ok(()) => from = Some(reached),
                 Err(error) if error.kind() == ApiErrorKind::Expired => {}
                 Err(error) => {
-                    tell(News::Failed(error));
                     from = Some(reached);
+                    let began = if held { Instant::now() } else { began };
+                    tell(News::Failed { error, began });
                 }
             }
             if began.elapsed() < SHORT {
@@ -88,29 +110,48 @@ impl Feed {
         }
     }
 
-    /// Watches until the stream ends; gives back up to which version everything was told, and how it ended.
-    async fn watch(&self, version: String, tell: &mut impl FnMut(News)) -> (String, Result<(), ApiError>) {
-        let mut reached = version;
-        let opened = self.api.watch(&self.resource, self.selector.as_deref(), &reached, SPAN).await;
-        let events = match opened {
-            Ok(events) => events,
-            Err(error) => return (reached, Err(error)),
-        };
+    /// Watches until the stream ends.
+    async fn watch(&self, version: String, tell: &mut impl FnMut(News)) -> Watched {
+        let mut watched = Watched { reached: version, held: false, end: Ok(()) };
+        watched.end = self.watch_on(&mut watched.reached, &mut watched.held, tell).await;
+        watched
+    }
+
+    async fn watch_on(
+        &self,
+        reached: &mut String,
+        held: &mut bool,
+        tell: &mut impl FnMut(News),
+    ) -> Result<(), ApiError> {
+        let opened = self.api.watch(&self.resource, self.selector.as_deref(), reached, SPAN).await;
+        let events = opened?;
         tokio::pin!(events);
-        let deadline = Instant::now() + SPAN + LATE;
+        let opened = Instant::now();
+        let deadline = opened + SPAN + LATE;
         loop {
-            let event = match tokio::time::timeout_at(deadline, events.next()).await {
+            let limit = if *held { deadline.min(Instant::now() + self.quiet) } else { opened + SHORT };
+            let event = match tokio::time::timeout_at(limit, events.next()).await {
                 Ok(Some(Ok(event))) => event,
-                Ok(Some(Err(error))) => return (reached, Err(error)),
-                Ok(None) | Err(_) => return (reached, Ok(())),
+                Ok(Some(Err(error))) => return Err(error),
+                Ok(None) if !*held => return Err(self.ended_at_once()),
+                Err(_) if !*held => {
+                    *held = true;
+                    tell(News::Following);
+                    continue;
+                }
+                Ok(None) | Err(_) => return Ok(()),
             };
+            if !*held && !matches!(event, WatchEvent::Error(_)) {
+                *held = true;
+                tell(News::Following);
+            }
             match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    object.resource_version().clone_into(&mut reached);
+                    object.resource_version().clone_into(reached);
                     tell(News::Applied(object));
                 }
                 WatchEvent::Deleted(object) => {
-                    object.resource_version().clone_into(&mut reached);
+                    object.resource_version().clone_into(reached);
                     tell(News::Deleted(object));
                 }
                 WatchEvent::Bookmark(bookmark) => {
@@ -121,15 +162,87 @@ impl Feed {
                     let error = kube::Error::Api(status);
                     let confidential = self.resource.is_confidential();
                     let error = ApiError::from_kube(&error, "watch", self.resource.to_string(), confidential);
-                    return (reached, Err(error));
+                    return Err(error);
                 }
             }
         }
     }
+
+    fn ended_at_once(&self) -> ApiError {
+        ApiError::new(ApiErrorKind::Unavailable, "watch", self.resource.to_string(), "it was ended at once")
+    }
+}
+
+/// What became of one watch.
+struct Watched {
+    /// Up to which version everything was told.
+    reached: String,
+    /// Whether it ever worked.
+    held: bool,
+    end: Result<(), ApiError>,
 }
 
 fn pause(failures: &mut u32) -> Duration {
     let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(*failures)).min(LONGEST_PAUSE);
     *failures = failures.saturating_add(1);
     pause
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use broker_core::resource::Gvr;
+    use kube::Config;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::kcp::Connector;
+
+    /// Reads a request and answers it with this, which may be less than a whole answer.
+    async fn answer(listener: &TcpListener, text: &str) -> TcpStream {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_without_a_word_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let api = Connector::new(Config::new(url.parse().unwrap())).at(&url).unwrap().itself();
+        let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
+        let feed = Feed { quiet: Duration::from_millis(100), ..Feed::new(api, things, None) };
+        let (told, mut news) = mpsc::unbounded_channel();
+        let following = tokio::spawn(async move {
+            feed.follow(|news| {
+                told.send(news).ok();
+            })
+            .await;
+        });
+        let body = r#"{"kind":"ThingList","metadata":{"resourceVersion":"7"},"items":[]}"#;
+        let list =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        drop(answer(&listener, &list).await);
+        // The watch is opened, and then nothing comes any more; the connection stays.
+        let silent = answer(&listener, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        assert!(
+            matches!(news.recv().await.unwrap(), News::Listed(objects, version) if objects.is_empty() && version == "7")
+        );
+        assert!(matches!(news.recv().await.unwrap(), News::Following));
+        // It is opened anew, and that fails.
+        drop(listener.accept().await.unwrap());
+        let failed = news.recv().await.unwrap();
+        assert!(matches!(failed, News::Failed { error, .. } if error.kind() == ApiErrorKind::Unavailable));
+        // A watch that is ended at once did not work either.
+        answer(&listener, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        assert!(matches!(news.recv().await.unwrap(), News::Failed { .. }));
+        following.abort();
+        drop(silent);
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::conditions::{Wanted, entry, says};
 use super::indexes::BY_COPY;
 use super::observe::carries_our_mark;
+use super::reachability::Told;
 use super::registry::KcpProviderRegistry;
 use super::service::SystemClock;
 use crate::fleet::{Fleet, PLATFORM};
@@ -36,10 +37,12 @@ pub(super) async fn report(
         None => ("True", "Brokered", "orders of this API are brokered"),
     };
     let wanted = Wanted { kind: "Ready", status, reason, message };
-    let mut status = json!({
-        "conditions": [entry(&wanted, &object, SystemClock.now())],
-        "observedGeneration": object.generation(),
-    });
+    let mut conditions = vec![entry(&wanted, &object, SystemClock.now())];
+    if problem.is_none() {
+        let told = Told::of(fleet, &registry.offers(), name);
+        conditions.push(entry(&told.wanted(), &object, SystemClock.now()));
+    }
+    let mut status = json!({ "conditions": conditions, "observedGeneration": object.generation() });
     if problem.is_none()
         && let (Some(counts), Some(status)) =
             (counts(fleet, registry, name).as_object(), status.as_object_mut())

@@ -70,9 +70,9 @@ fn order(_: &ObjectKey, object: &Object) -> Vec<String> {
 }
 
 fn copies(_: &ObjectKey, object: &Object) -> Vec<String> {
-    let copies = object.get(&["spec", "copies"]).and_then(Value::as_array);
-    copies
+    ["copies", "leftovers"]
         .into_iter()
+        .filter_map(|field| object.get(&["spec", field]).and_then(Value::as_array))
         .flatten()
         .map(|copy| {
             let text = |pointer: &str| copy.pointer(pointer).and_then(Value::as_str).unwrap_or_default();

@@ -18,6 +18,7 @@ mod observe;
 mod offers;
 mod orphans;
 mod policy;
+mod reachability;
 mod registry;
 mod routes;
 mod service;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker_core::migration::Migration;
-use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Provided};
-use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
-use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
+use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Provided, Silence};
+use broker_core::port::{Clock as _, Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
+use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, references};
 
 use super::indexes::{BY_COPY, BY_MARK, BY_RELATED, object_text, related_text};
 use super::registry::KcpProviderRegistry;
+use super::service::SystemClock;
 use crate::fleet::{Export, Fleet, PLATFORM};
 use crate::kcp::Resource;
 use crate::record::{read_assignment, read_migration};
@@ -68,6 +69,9 @@ impl KcpOrderObserver {
             .get(&copy.gvr.group_resource())
             .and_then(|resource| export.followed(&resource.gvr));
         let Some(followed) = followed else { return CopyView::Unknown };
+        if self.fleet.silence(&export, &copy.key.cluster).is_some() {
+            return CopyView::Unknown;
+        }
         if let Some(object) = followed.cache.get(&copy.key) {
             return CopyView::Present(object);
         }
@@ -78,6 +82,21 @@ impl KcpOrderObserver {
         } else {
             CopyView::Gone
         }
+    }
+
+    /// Which of these clusters do not answer, and since when by the clock that decisions are made with.
+    fn unreachable<'c>(
+        &self,
+        export: &Export,
+        clusters: impl Iterator<Item = &'c ClusterName>,
+    ) -> BTreeMap<ClusterName, Silence> {
+        clusters
+            .filter_map(|cluster| {
+                let silent = self.fleet.silence(export, cluster)?;
+                let since = SystemClock.now().before(silent.since.elapsed());
+                Some((cluster.clone(), Silence { since, last_word: silent.last_word }))
+            })
+            .collect()
     }
 
     fn provided(
@@ -114,7 +133,7 @@ impl KcpOrderObserver {
         let text = related_text(kind, key);
         export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
             let naming = followed.cache.find(BY_RELATED, &text);
-            naming.iter().any(|(at, _)| !assignment.copies.iter().any(|copy| copy.key == *at))
+            naming.iter().any(|(at, _)| !assignment.named().any(|copy| copy.key == *at))
         })
     }
 }
@@ -148,6 +167,9 @@ impl OrderObserver for KcpOrderObserver {
             }
             (None, None) => return Ok(None),
         };
+        if export.silence(&address.key.cluster).is_some() {
+            return Err(unavailable("the consumer's cluster does not answer at the moment"));
+        }
         if order.is_none() && (!export.is_served() || export.has_departed(&address.key.cluster)) {
             return Err(unavailable("the shard of the consumer's cluster is not reached at the moment"));
         }
@@ -159,16 +181,27 @@ impl OrderObserver for KcpOrderObserver {
         }
         let copies: BTreeMap<ObjectKey, CopyView> = assignment
             .iter()
-            .flat_map(|assignment| &assignment.copies)
+            .flat_map(Assignment::named)
             .map(|copy| (copy.key.clone(), self.copy(copy)))
             .collect();
+        let unreachable = self.unreachable(&export, copies.keys().map(|key| &key.cluster));
         let provided = assignment.as_ref().map(|a| Self::provided(&export, a, &copies)).unwrap_or_default();
         let mirrored = related_kinds(&export)
             .flat_map(|followed| followed.cache.find(BY_MARK, &name))
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)
             .map(|(_, object)| object)
             .collect();
-        Ok(Some(Observed { identity, policy, order, assignment, migrations, copies, provided, mirrored }))
+        Ok(Some(Observed {
+            identity,
+            policy,
+            order,
+            assignment,
+            migrations,
+            copies,
+            unreachable,
+            provided,
+            mirrored,
+        }))
     }
 }
 

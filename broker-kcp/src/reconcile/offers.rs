@@ -40,7 +40,8 @@ pub(super) async fn report(
         "assignedOrders": registry.assigned(key),
         "observedGeneration": object.generation(),
     });
-    if says(object.get(&["status"]), &status) {
+    // What does not answer cannot be told; it is told when it does.
+    if says(object.get(&["status"]), &status) || fleet.may_be_silent(&key.cluster) {
         return Ok(false);
     }
     let Some(home) = export.home(&key.cluster) else { return Ok(false) };

@@ -42,7 +42,8 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     let Some(mark) = marked.as_ref().and_then(|object| object.label(marker::ORDER_LABEL)) else {
         return Ok(Finding::Leave);
     };
-    if named(fleet) {
+    // Looked at again when a cluster that does not answer does.
+    if named(fleet) || export.is_silent(&key.cluster) {
         return Ok(Finding::Leave);
     }
     let Some(home) = export.home(&key.cluster) else { return Ok(Finding::Leave) };
@@ -60,7 +61,7 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     match fleet.platform_api().get(&assignments, "", mark).await {
         Ok(record) => {
             let names_it = read_assignment(&record)
-                .map_or(true, |assignment| assignment.copies.iter().any(|copy| copy.key == *key));
+                .map_or(true, |assignment| assignment.named().any(|copy| copy.key == *key));
             if names_it {
                 return Ok(Finding::Leave);
             }

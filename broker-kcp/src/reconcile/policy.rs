@@ -7,7 +7,7 @@ use std::time::Duration;
 use broker_core::expression::Expression;
 use broker_core::matching::{self, ApiPolicy, ProviderRule};
 use broker_core::offer::Scheduling;
-use broker_core::order::{Glob, Moves, Policy};
+use broker_core::order::{Failover, Glob, Moves, Policy};
 use broker_core::resource::{ClusterName, Gvk, Object};
 use serde_json::Value;
 
@@ -89,6 +89,11 @@ fn read(
         api::Moves::Free => Moves::Free,
         api::Moves::PlaybookOnly => Moves::PlaybookOnly,
     };
+    policy.failover = Some(match spec.effective_failover() {
+        api::Failover::Automatic => Failover::Automatic,
+        api::Failover::Manual => Failover::Manual,
+    });
+    policy.failover_after = duration("spec.failoverAfter", &spec.failover_after)?;
     policy.migrations_enabled = migrations_enabled;
     policy.grace_period = duration("spec.gracePeriod", &spec.grace_period)?;
     policy.ready_timeout = duration("spec.readyTimeout", &spec.ready_timeout)?;
@@ -117,9 +122,6 @@ fn read(
 /// What has no meaning yet is refused rather than ignored.
 fn refuse_later(spec: &api::BrokeredApiSpec) -> Result<(), ApiProblem> {
     let defaults = api::BrokeredApiSpec { moves: spec.moves, ..api::BrokeredApiSpec::default() };
-    if spec.effective_failover() != defaults.effective_failover() {
-        return Err(ApiProblem::unsupported("spec.failover", "anything but the default"));
-    }
     if spec.effective_fence() != defaults.effective_fence() {
         return Err(ApiProblem::unsupported("spec.fence", "anything but the default"));
     }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use broker_core::matching::{Matcher, OfferSet, Offered, ScanMatcher};
-use broker_core::offer::{ApiPattern, InvalidFilter, Offer, OfferId, OfferSpec, Reachability};
+use broker_core::offer::{ApiPattern, InvalidFilter, Offer, OfferId, OfferSpec};
 use broker_core::port::ProviderRegistry;
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
 use serde_json::Value;
 
 use super::indexes::BY_OFFER;
 use super::policy::Policies;
+use super::reachability::reachability;
 use crate::fleet::Fleet;
 use crate::kcp::Resource;
 
@@ -118,7 +119,7 @@ impl KcpProviderRegistry {
                     parsed: known.offer,
                     ready: object.condition("Ready"),
                     served: served(fleet, &kinds, &key.cluster),
-                    reachability: Reachability::Reachable,
+                    reachability: reachability(fleet, &key.cluster),
                     assigned: self.assigned(key),
                 }
             })

@@ -1,5 +1,6 @@
 //! From what changed to whose turn it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, marker};
@@ -8,9 +9,10 @@ use tokio::sync::Notify;
 use super::indexes::{BY_COPY, BY_RELATED, object_text, related_text};
 use super::later::Asking;
 use super::observe::carries_our_mark;
+use super::reachability;
 use super::registry::KcpProviderRegistry;
 use crate::controller::{Laned, Queue};
-use crate::fleet::{Fleet, Observer, PLATFORM, Topic};
+use crate::fleet::{Fleet, Observer, PLATFORM, Topic, Turn};
 use crate::store::Change;
 
 /// One order by its address: what the queue of orders is about.
@@ -55,7 +57,7 @@ impl Laned for Chore {
 }
 
 /// How long reports wait for more to report.
-const GATHER: std::time::Duration = std::time::Duration::from_millis(500);
+pub(super) const GATHER: std::time::Duration = std::time::Duration::from_millis(500);
 /// How long a marked object is given for its Assignment to appear in the caches.
 const ORPHAN_AGE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -117,7 +119,7 @@ impl Routes {
         }
     }
 
-    fn all_offers(&self) {
+    pub(super) fn all_offers(&self) {
         let Some(export) = self.fleet.offers() else { return };
         for followed in export.kinds().values().filter_map(|kind| export.followed(&kind.gvr)) {
             let keys: Vec<ObjectKey> = followed.cache.read().iter().map(|(key, _)| key.clone()).collect();
@@ -262,6 +264,10 @@ impl Observer for Routes {
     fn synced(&self) {
         self.registry.invalidate();
         self.progress.notify_one();
+    }
+
+    fn turned(&self, turn: Turn, clusters: &BTreeSet<ClusterName>) {
+        reachability::turned(self, turn, clusters);
     }
 }
 

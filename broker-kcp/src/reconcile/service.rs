@@ -186,6 +186,10 @@ impl Service {
             // Asked for again as soon as that changes.
             return Outcome::Done;
         }
+        if self.is_out_of_reach(key) {
+            // Nothing can be told to a consumer whose cluster does not answer; asked for again when it does.
+            return Outcome::Done;
+        }
         let mut outcome = Outcome::Done;
         for address in self.addresses(key) {
             let next = match self.inner.driver.pass(&address).await {
@@ -195,6 +199,12 @@ impl Service {
             outcome = sooner(outcome, next);
         }
         outcome
+    }
+
+    fn is_out_of_reach(&self, key: &OrderKey) -> bool {
+        let fleet = &self.inner.fleet;
+        let export = fleet.plan().apis.get(&key.api).and_then(|export| fleet.export(export));
+        export.is_some_and(|export| export.silence(&key.key.cluster).is_some())
     }
 
     /// The order that is there now, and those that were there before and still have an assignment.

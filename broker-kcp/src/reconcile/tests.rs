@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::order::Moves;
+use broker_core::order::{Failover, Moves};
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
 use broker_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -52,13 +52,30 @@ fn what_cannot_be_honoured_is_a_problem_and_no_policy() {
         (json!({"ready": "self.status.("}), "spec.ready"),
         (json!({"gracePeriod": "soon"}), "spec.gracePeriod"),
         (json!({"moves": "Sometimes"}), "Sometimes"),
-        (json!({"failover": "Automatic"}), "spec.failover"),
+        (json!({"failoverAfter": "soon"}), "spec.failoverAfter"),
         (json!({"limits": {"concurrentMoves": 1, "haltAfterFailures": 3}}), "spec.limits"),
     ] {
         let policies = policies(&spec);
         assert!(policies.orders.is_empty(), "{spec}");
         let message = &policies.problems["certificates.example.com"].message;
         assert!(message.contains(word), "{spec}: {message}");
+    }
+}
+
+#[test]
+fn failover_is_honoured_as_written_or_as_follows_from_moves() {
+    let read = |spec: Value| {
+        let policies = policies(&spec);
+        let policy = policies.orders["certificates.example.com"].clone();
+        (policy.effective_failover(), policy.failover_after.as_secs())
+    };
+    for (spec, expected) in [
+        (json!({}), (Failover::Manual, 300)),
+        (json!({"moves": "Free"}), (Failover::Automatic, 300)),
+        (json!({"failover": "Automatic", "failoverAfter": "1m30s"}), (Failover::Automatic, 90)),
+        (json!({"moves": "Free", "failover": "Manual"}), (Failover::Manual, 300)),
+    ] {
+        assert_eq!(read(spec.clone()), expected, "{spec}");
     }
 }
 

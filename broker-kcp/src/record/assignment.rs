@@ -27,17 +27,21 @@ pub fn read_assignment(object: &Object) -> Result<Assignment, RecordError> {
         uid: spec.order.uid.clone(),
     };
     let offer = spec.offer.as_ref().ok_or_else(|| failed("spec.offer is missing".to_owned()))?;
-    let copies = spec.copies.iter().map(copy_ref).collect::<Option<Vec<_>>>();
+    let copies = |field: &str, copies: &[api::CopyRef]| {
+        let read = copies.iter().map(copy_ref).collect::<Option<Vec<_>>>();
+        read.ok_or_else(|| failed(format!("an entry of spec.{field} lacks its resource or offer")))
+    };
     Ok(Assignment {
         name: object.name().to_owned(),
         uid: object.uid().to_owned(),
         resource_version: object.resource_version().to_owned(),
         order,
         offer: offer_id(offer),
-        copies: copies
-            .ok_or_else(|| failed("an entry of spec.copies lacks its resource or offer".to_owned()))?,
+        copies: copies("copies", &spec.copies)?,
         pointer: spec.pointer.map(|pointer| pointer.name),
+        leftovers: copies("leftovers", &spec.leftovers)?,
         serial: u32::try_from(spec.serial).map_err(|_| failed("spec.serial is out of range".to_owned()))?,
+        created_at: object.text(&["metadata", "creationTimestamp"]).and_then(Timestamp::parse),
         status: record.status.map(status).unwrap_or_default(),
     })
 }
@@ -82,6 +86,8 @@ pub fn spec_of_assignment(assignment: &Assignment) -> Value {
         ),
         "offer": offer_ref(&assignment.offer),
         "copies": assignment.copies.iter().map(|copy| Value::Object(copy_value(copy))).collect::<Vec<_>>(),
+        "leftovers": (!assignment.leftovers.is_empty())
+            .then(|| assignment.leftovers.iter().map(|copy| Value::Object(copy_value(copy))).collect::<Vec<_>>()),
         "pointer": pointer,
         "serial": assignment.serial,
     })

@@ -32,6 +32,7 @@ fn template(kind: &str, name: &str) -> Object {
     let mut object = Object::named(&Gvk::new("broker.platform-mesh.io", "v1alpha1", kind), "", name);
     object.set(&["metadata", "uid"], "record-uid".into());
     object.set(&["metadata", "resourceVersion"], "7".into());
+    object.set(&["metadata", "creationTimestamp"], "2026-01-01T00:00:00Z".into());
     object
 }
 
@@ -44,7 +45,9 @@ fn assignment() -> Assignment {
         offer: OfferId::new("provider", "ca", "internal-ca"),
         copies: vec![copy("c-1", Some("u1"), None), copy("c-2", None, Some("a-1-2"))],
         pointer: Some("c-1".to_owned()),
+        leftovers: vec![copy("c-0", Some("u0"), None)],
         serial: 2,
+        created_at: Timestamp::parse("2026-01-01T00:00:00Z"),
         status: AssignmentStatus::default(),
     }
 }
@@ -98,6 +101,15 @@ fn a_pointer_that_moves_takes_nothing_of_the_old_copy_along() {
     let spec = spec_of_assignment(&moved);
     assert_eq!(spec.pointer("/pointer/name"), Some(&json!("c-2")));
     assert_eq!(spec.pointer("/pointer/uid"), Some(&Value::Null));
+}
+
+#[test]
+fn leftovers_that_are_gone_are_taken_out_of_the_record() {
+    let mut tidied = assignment();
+    tidied.leftovers.clear();
+    assert_eq!(spec_of_assignment(&tidied)["leftovers"], Value::Null, "a merge removes what is null");
+    let written = new_assignment(&tidied, &template("Assignment", "a-1"));
+    assert_eq!(written.get(&["spec", "leftovers"]), None, "a creation does not write it");
 }
 
 #[test]

@@ -139,6 +139,18 @@ impl Table {
         self.rows.range(first..).next().filter(|(key, _)| key.cluster == *cluster).map(|(_, row)| &row.source)
     }
 
+    /// The clusters whose objects a source showed.
+    pub fn clusters_of(&self, source: &Source) -> Vec<ClusterName> {
+        let mut clusters: Vec<ClusterName> = self
+            .rows
+            .iter()
+            .filter(|(_, row)| row.source == *source)
+            .map(|(key, _)| key.cluster.clone())
+            .collect();
+        clusters.dedup();
+        clusters
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.rows.len()

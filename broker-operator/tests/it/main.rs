@@ -20,6 +20,7 @@ mod init;
 mod kinds;
 mod look;
 mod operator;
+mod outage;
 mod record;
 mod scenario;
 mod server;
@@ -67,6 +68,10 @@ on_both_servers! {
     routing::an_order_that_fits_nobody_is_routed_the_moment_an_offer_appears,
     routing::an_offer_withdrawn_with_no_other_keeps_serving,
     routing::a_broken_filter_is_told_and_serves_nobody,
+    availability::every_word_of_platform_and_provider_is_told_on_the_offer_and_acts_at_once,
+    availability::a_provider_that_loses_its_binding_is_left_at_once,
+    availability::a_provider_that_no_longer_binds_offers_is_left_and_cleaned,
+    availability::a_provider_whose_workspace_is_deleted_is_left_and_holds_nothing,
     deletion::an_order_deleted_before_it_is_served_leaves_nothing,
     deletion::an_order_deleted_during_a_move_leaves_nothing,
     deletion::an_order_deleted_after_a_move_leaves_nothing,

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use broker_kcp::api::v1alpha1::{Assignment, AssignmentPhase, Migration, MigrationState};
+use broker_kcp::api::v1alpha1::{Assignment, AssignmentPhase, BrokeredApi, Migration, MigrationState};
 use broker_kcp::kcp::api::{ApiBinding, ApiExportEndpointSlice};
 use broker_operator::demo::stage;
 use broker_testkit::provider::{CertificateAuthority, samples, secret_name};
 use broker_testkit::wait::{until, until_all};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, Config, ResourceExt};
 
@@ -20,6 +20,9 @@ use crate::server::Server;
 
 /// Short, so that the scenarios end; long enough to be told from no grace at all.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// The brokered API.
+const CERTIFICATES: &str = "certificates.example.com";
 
 /// A platform below a workspace of its own.
 pub(crate) struct Stage {
@@ -85,13 +88,37 @@ impl Stage {
         Client::try_from(config).unwrap()
     }
 
-    /// Deletes a consumer's workspace and waits for its end.
-    pub(crate) async fn delete_workspace(&self, consumer: &Consumer) {
+    /// The platform's word on the brokered API.
+    pub(crate) fn brokered_apis(&self) -> Api<BrokeredApi> {
+        Api::all(self.platform.client("platform").unwrap())
+    }
+
+    /// Changes the platform's word on the brokered API.
+    pub(crate) async fn decree(&self, spec: serde_json::Value) {
+        let change = Patch::Merge(serde_json::json!({ "spec": spec }));
+        self.brokered_apis().patch(CERTIFICATES, &PatchParams::default(), &change).await.unwrap();
+    }
+
+    /// Waits until the BrokeredAPI says this about its providers, and returns the message.
+    pub(crate) async fn until_providers_reachable(&self, status: &str) -> String {
+        let told = |api: &BrokeredApi| {
+            let conditions = &api.status.as_ref()?.conditions;
+            let condition = conditions.iter().find(|condition| condition.type_ == "ProvidersReachable")?;
+            let said = serde_json::to_value(condition.status).unwrap();
+            (said == status).then(|| condition.message.clone().unwrap_or_default())
+        };
+        let what = format!("ProvidersReachable={status}");
+        let holds = |api: Option<&BrokeredApi>| api.and_then(told).is_some();
+        let found = until(&self.brokered_apis(), CERTIFICATES, &what, DEADLINE, holds).await;
+        told(&found.unwrap_or_else(|error| panic!("{error}")).unwrap()).unwrap()
+    }
+
+    /// Deletes the workspace of this name and waits for its end.
+    pub(crate) async fn delete_workspace(&self, name: &str) {
         let workspaces = self.platform.workspaces().unwrap();
-        workspaces.delete(&consumer.name, &DeleteParams::default()).await.unwrap();
+        workspaces.delete(name, &DeleteParams::default()).await.unwrap();
         let gone =
-            until(&workspaces, &consumer.name, "the workspace to be gone", DEADLINE, |found| found.is_none())
-                .await;
+            until(&workspaces, name, "the workspace to be gone", DEADLINE, |found| found.is_none()).await;
         gone.unwrap_or_else(|error| panic!("{error}"));
     }
 
@@ -208,12 +235,17 @@ impl World {
 
 /// The consumer's binding of the brokered API.
 pub(crate) async fn binding_of_certificates(consumer: &Consumer) -> ApiBinding {
-    let bindings = consumer.bindings().list(&ListParams::default()).await.unwrap();
+    binding_of(&consumer.bindings(), CERTIFICATES).await
+}
+
+/// A workspace's binding of this export.
+pub(crate) async fn binding_of(bindings: &Api<ApiBinding>, export: &str) -> ApiBinding {
     let ours = |binding: &ApiBinding| {
-        let export = binding.spec.reference.export.as_ref();
-        export.is_some_and(|export| export.name == "certificates.example.com")
+        let bound = binding.spec.reference.export.as_ref();
+        bound.is_some_and(|bound| bound.name == export)
     };
-    bindings.into_iter().find(ours).expect("a binding of certificates.example.com")
+    let all = bindings.list(&ListParams::default()).await.unwrap();
+    all.into_iter().find(ours).unwrap_or_else(|| panic!("no binding of {export}"))
 }
 
 /// An error with all its causes.

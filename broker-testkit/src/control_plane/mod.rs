@@ -19,8 +19,8 @@
 //!
 //! It is no production server: nothing is written to disk, and tokens are remembered, not verified.
 //! Left out on purpose: workloads (Pods, Jobs), webhooks, conversion between versions of custom resources,
-//! the `scale` subresource, client certificates, refusing to escalate rights, workspace types with a meaning,
-//! more than one shard.
+//! the `scale` subresource, client certificates, refusing to escalate rights, workspace types with a meaning.
+//! Shards are told apart by what their virtual workspaces show ([`ControlPlane::serve_shard`]), and share one store.
 
 mod error;
 mod kcp;
@@ -116,6 +116,7 @@ impl Builder {
             tokens: Tokens::new(),
             url: format!("https://127.0.0.1:{port}"),
             authority: tls.authority_pem,
+            shards: Arc::default(),
             streaming_lists: self.streaming_lists,
             store,
         });
@@ -224,6 +225,13 @@ impl ControlPlane {
             value::text(&made, "/spec/cluster").clone_into(&mut cluster);
         }
         Some(cluster)
+    }
+
+    /// Announces a further shard: workspaces of these names that are made from now on live there, and the virtual
+    /// workspaces of exports show them under `url` alone. `url` must lead to this server, through a
+    /// [`Gate`](crate::gate::Gate) for instance, so that the shard can be cut off while the rest goes on.
+    pub fn serve_shard(&self, name: &str, url: &str, workspaces: &[&str]) {
+        self.server.plane.shards.add(name, url, workspaces);
     }
 
     /// How many requests of which kind were answered so far.

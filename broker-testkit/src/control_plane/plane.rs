@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::control_plane::kcp::shards::Shards;
 use crate::control_plane::kcp::{claims, names as kcp, workspace};
 use crate::control_plane::rbac::Tokens;
 use crate::control_plane::registry::{Catalog, Served};
@@ -20,6 +21,8 @@ pub(crate) struct Plane {
     pub(crate) url: String,
     /// The certificate authority of the server, PEM.
     pub(crate) authority: String,
+    /// Where workspaces live.
+    pub(crate) shards: Arc<Shards>,
     /// Whether `sendInitialEvents` is honoured.
     pub(crate) streaming_lists: bool,
 }
@@ -33,11 +36,26 @@ pub(crate) struct View {
     pub(crate) cluster: Option<Arc<str>>,
     /// The export whose virtual workspace this is.
     pub(crate) export: Option<Arc<claims::ExportView>>,
+    /// The shard that a virtual workspace looks at; its clusters alone are seen.
+    pub(crate) shard: Option<ShardView>,
     /// Whether the request came without a cluster in its path, as to a plain Kubernetes server.
     pub(crate) plain: bool,
 }
 
+/// One shard, as a virtual workspace looks at it.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardView {
+    pub(crate) shards: Arc<Shards>,
+    /// The first one has none.
+    pub(crate) name: Option<String>,
+}
+
 impl View {
+    /// Whether a cluster can be seen at all.
+    pub(crate) fn reaches(&self, cluster: &str) -> bool {
+        self.shard.as_ref().is_none_or(|shard| shard.shards.holds(shard.name.as_deref(), cluster))
+    }
+
     /// The label that objects of a table must carry to exist in this view.
     pub(crate) fn claim(&self, table: &TableId) -> Option<&claims::Visible> {
         self.export.as_ref()?.claim(table)

@@ -15,7 +15,7 @@ impl MigrationExecutor for MemoryFleet {
         let number = state.writes;
         state.writes += 1;
         let lost = || PortError::new(PortErrorKind::Unavailable, action.verb(), "the connection broke");
-        if state.crash == Some(Crash::Before(number)) {
+        if state.crash == Some(Crash::Before(number)) || state.is_cut_off(action) {
             return Err(lost());
         }
         let written = state.carry_out(action)?;
@@ -72,6 +72,30 @@ impl State {
         }
     }
 
+    /// Whether an action is about an object in a cluster that does not answer.
+    fn is_cut_off(&self, action: &Action) -> bool {
+        let cluster = match action {
+            Action::AddFinalizer { order: target, .. }
+            | Action::RemoveFinalizer { order: target, .. }
+            | Action::ApplyStatus { order: target, .. }
+            | Action::CreateRelated { target, .. }
+            | Action::ApplyRelated { target, .. }
+            | Action::DeleteRelated { target, .. } => &target.key.cluster,
+            Action::Tell { order, .. } => &order.key.cluster,
+            Action::CreateCopy { copy, .. }
+            | Action::ApplyCopy { copy, .. }
+            | Action::DeleteCopy { copy, .. } => &copy.key.cluster,
+            Action::CreateAssignment(_)
+            | Action::UpdateAssignment(_)
+            | Action::ApplyAssignmentStatus { .. }
+            | Action::DeleteAssignment { .. }
+            | Action::CreateMigration(_)
+            | Action::UpdateMigration(_)
+            | Action::DeleteMigration { .. } => return false,
+        };
+        self.unreachable.contains_key(cluster)
+    }
+
     fn record(&mut self, action: &Action) -> Result<(), PortError> {
         let refuse = |kind| PortError::new(kind, action.verb(), "refused");
         let version = self.next_version();
@@ -83,6 +107,7 @@ impl State {
                 let mut record = record.clone();
                 record.uid = format!("uid-{version}");
                 record.resource_version = version;
+                record.created_at = Some(self.now);
                 self.assignments.insert(record.name.clone(), record);
             }
             Action::UpdateAssignment(record) => {

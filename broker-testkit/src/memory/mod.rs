@@ -43,7 +43,10 @@ pub(crate) struct State {
     pub(crate) assignments: BTreeMap<String, Assignment>,
     pub(crate) migrations: BTreeMap<String, Migration>,
     pub(crate) offers: BTreeMap<OfferId, OfferSpec>,
-    pub(crate) unreachable: BTreeSet<ClusterName>,
+    /// Since when they do not answer.
+    pub(crate) unreachable: BTreeMap<ClusterName, Timestamp>,
+    /// Nothing that they said before is known.
+    pub(crate) unread: BTreeSet<ClusterName>,
     pub(crate) gone: BTreeSet<ClusterName>,
     pub(crate) history: Vec<String>,
     pub(crate) told: Vec<(String, String)>,
@@ -62,7 +65,8 @@ impl MemoryFleet {
             assignments: BTreeMap::new(),
             migrations: BTreeMap::new(),
             offers: BTreeMap::new(),
-            unreachable: BTreeSet::new(),
+            unreachable: BTreeMap::new(),
+            unread: BTreeSet::new(),
             gone: BTreeSet::new(),
             history: Vec::new(),
             told: Vec::new(),
@@ -125,23 +129,27 @@ impl ProviderRegistry for MemoryFleet {
         let state = self.lock();
         let gvr = state.policy.gvr.clone();
         let policies: Policies = [(gvr.clone(), ApiPolicy::default())].into_iter().collect();
-        let offered =
-            state.offers.iter().filter(|(id, _)| !state.gone.contains(&id.cluster)).map(|(id, spec)| {
-                let parsed = Offer::parse(id.clone(), spec).map(Arc::new);
-                Offered {
-                    id: id.clone(),
-                    api: ApiPattern {
-                        group: spec.gvr.group.clone(),
-                        version: spec.gvr.version.clone(),
-                        resource: spec.gvr.resource.clone(),
-                    },
-                    parsed,
-                    ready: None,
-                    served: vec![gvr.clone()],
-                    reachability: Reachability::Reachable,
-                    assigned: 0,
-                }
-            });
+        let seen = |cluster: &ClusterName| !state.gone.contains(cluster) && !state.unread.contains(cluster);
+        let offered = state.offers.iter().filter(|(id, _)| seen(&id.cluster)).map(|(id, spec)| {
+            let parsed = Offer::parse(id.clone(), spec).map(Arc::new);
+            Offered {
+                id: id.clone(),
+                api: ApiPattern {
+                    group: spec.gvr.group.clone(),
+                    version: spec.gvr.version.clone(),
+                    resource: spec.gvr.resource.clone(),
+                },
+                parsed,
+                ready: None,
+                served: vec![gvr.clone()],
+                reachability: if state.unreachable.contains_key(&id.cluster) {
+                    Reachability::Unreachable
+                } else {
+                    Reachability::Reachable
+                },
+                assigned: 0,
+            }
+        });
         Arc::new(OfferSet::new(&policies, offered))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use broker_core::order::{CopyRef, CopyView, OrderIdentity, Provided};
+use broker_core::order::{CopyRef, CopyView, LastWord, OrderIdentity, Provided, Silence};
 use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError};
 use broker_core::resource::{Object, ObjectRef, marker};
 use broker_core::translate::references;
@@ -33,15 +33,22 @@ impl OrderObserver for MemoryFleet {
             state.migrations.values().filter(|migration| migration.order == identity).cloned().collect();
         migrations.sort_by_key(|migration| (migration.started_at, migration.name.clone()));
         let mut copies = BTreeMap::new();
+        let mut unreachable = BTreeMap::new();
         let mut provided = BTreeMap::new();
         let mut mirrored = Vec::new();
         if let Some(assignment) = &assignment {
-            for copy in &assignment.copies {
+            for copy in assignment.named() {
                 let view = state.view(copy);
                 if let CopyView::Present(object) = &view {
                     state.named_by(object, copy, &mut provided);
                 }
                 copies.insert(copy.key.clone(), view);
+                if let Some(since) = state.unreachable.get(&copy.key.cluster) {
+                    let unread = state.unread.contains(&copy.key.cluster);
+                    let last_word = if unread { LastWord::Unread } else { LastWord::Known };
+                    let silence = Silence { since: *since, last_word };
+                    unreachable.insert(copy.key.cluster.clone(), silence);
+                }
             }
             mirrored = state.mirrored(&identity, &assignment.name);
         }
@@ -52,6 +59,7 @@ impl OrderObserver for MemoryFleet {
             assignment,
             migrations,
             copies,
+            unreachable,
             provided,
             mirrored,
         }))
@@ -63,7 +71,7 @@ impl State {
         if self.gone.contains(&copy.key.cluster) {
             return CopyView::Gone;
         }
-        if self.unreachable.contains(&copy.key.cluster) {
+        if self.unreachable.contains_key(&copy.key.cluster) {
             return CopyView::Unknown;
         }
         self.objects

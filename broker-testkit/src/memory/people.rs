@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use broker_core::migration::MigrationState;
 use broker_core::offer::{OfferId, OfferSpec};
+use broker_core::order::Policy;
 use broker_core::port::{OrderAddress, PortError};
 use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
 use serde_json::{Value, json};
@@ -34,14 +35,35 @@ impl MemoryFleet {
         self.lock().gone.insert(cluster.into());
     }
 
-    /// A cluster stops, or starts again, to answer.
+    /// A cluster stops, or starts again, to answer. While it does not, nothing can be written to it.
     pub fn set_reachable(&self, cluster: &str, reachable: bool) {
         let mut state = self.lock();
         if reachable {
             state.unreachable.remove(&cluster.into());
+            state.unread.remove(&cluster.into());
         } else {
-            state.unreachable.insert(cluster.into());
+            let now = state.now;
+            state.unreachable.entry(cluster.into()).or_insert(now);
         }
+    }
+
+    /// A cluster does not answer, and what it said before is not known either: as to a broker that starts meanwhile.
+    pub fn lose_sight(&self, cluster: &str) {
+        self.set_reachable(cluster, false);
+        self.lock().unread.insert(cluster.into());
+    }
+
+    /// What the broker has seen of how long clusters do not answer begins again, as after its restart.
+    pub fn forget_silence(&self) {
+        let mut state = self.lock();
+        let now = state.now;
+        state.unreachable.values_mut().for_each(|since| *since = now);
+    }
+
+    /// Changes how the orders of the API are treated.
+    pub fn set_policy(&self, change: impl FnOnce(&mut Policy)) {
+        let mut state = self.lock();
+        change(Arc::make_mut(&mut state.policy));
     }
 
     /// Somebody creates an object, or replaces everything in it but metadata and status. Returns its address.

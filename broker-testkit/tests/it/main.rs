@@ -4,3 +4,4 @@ mod contract;
 mod control_plane;
 mod kcp;
 mod order_life;
+mod silence;

@@ -19,9 +19,12 @@ use broker_testkit::memory::{Crash, MemoryFleet};
 use futures::FutureExt as _;
 use serde_json::{Value, json};
 
-type MemoryBroker = Broker<MemoryFleet, MemoryFleet, MemoryFleet, MemoryFleet>;
+pub(crate) type MemoryBroker = Broker<MemoryFleet, MemoryFleet, MemoryFleet, MemoryFleet>;
 
-const GRACE: Duration = Duration::from_secs(30);
+/// The third offers only in stories that say so.
+const PROVIDERS: [&str; 3] = ["internal", "external", "third"];
+
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
 fn gvr() -> Gvr {
     Gvr::new("example.com", "v1alpha1", "certificates")
@@ -31,19 +34,19 @@ fn secret() -> Gvk {
     Gvk::new("", "v1", "Secret")
 }
 
-fn policy(moves: Moves) -> Policy {
+pub(crate) fn policy(moves: Moves) -> Policy {
     let mut policy = Policy::new(gvr(), "Certificate");
     policy.moves = moves;
     policy
 }
 
-struct Story {
-    fleet: MemoryFleet,
-    broker: MemoryBroker,
+pub(crate) struct Story {
+    pub(crate) fleet: MemoryFleet,
+    pub(crate) broker: MemoryBroker,
 }
 
 impl Story {
-    fn new(moves: Moves) -> Self {
+    pub(crate) fn new(moves: Moves) -> Self {
         let fleet = MemoryFleet::new(policy(moves));
         let broker = broker(&fleet);
         let story = Self { fleet, broker };
@@ -52,7 +55,7 @@ impl Story {
         story
     }
 
-    fn offer(&self, cluster: &str, suffix: &str) {
+    pub(crate) fn offer(&self, cluster: &str, suffix: &str) {
         let spec: OfferSpec = serde_json::from_value(json!({
             "gvr": { "group": "example.com", "version": "v1alpha1", "resource": "certificates" },
             "namespace": "default",
@@ -62,11 +65,11 @@ impl Story {
         self.fleet.offer(&OfferId::new(cluster, "default", "ca"), spec);
     }
 
-    fn withdraw(&self, cluster: &str) {
+    pub(crate) fn withdraw(&self, cluster: &str) {
         self.fleet.withdraw(&OfferId::new(cluster, "default", "ca"));
     }
 
-    fn order(&self, consumer: &str, name: &str, fqdn: &str) -> OrderAddress {
+    pub(crate) fn order(&self, consumer: &str, name: &str, fqdn: &str) -> OrderAddress {
         let object = json!({
             "apiVersion": "example.com/v1alpha1", "kind": "Certificate",
             "metadata": { "name": name, "namespace": "default" },
@@ -75,43 +78,48 @@ impl Story {
         self.fleet.write(consumer, &object).unwrap()
     }
 
-    fn target(address: &OrderAddress) -> ObjectRef {
+    pub(crate) fn target(address: &OrderAddress) -> ObjectRef {
         ObjectRef { gvk: policy(Moves::Free).gvk(), key: address.key.clone() }
     }
 
-    fn pass(&self, address: &OrderAddress) -> Result<Passed, PassError> {
+    pub(crate) fn pass(&self, address: &OrderAddress) -> Result<Passed, PassError> {
         self.broker.pass(address).now_or_never().expect("memory answers at once")
     }
 
+    /// Every provider works on what it has; true where that changed anything.
+    pub(crate) fn provide(&self) -> bool {
+        let worked: Vec<bool> = PROVIDERS.iter().map(|cluster| self.fleet.provide(cluster)).collect();
+        worked.contains(&true)
+    }
+
     /// Providers work and the broker passes until nothing changes any more.
-    fn settle(&self, address: &OrderAddress) -> Passed {
+    pub(crate) fn settle(&self, address: &OrderAddress) -> Passed {
         for _ in 0..50 {
             let before = self.fleet.history().len();
             let passed = self.pass(address).unwrap();
-            let worked = self.fleet.provide("internal") | self.fleet.provide("external");
-            if !worked && self.fleet.history().len() == before {
+            if !self.provide() && self.fleet.history().len() == before {
                 return passed;
             }
         }
         panic!("no rest: {:#?}", self.fleet.history());
     }
 
-    fn settle_past_grace(&self, address: &OrderAddress) -> Passed {
+    pub(crate) fn settle_past_grace(&self, address: &OrderAddress) -> Passed {
         self.settle(address);
         self.fleet.advance(GRACE);
         self.settle(address)
     }
 
-    fn secret_of(&self, consumer: &str, name: &str) -> Option<Value> {
+    pub(crate) fn secret_of(&self, consumer: &str, name: &str) -> Option<Value> {
         self.fleet.get(&secret(), consumer, "default", name).and_then(|object| object.get(&["data"]).cloned())
     }
 
-    fn seen(&self, address: &OrderAddress) -> std::sync::Arc<Object> {
+    pub(crate) fn seen(&self, address: &OrderAddress) -> std::sync::Arc<Object> {
         let key = &address.key;
         self.fleet.get(&policy(Moves::Free).gvk(), key.cluster.as_str(), &key.namespace, &key.name).unwrap()
     }
 
-    fn reason(&self, address: &OrderAddress) -> String {
+    pub(crate) fn reason(&self, address: &OrderAddress) -> String {
         self.seen(address).condition("Brokered").map(|condition| condition.reason).unwrap_or_default()
     }
 
@@ -133,7 +141,7 @@ impl Story {
     }
 }
 
-fn broker(fleet: &MemoryFleet) -> MemoryBroker {
+pub(crate) fn broker(fleet: &MemoryFleet) -> MemoryBroker {
     Broker::new(fleet.clone(), fleet.clone(), fleet.clone(), fleet.clone())
 }
 

@@ -74,6 +74,7 @@ fn the_defaults_are_those_of_the_contract() {
     for (name, default) in [
         ("gracePeriod", json!("30s")),
         ("readyTimeout", json!("10m")),
+        ("failoverAfter", json!("5m")),
         ("relatedKinds", json!(["Secret", "ConfigMap"])),
         ("relatedName", json!("${order}-${key}")),
         ("moves", json!("PlaybookOnly")),

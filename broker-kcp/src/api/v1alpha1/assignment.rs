@@ -44,6 +44,10 @@ pub struct AssignmentSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub copies: Vec<CopyRef>,
+    /// Former copies in clusters that do not answer: they serve no more, and are removed when their clusters do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub leftovers: Vec<CopyRef>,
     /// The copy whose status and related objects the consumer sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<CopyRef>,

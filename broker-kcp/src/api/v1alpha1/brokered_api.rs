@@ -79,9 +79,13 @@ pub struct BrokeredApiSpec {
     #[serde(default)]
     pub moves: Moves,
     /// Who starts the move away from a provider that cannot be reached; by default Automatic
-    /// where moves are Free, else Manual.
+    /// where moves are Free, else Manual. Automatic moves nothing that needs a playbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
+    /// How long a provider must not have answered, without a break, before its orders move or a
+    /// person is asked.
+    #[serde(default = "failover_after")]
+    pub failover_after: GoDuration,
     /// Whether a move with data needs the old copy to stop writing first; by default Required
     /// where moves need a playbook, else BestEffort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +194,7 @@ impl Default for BrokeredApiSpec {
             related_name: related_name(),
             moves: Moves::default(),
             failover: None,
+            failover_after: failover_after(),
             fence: None,
             providers: Vec::new(),
             limits: Limits::default(),
@@ -219,7 +224,7 @@ impl BrokeredApiSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BrokeredApiStatus {
-    /// `Ready`: the API is served and brokered.
+    /// `Ready`: the API is served and brokered. `ProvidersReachable`: every provider of it answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -260,6 +265,10 @@ fn grace_period() -> GoDuration {
 
 fn ready_timeout() -> GoDuration {
     GoDuration::new("10m")
+}
+
+fn failover_after() -> GoDuration {
+    GoDuration::new("5m")
 }
 
 fn related_kinds() -> Vec<RelatedKind> {

@@ -111,7 +111,7 @@ fn what_a_type_leaves_out_equals_what_the_server_would_default() {
     assert_eq!(
         serde_json::to_value(BrokeredApiSpec::default()).unwrap(),
         json!({
-            "gracePeriod": "30s", "readyTimeout": "10m", "relatedKinds": ["Secret", "ConfigMap"],
+            "gracePeriod": "30s", "readyTimeout": "10m", "failoverAfter": "5m", "relatedKinds": ["Secret", "ConfigMap"],
             "relatedName": "${order}-${key}", "moves": "PlaybookOnly",
             "limits": {"concurrentMoves": 10, "haltAfterFailures": 3}
         })

@@ -101,7 +101,7 @@ pub(crate) async fn orders_of_a_deleted_workspace_are_let_go(stage: Stage) {
     consumer.order("my-app-cert", "app.internal.corp").await;
     consumer.until_served("my-app-cert", internal).await;
 
-    stage.delete_workspace(consumer).await;
+    stage.delete_workspace(&consumer.name).await;
     world.until_providers_are_clean().await;
     world.until_no_records().await;
     stage.close(world).await;

@@ -1,5 +1,6 @@
 //! What must hold, told once, for any server.
 
+pub(crate) mod availability;
 pub(crate) mod deletion;
 pub(crate) mod restart;
 pub(crate) mod routing;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::claims::{self, ExportView};
 use super::names;
 use crate::control_plane::error::{ApiError, Subject};
-use crate::control_plane::plane::{Plane, View};
+use crate::control_plane::plane::{Plane, ShardView, View};
 use crate::control_plane::rbac::{self, Action, User};
 use crate::control_plane::registry::{self, Definition, Served};
 use crate::control_plane::storage::{ObjectKey, Scope, TableId};
@@ -45,23 +45,24 @@ pub(crate) fn enter(
                 return Err(rbac::refusal(user, action));
             }
             let served = plane.catalog.served(names::ROOT);
-            Ok(View { served, cluster: Some(names::ROOT.into()), export: None, plain: true })
+            Ok(View { served, cluster: Some(names::ROOT.into()), export: None, shard: None, plain: true })
         }
         Target::Cluster(path) => {
             let Some(cluster) = resolve(plane, path) else { return Err(nowhere(path, user, action)) };
             authorize_in_workspace(plane, &cluster, user, action)?;
             let served = plane.catalog.served(&cluster);
-            Ok(View { served, cluster: Some(cluster.into()), export: None, plain: false })
+            Ok(View { served, cluster: Some(cluster.into()), export: None, shard: None, plain: false })
         }
         Target::AllClusters => {
             if !user.is_master() {
                 return Err(outside(user, action));
             }
             let served = Arc::new(Served::new(plane.catalog.builtin().to_vec()));
-            Ok(View { served, cluster: None, export: None, plain: false })
+            Ok(View { served, cluster: None, export: None, shard: None, plain: false })
         }
-        Target::Export { cluster, export, within } => {
-            virtual_workspace(plane, cluster, export, within.as_deref(), user, action)
+        Target::Export { shard, cluster, export, within } => {
+            let shard = ShardView { shards: Arc::clone(&plane.shards), name: shard.clone() };
+            virtual_workspace(plane, shard, cluster, export, within.as_deref(), user, action)
         }
     }
 }
@@ -100,6 +101,7 @@ fn outside(user: &User, action: &Action<'_>) -> ApiError {
 
 fn virtual_workspace(
     plane: &Plane,
+    shard: ShardView,
     cluster: &str,
     export: &str,
     within: Option<&str>,
@@ -131,7 +133,11 @@ fn virtual_workspace(
     let (served, view) = look(plane, &cluster, &object);
     let within = match within {
         None => None,
-        Some(id) => Some(resolve(id)?),
+        Some(id) => Some(resolve(id).and_then(|id| {
+            // What lives elsewhere is not here.
+            let here = shard.shards.holds(shard.name.as_deref(), &id);
+            if here { Ok(id) } else { Err(outside(user, action)) }
+        })?),
     };
     if group == "apis.kcp.io" && resource == "apibindings" && !matches!(verb, "get" | "list" | "watch") {
         return Err(outside(user, action));
@@ -159,6 +165,7 @@ fn virtual_workspace(
         served: Arc::new(served),
         cluster: within.map(Into::into),
         export: Some(Arc::new(view)),
+        shard: Some(shard),
         plain: false,
     })
 }

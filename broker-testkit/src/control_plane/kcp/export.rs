@@ -1,5 +1,7 @@
 //! Exports: an identity, and the endpoint slice by which their virtual workspaces are found.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{names, workspace};
@@ -41,16 +43,20 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
 
 /// Writes the virtual workspace's URL into the export's slices once somebody bound it.
 pub(crate) fn reconcile_slices(plane: &Plane, export: &ObjectKey) {
-    let bound = is_bound(plane, export);
+    let shards = shards_of_bindings(plane, export);
     let exists = plane.store.get(&names::exports(), export).is_some();
     for (key, slice) in plane.store.list(&names::endpoint_slices(), &Scope::default()).items {
         if !refers_to(plane, &key, &slice, export) {
             continue;
         }
         plane.modify(&names::endpoint_slices(), &key, |slice| {
-            let url = format!("{}/services/apiexport/{}/{}", plane.url, export.cluster, export.name);
-            if bound && exists {
-                value::set(slice, &["status", "endpoints"], json!([{"url": url}]));
+            let urls: Vec<Value> = shards
+                .iter()
+                .map(|shard| plane.shards.url(shard.as_deref(), &plane.url))
+                .map(|at| json!({"url": format!("{at}/services/apiexport/{}/{}", export.cluster, export.name)}))
+                .collect();
+            if !urls.is_empty() && exists {
+                value::set(slice, &["status", "endpoints"], json!(urls));
             } else {
                 value::remove(slice, &["status", "endpoints"]);
             }
@@ -71,9 +77,15 @@ fn refers_to(plane: &Plane, key: &ObjectKey, slice: &Value, export: &ObjectKey) 
     }
 }
 
-fn is_bound(plane: &Plane, export: &ObjectKey) -> bool {
-    plane.store.list(&names::bindings(), &Scope::default()).items.iter().any(|(_, binding)| {
-        text(binding, "/status/apiExportClusterName") == &*export.cluster
-            && text(binding, "/spec/reference/export/name") == &*export.name
-    })
+/// The shards with clusters that bind the export.
+fn shards_of_bindings(plane: &Plane, export: &ObjectKey) -> BTreeSet<Option<String>> {
+    let all = plane.store.list(&names::bindings(), &Scope::default());
+    all.items
+        .iter()
+        .filter(|(_, binding)| {
+            text(binding, "/status/apiExportClusterName") == &*export.cluster
+                && text(binding, "/spec/reference/export/name") == &*export.name
+        })
+        .map(|(key, _)| plane.shards.of(&key.cluster))
+        .collect()
 }

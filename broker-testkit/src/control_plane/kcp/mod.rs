@@ -10,4 +10,5 @@ pub(crate) mod door;
 pub(crate) mod export;
 pub(crate) mod names;
 pub(crate) mod rules;
+pub(crate) mod shards;
 pub(crate) mod workspace;

@@ -90,6 +90,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         "uid": value::uid(&workspace),
     });
     let path = format!("{}:{}", path_of(plane, &key.cluster), key.name);
+    plane.shards.settle(&key.name, &cluster);
     found(plane, &cluster, &path, Some(&owner));
     if let Some(user) = value::annotation(&workspace, OWNER) {
         hand_over(plane, &cluster, user);

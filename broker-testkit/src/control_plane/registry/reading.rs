@@ -30,6 +30,7 @@ impl Selection {
     /// Whether an object is one of them.
     fn admits(&self, key: &ObjectKey, object: &Value) -> bool {
         self.scope.contains(key)
+            && self.view.reaches(&key.cluster)
             && self.name.as_ref().is_none_or(|name| **name == *key.name)
             && self.view.shows(&self.definition.table, object)
             && self.labels.matches(object)

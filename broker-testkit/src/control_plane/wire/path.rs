@@ -14,8 +14,10 @@ pub(crate) enum Target {
     Cluster(String),
     /// `/clusters/*`.
     AllClusters,
-    /// `/services/apiexport/<cluster>/<export>/clusters/<path, id or *>`.
+    /// `/services/apiexport/<cluster>/<export>/clusters/<path, id or *>`, of a further shard below `/shards/<name>`.
     Export {
+        /// The shard, none for the first.
+        shard: Option<String>,
         /// The cluster of the export.
         cluster: String,
         /// The export.
@@ -44,12 +46,17 @@ pub(crate) fn locate(path: &str) -> Option<Location> {
         .map(|s| percent_decode_str(s).decode_utf8_lossy().into_owned())
         .collect();
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let (target, taken) = match words.as_slice() {
+    let (shard, skipped, words) = match words.as_slice() {
+        ["shards", name, rest @ ..] if rest.first() == Some(&"services") => {
+            (Some((*name).to_owned()), 2, rest)
+        }
+        all => (None, 0, all),
+    };
+    let (target, taken) = match words {
         ["services", "apiexport", cluster, export, "clusters", within, ..] => {
             let within = Some((*within).to_owned()).filter(|w| w != "*");
-            let target =
-                Target::Export { cluster: (*cluster).to_owned(), export: (*export).to_owned(), within };
-            (target, 6)
+            let (cluster, export) = ((*cluster).to_owned(), (*export).to_owned());
+            (Target::Export { shard, cluster, export, within }, skipped + 6)
         }
         ["services", ..] => return None,
         ["clusters", "*", ..] => (Target::AllClusters, 2),
@@ -158,9 +165,17 @@ mod tests {
     #[test]
     fn a_virtual_workspace_path_names_export_and_cluster() {
         let found = locate("/services/apiexport/2abc/certs/clusters/%2A/apis/example.com/v1/certs").unwrap();
-        let target = Target::Export { cluster: "2abc".to_owned(), export: "certs".to_owned(), within: None };
-        assert_eq!(found.target, target);
+        let target = |shard| Target::Export {
+            shard,
+            cluster: "2abc".to_owned(),
+            export: "certs".to_owned(),
+            within: None,
+        };
+        assert_eq!(found.target, target(None));
         assert_eq!(found.path, "/apis/example.com/v1/certs");
+        let found = locate("/shards/west/services/apiexport/2abc/certs/clusters/%2A/api/v1/secrets").unwrap();
+        assert_eq!(found.target, target(Some("west".to_owned())));
+        assert_eq!((found.path.as_str(), found.segments.len()), ("/api/v1/secrets", 3));
     }
 
     #[test]

@@ -1,0 +1,279 @@
+//! Whether an order has to leave the copy that serves it, and where it goes.
+//!
+//! An explicit word acts at once: an offer that no longer accepts the order, was withdrawn or drained, a provider that
+//! left the fleet. Silence does not: it is waited out, and moves an order only where the platform lets it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::decision::{Action, Decision};
+use super::keeping::{created_at, is_ready};
+use super::policy::{Failover, Moves};
+use super::record::{Assignment, CopyRef};
+use super::silence::{does_not_answer, is_given_up, silent_until, span};
+use super::world::{CopyView, Fit, Placement, World};
+use crate::migration::{Migration, MigrationState};
+use crate::offer::OfferId;
+use crate::resource::ConditionStatus;
+use crate::time::Timestamp;
+use crate::translate::{Told, migration_name};
+
+/// An offer to which a move failed is not tried again for this long, doubled with every further failure.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
+/// The doubling ends here.
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(30);
+
+/// What becomes of an order that is served by one copy, with what the consumer is told.
+pub(super) enum Leaving {
+    /// Nothing speaks against where it is.
+    Stays(Told),
+    /// It ought to leave, or may have to, and cannot yet.
+    Waits(Told),
+    /// A move begins.
+    Begins(Told),
+}
+
+/// Whether an order that is about to move still has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// It cannot stay: the offer does not accept it any more, its provider is gone or was given up, or it never
+    /// became ready.
+    MustLeave,
+    /// Nobody can tell: its provider does not answer at the moment.
+    Silent,
+    /// It can stay.
+    MayStay,
+}
+
+/// Whether the order can stay with this copy.
+pub(super) fn stand(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> Stand {
+    let fit = world.chooser.fit(&copy.offer);
+    if matches!(world.copy(copy), CopyView::Gone) || fit.is_over() {
+        return Stand::MustLeave;
+    }
+    if assignment.pointer.is_none() && !is_ready(world, copy) {
+        return Stand::MustLeave;
+    }
+    let unreachable = matches!(fit, Fit::Unreachable);
+    if unreachable && fails_over(world, assignment) && is_given_up(world, &copy.key.cluster) {
+        Stand::MustLeave
+    } else if unreachable || matches!(world.copy(copy), CopyView::Unknown) {
+        Stand::Silent
+    } else {
+        Stand::MayStay
+    }
+}
+
+/// Whether silence alone may move the order, once it lasted.
+fn fails_over(world: &World<'_>, assignment: &Assignment) -> bool {
+    let free = world.policy.moves == Moves::Free || !is_handed_out(world, assignment);
+    free && world.policy.effective_failover() == Failover::Automatic
+}
+
+/// Whether the consumer holds, or ever held, anything of a copy.
+fn is_handed_out(world: &World<'_>, assignment: &Assignment) -> bool {
+    assignment.pointer.is_some() || !world.mirrored.is_empty()
+}
+
+/// Decides whether the order has to leave its copy; starts the move if so.
+pub(super) fn leave(
+    world: &World<'_>,
+    assignment: &Assignment,
+    copy: &CopyRef,
+    fit: &Fit,
+    record_changes: bool,
+    decision: &mut Decision,
+) -> Leaving {
+    let departure = Departure { world, assignment, copy, record_changes };
+    if fit.is_over() || matches!(world.copy(copy), CopyView::Gone) {
+        return departure.no_longer_fits(decision);
+    }
+    let silent = matches!(fit, Fit::Unreachable) || matches!(world.copy(copy), CopyView::Unknown);
+    let handed_out = is_handed_out(world, assignment);
+    if !handed_out && let Some(leaving) = departure.first_copy_is_late(silent, decision) {
+        return leaving;
+    }
+    if silent {
+        return departure.does_not_answer(fit, decision);
+    }
+    let text = if handed_out { "served" } else { "accepted; the provider is working on it" };
+    Leaving::Stays(Told { status: ConditionStatus::True, reason: "Bound", message: text.to_owned() })
+}
+
+struct Departure<'w> {
+    world: &'w World<'w>,
+    assignment: &'w Assignment,
+    copy: &'w CopyRef,
+    record_changes: bool,
+}
+
+impl Departure<'_> {
+    fn no_longer_fits(&self, decision: &mut Decision) -> Leaving {
+        let world = self.world;
+        let handed_out = is_handed_out(world, self.assignment);
+        let Some(placement) = self.elsewhere(decision) else {
+            let stays = if handed_out { "; what was provided before keeps serving" } else { "" };
+            return refused("NoMatchingOffer", format!("{}{stays}", world.chooser.refusal()));
+        };
+        if handed_out && world.policy.moves == Moves::PlaybookOnly {
+            return refused(
+                "NoPlaybook",
+                "the order must move, but its objects hold data and no playbook says how; it stays where it is",
+            );
+        }
+        if !world.policy.migrations_enabled {
+            return refused(
+                "MigrationDisabled",
+                "the order must move, but migrations are switched off; it stays where it is",
+            );
+        }
+        self.begin(&placement, "the order no longer fits the offer that serves it", decision)
+    }
+
+    /// Nothing was handed out yet: nothing can be lost by trying another offer, whatever the objects hold.
+    ///
+    /// The first copy may have been made without an answer that says so; the assignment goes on naming it until it is
+    /// known to be gone.
+    fn first_copy_is_late(&self, silent: bool, decision: &mut Decision) -> Option<Leaving> {
+        let world = self.world;
+        let timeout = world.policy.ready_timeout;
+        let made = world.live(self.copy).and_then(|live| created_at(live));
+        let deadline = made.or(self.assignment.created_at)?.plus(timeout);
+        if world.now < deadline {
+            decision.wake_at(deadline);
+            return None;
+        }
+        let late = if silent {
+            does_not_answer()
+        } else {
+            Told {
+                status: ConditionStatus::False,
+                reason: "NotReady",
+                message: format!("the provider did not make it ready within {}s", timeout.as_secs()),
+            }
+        };
+        let placement = self.elsewhere(decision).filter(|_| world.policy.migrations_enabled);
+        if let Some(placement) = placement
+            && !self.record_changes
+        {
+            self.begin(&placement, "the first copy did not become ready in time", decision);
+            return Some(Leaving::Begins(late));
+        }
+        Some(Leaving::Waits(late))
+    }
+
+    /// Silence is waited out; what lasts moves the order, or asks for a person.
+    fn does_not_answer(&self, fit: &Fit, decision: &mut Decision) -> Leaving {
+        let world = self.world;
+        let Some(deadline) = silent_until(world, &self.copy.key.cluster) else {
+            return Leaving::Waits(does_not_answer());
+        };
+        if world.now < deadline {
+            decision.wake_at(deadline);
+            return Leaving::Waits(does_not_answer());
+        }
+        let lasted = format!("the provider has not answered for {}", span(world.policy.failover_after));
+        let waits = |message: String| Leaving::Waits(Told { message, ..does_not_answer() });
+        if world.policy.effective_failover() == Failover::Manual {
+            return waits(format!("{lasted}; a person must decide whether the order moves"));
+        }
+        if !matches!(fit, Fit::Unreachable) {
+            // Those who observe do not agree yet.
+            return Leaving::Waits(does_not_answer());
+        }
+        if self.assignment.leftovers.len() >= Assignment::MAX_LEFTOVERS {
+            return waits(format!("{lasted}, and neither have others before it; the order waits"));
+        }
+        let Some(placement) = self.elsewhere(decision) else {
+            return waits(format!("{lasted}, and nobody else serves the order: {}", world.chooser.refusal()));
+        };
+        if !fails_over(world, self.assignment) {
+            return refused(
+                "NoPlaybook",
+                format!(
+                    "{lasted}; its objects hold data and no playbook says how they move, so the order waits"
+                ),
+            );
+        }
+        if !world.policy.migrations_enabled {
+            return refused(
+                "MigrationDisabled",
+                format!("{lasted}, but migrations are switched off; the order waits"),
+            );
+        }
+        self.begin(&placement, &lasted, decision)
+    }
+
+    /// The best of the other offers, without those that failed the order a moment ago.
+    fn elsewhere(&self, decision: &mut Decision) -> Option<Placement> {
+        let (mut others, next_try) = excluded(&self.world.migrations, self.world.now);
+        others.insert(self.copy.offer.clone());
+        let placement = self.world.chooser.best(&others);
+        if let (None, Some(at)) = (&placement, next_try) {
+            decision.wake_at(at);
+        }
+        placement
+    }
+
+    fn begin(&self, placement: &Placement, why: &str, decision: &mut Decision) -> Leaving {
+        if !self.record_changes {
+            let name = migration_name(&self.assignment.name, self.assignment.serial + 1);
+            let record = record_of_move(self.world, name, &self.copy.offer, &placement.offer, why);
+            decision.act(Action::CreateMigration(record));
+        }
+        Leaving::Begins(Told {
+            status: ConditionStatus::True,
+            reason: "Migrating",
+            message: "a replacement is being made first".to_owned(),
+        })
+    }
+}
+
+fn refused(reason: &'static str, message: impl Into<String>) -> Leaving {
+    Leaving::Waits(Told { status: ConditionStatus::False, reason, message: message.into() })
+}
+
+pub(super) fn record_of_move(
+    world: &World<'_>,
+    name: String,
+    from: &OfferId,
+    to: &OfferId,
+    why: &str,
+) -> Migration {
+    Migration {
+        name,
+        uid: String::new(),
+        resource_version: String::new(),
+        order: world.identity.clone(),
+        kind: world.policy.kind.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        state: MigrationState::Pending,
+        message: why.to_owned(),
+        started_at: None,
+        cutover_at: None,
+        switched_at: None,
+        point_of_no_return: None,
+        completed_at: None,
+    }
+}
+
+/// Offers to which a move of this order failed lately, and when the first of them may be tried again.
+fn excluded(migrations: &[Migration], now: Timestamp) -> (BTreeSet<OfferId>, Option<Timestamp>) {
+    let failed = |migration: &&Migration| {
+        matches!(migration.state, MigrationState::Failed | MigrationState::RolledBack)
+    };
+    let mut offers = BTreeSet::new();
+    let mut next_try: Option<Timestamp> = None;
+    for migration in migrations.iter().filter(failed) {
+        let failures = migrations.iter().filter(failed).filter(|other| other.to == migration.to).count();
+        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        let pause = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
+        let until = migration.completed_at.unwrap_or_default().plus(pause);
+        if until > now {
+            offers.insert(migration.to.clone());
+            next_try = Some(next_try.map_or(until, |at| at.min(until)));
+        }
+    }
+    (offers, next_try)
+}
