@@ -1,5 +1,6 @@
 //! One inclusive bound of a `boundary`.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde_json::Value;
@@ -33,12 +34,19 @@ impl Bound {
 
     /// Whether a value is this or more.
     pub fn is_at_most(&self, value: Quantity) -> bool {
-        self.quantity.as_bound_of(value).is_some_and(|bound| bound <= value.amount())
+        self.compare(value).is_some_and(Ordering::is_le)
     }
 
     /// Whether a value is this or less.
     pub fn is_at_least(&self, value: Quantity) -> bool {
-        self.quantity.as_bound_of(value).is_some_and(|bound| bound >= value.amount())
+        self.compare(value).is_some_and(Ordering::is_ge)
+    }
+
+    fn compare(&self, value: Quantity) -> Option<Ordering> {
+        if self.is_bare() && value.unit() != Unit::Bare {
+            return Some(self.quantity.as_bound_of(value)?.cmp(&value.amount()));
+        }
+        Some(self.quantity.amount().cmp(&value.amount()))
     }
 
     /// How far a value is from this bound, in thousandths of the larger one.

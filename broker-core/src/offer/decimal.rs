@@ -58,6 +58,9 @@ impl Decimal {
     ///
     /// `None` where the text is anything else, or has more digits than an `i128` holds.
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(number) = small(text) {
+            return Some(Self::from(number));
+        }
         let (digits, exponent) = match text.find(['e', 'E']) {
             Some(at) => {
                 let (digits, exponent) = text.split_at(at);
@@ -161,6 +164,9 @@ impl Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
+        if self.exponent == other.exponent {
+            return self.mantissa.cmp(&other.mantissa);
+        }
         let by_sign = self.mantissa.signum().cmp(&other.mantissa.signum());
         if by_sign.is_ne() || self.mantissa == 0 {
             return by_sign;
@@ -220,6 +226,17 @@ fn compare_scaled(a: u128, power: u32, b: u128) -> Ordering {
         // What does not fit is larger than what does.
         None => Ordering::Greater,
     }
+}
+
+/// The number that a text of a few digits and nothing else stands for: what nearly every text is.
+fn small(text: &str) -> Option<i64> {
+    let digits = text.as_bytes();
+    if !(1..=18).contains(&digits.len()) {
+        return None;
+    }
+    digits
+        .iter()
+        .try_fold(0_i64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
 }
 
 fn parse_exponent(text: &str) -> Option<i32> {

@@ -75,9 +75,20 @@ impl Filter {
     /// [`matches`](Self::matches) for whoever has read the field already.
     pub(crate) fn matches_reading(&self, field: &Reading<'_>, order: &OrderView<'_>) -> Option<u32> {
         let missing = field.value().is_none();
-        self.first_failure(field, order)
-            .is_none()
-            .then(|| if missing { 0 } else { self.greatest_specificity() })
+        self.passes(field, order).then(|| if missing { 0 } else { self.greatest_specificity() })
+    }
+
+    /// Whether the filter matches, for whoever has read the field already.
+    pub(crate) fn passes(&self, field: &Reading<'_>, order: &OrderView<'_>) -> bool {
+        let Some(value) = field.value() else { return self.first_failure(field, order).is_none() };
+        self.criteria.iter().all(|criterion| match criterion {
+            Criterion::Expression(expression) => self.expression_holds(expression, order),
+            Criterion::ValueIn(_)
+            | Criterion::NotIn(_)
+            | Criterion::Prefix(_)
+            | Criterion::Suffix(_)
+            | Criterion::Boundary { .. } => criterion.accepts(value, field),
+        })
     }
 
     /// Why the filter does not match; `None` where it does.
@@ -147,13 +158,18 @@ enum Failure<'f> {
 
 impl Criterion {
     /// `value` is the one of `field`, which remembers its number.
+    #[inline]
     fn accepts(&self, value: &Value, field: &Reading<'_>) -> bool {
-        match (self, value.as_array()) {
-            (_, Some(elements)) => elements.iter().all(|element| self.accepts_scalar(element)),
-            (Self::Boundary { min, max }, None) => {
+        match (self, value) {
+            // The usual cases first; what they say is what the general one does.
+            (Self::ValueIn(values), Value::String(text)) => values.contains(text),
+            (Self::Prefix(prefix), Value::String(text)) => text.starts_with(prefix.as_str()),
+            (Self::Suffix(suffix), Value::String(text)) => text.ends_with(suffix.as_str()),
+            (_, Value::Array(elements)) => elements.iter().all(|element| self.accepts_scalar(element)),
+            (Self::Boundary { min, max }, _) => {
                 field.quantity().is_some_and(|found| lies_within(min.as_ref(), max.as_ref(), found))
             }
-            (_, None) => self.accepts_scalar(value),
+            _ => self.accepts_scalar(value),
         }
     }
 
@@ -231,6 +247,7 @@ impl Criterion {
     }
 }
 
+#[inline]
 fn lies_within(min: Option<&Bound>, max: Option<&Bound>, found: Quantity) -> bool {
     min.is_none_or(|bound| bound.is_at_most(found)) && max.is_none_or(|bound| bound.is_at_least(found))
 }

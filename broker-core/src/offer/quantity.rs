@@ -36,15 +36,16 @@ impl Quantity {
         if text.len() > MAX_LENGTH {
             return None;
         }
-        if let Some(amount) = Decimal::parse(text) {
-            return Some(Self { amount, unit: Unit::Bare });
+        let letters = text.bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+        let (digits, ending) = text.split_at_checked(text.len() - letters)?;
+        if ending.is_empty() {
+            return Some(Self { amount: Decimal::parse(text)?, unit: Unit::Bare });
         }
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let (factor, unit) = suffix(text.get(digits.len()..)?)?;
         // A suffix and an exponent exclude each other, as in Kubernetes.
         if digits.contains(['e', 'E']) {
             return None;
         }
+        let (factor, unit) = suffix(ending)?;
         let number = Decimal::parse(digits)?;
         let amount = match factor {
             Factor::Ten(power) => number.shifted(power)?,

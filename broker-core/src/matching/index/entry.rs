@@ -70,19 +70,29 @@ impl Entry {
         if full || (!order.excluded.is_empty() && order.excluded.contains(self.offer.id())) {
             return None;
         }
-        let nothing = Reading::default();
-        self.checks.iter().try_fold(0, |specificity, (index, place)| {
+        let mut specificity = if self.exact { self.specificity } else { 0 };
+        for (index, place) in &self.checks {
             let filter = filter(&self.offer, *index)?;
-            let matched = match (place, filter.key()) {
-                (Some(place), _) => {
-                    filter.matches_reading(question.readings.get(usize::from(*place))?, &question.view)
+            let alone;
+            let field = match (place, filter.key()) {
+                (Some(place), _) => question.readings.get(usize::from(*place))?,
+                (None, None) => {
+                    alone = Reading::default();
+                    &alone
                 }
-                (None, None) => filter.matches_reading(&nothing, &question.view),
                 // A field for which there was no place any more.
-                (None, Some(_)) => filter.matches(&question.view),
+                (None, Some(path)) => {
+                    alone = Reading::at(path, order.object);
+                    &alone
+                }
             };
-            Some(matched?.max(specificity))
-        })
+            if self.exact {
+                filter.passes(field, &question.view).then_some(())?;
+            } else {
+                specificity = filter.matches_reading(field, &question.view)?.max(specificity);
+            }
+        }
+        Some(specificity)
     }
 }
 

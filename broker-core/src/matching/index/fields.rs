@@ -1,5 +1,6 @@
 //! Which fields of an order the filters of one API look at, and how: so that an order is read once for all offers.
 
+use memchr::memrchr_iter;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
@@ -12,6 +13,8 @@ use crate::resource::{FieldPath, Object};
 pub(super) const MOST_FIELDS: usize = 1024;
 /// Prefixes and suffixes up to this many bytes can be looked up.
 pub(super) const LONGEST: usize = 127;
+/// Keys and fields up to this many are compared each with each.
+const FEW: usize = 12;
 /// A `valueIn` of more values is not looked up by.
 const MOST_VALUES: usize = 64;
 
@@ -152,9 +155,16 @@ impl Branch {
         self.children.get(at).map(|(_, child)| child)
     }
 
-    /// Visits what both have, by way of the smaller of the two: neither many keys nor many fields cost much alone.
+    /// Visits what both have: neither many keys nor many fields cost much alone.
     fn read<'o>(&self, map: &'o Map<String, Value>, readings: &mut [Reading<'o>]) {
-        if self.children.len() <= map.len() {
+        if self.children.len() <= FEW && map.len() <= FEW {
+            // Keys of different lengths differ: that is cheaper to see than where they would stand.
+            for (key, value) in map {
+                if let Some((_, child)) = self.children.iter().find(|(name, _)| **name == **key) {
+                    child.take(value, readings);
+                }
+            }
+        } else if self.children.len() <= map.len() {
             for (key, child) in &self.children {
                 if let Some(value) = map.get(key.as_ref()) {
                     child.take(value, readings);
@@ -210,10 +220,13 @@ impl Forms {
         let bytes = text.as_bytes();
         if self.dotted != 0 {
             let kind = Kind::new(place, Form::Suffix);
-            for (index, _) in bytes.iter().rev().enumerate().take(LONGEST).filter(|(_, byte)| **byte == b'.')
-            {
-                if self.dotted & (1 << (index + 1)) != 0 {
-                    found(kind, bytes.get(bytes.len() - index - 1..).unwrap_or_default());
+            for at in memrchr_iter(b'.', bytes) {
+                let end = bytes.get(at..).unwrap_or_default();
+                if end.len() > LONGEST {
+                    break;
+                }
+                if self.dotted & (1 << end.len()) != 0 {
+                    found(kind, end);
                 }
             }
         }

@@ -8,8 +8,6 @@ use std::cell::{Cell, OnceCell};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::entry::Entry;
 use super::posting::{Filed, Run};
 use crate::matching::OrderFacts;
@@ -21,13 +19,13 @@ use crate::selection::{Choice, Chosen, DecidedBy, Standing};
 pub(super) struct Question<'q> {
     pub(super) order: &'q OrderFacts<'q>,
     pub(super) view: OrderView<'q>,
-    pub(super) readings: SmallVec<[Reading<'q>; 12]>,
+    pub(super) readings: &'q [Reading<'q>],
     /// Asked for only where lots are drawn.
     seed: OnceCell<OrderSeed>,
 }
 
 impl<'q> Question<'q> {
-    pub(super) fn new(order: &'q OrderFacts<'q>, readings: SmallVec<[Reading<'q>; 12]>) -> Self {
+    pub(super) fn new(order: &'q OrderFacts<'q>, readings: &'q [Reading<'q>]) -> Self {
         Self { order, view: OrderView::new(order.object), readings, seed: OnceCell::new() }
     }
 
@@ -60,12 +58,11 @@ impl<'i> Podium<'i> {
 
     /// Lets one offer compete.
     pub(super) fn consider(&mut self, filed: &'i Filed, question: &Question<'_>) {
-        let standing = filed.entry.standing();
-        if self.is_beyond(&standing) {
+        if self.next.is_some() && self.is_beyond(&filed.entry.standing()) {
             return;
         }
         if let Some(specificity) = filed.entry.check(question) {
-            self.place(filed, Standing { specificity, ..standing }, question);
+            self.place(filed, Standing { specificity, ..filed.entry.standing() }, question);
         }
     }
 

@@ -169,7 +169,7 @@ impl Shelf {
     pub(super) fn choose(&self, order: &OrderFacts<'_>) -> Choice {
         let readings = self.fields.read(order.object);
         let terms = self.fields.terms(&readings);
-        let question = Question::new(order, readings);
+        let question = Question::new(order, &readings);
         let mut podium = Podium::default();
         for (_, term) in &terms {
             let Some(node) = self.table.get(*term) else { continue };
