@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::audit::{Violation, audit};
-use crate::matching::{Matcher, OrderFacts, Verdict};
+use crate::matching::{Matcher, OrderFacts, Reserved, Verdict};
 use crate::offer::OfferId;
 use crate::order::{
     Action, Blocked, Chooser, Decision, Fit, LastWord, Placement, Report, Settled, World, decide,
@@ -92,10 +92,11 @@ where
             let now = self.clock.now();
             let memory_key = assignment_name(&observed.identity);
             let memory = self.memory(&memory_key, &basis(&observed), now);
-            let decision = look(&observed, matcher.as_ref(), &memory, now)?;
+            let decision = self.look(&observed, matcher.as_ref(), &memory, now)?;
             passed.report = decision.report;
             passed.wake = earlier(decision.wake, memory.next_retry());
             if decision.actions.is_empty() {
+                self.registry.release(&memory_key);
                 if observed.order.is_none() && observed.assignment.is_none() {
                     self.memories().remove(&memory_key);
                 }
@@ -115,6 +116,28 @@ where
             }
         }
         Err(PassError::Restless(passed.written.iter().rev().take(6).copied().collect::<Vec<_>>().join(", ")))
+    }
+
+    /// Decides, and keeps a place for what was decided where places are counted.
+    fn look(
+        &self,
+        observed: &Observed,
+        matcher: &dyn Matcher,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Result<Decision, PassError> {
+        let order = assignment_name(&observed.identity);
+        let mut full = BTreeSet::new();
+        loop {
+            let decision = look(observed, matcher, memory, now, &full)?;
+            let taken = |offer: &&OfferId| self.registry.reserve(offer, &order) == Reserved::Full;
+            // Who took the last place meanwhile is not in the snapshot yet. Each offer is found full once at most.
+            let refused = claims(observed, &decision).find(|offer| !full.contains(*offer) && taken(offer));
+            match refused.cloned() {
+                Some(offer) => full.insert(offer),
+                None => return Ok(decision),
+            };
+        }
     }
 
     /// The ports' registry.
@@ -177,15 +200,37 @@ where
     }
 }
 
+/// The offers that a decision takes a place of.
+fn claims<'d>(observed: &'d Observed, decision: &'d Decision) -> impl Iterator<Item = &'d OfferId> {
+    let known: BTreeSet<&OfferId> = observed
+        .assignment
+        .iter()
+        .flat_map(|assignment| &assignment.copies)
+        .map(|copy| &copy.offer)
+        .collect();
+    decision.actions.iter().flat_map(move |action| {
+        let mut offers: Vec<&OfferId> = Vec::new();
+        if let Action::CreateAssignment(next) | Action::UpdateAssignment(next) = action {
+            offers.extend(next.copies.iter().map(|copy| &copy.offer));
+        }
+        if let Action::CreateMigration(migration) = action {
+            offers.push(&migration.to);
+        }
+        offers.retain(|offer| !known.contains(offer));
+        offers
+    })
+}
+
 /// Decides about what was observed, and has the decision checked.
 fn look(
     observed: &Observed,
     matcher: &dyn Matcher,
     memory: &Memory,
     now: Timestamp,
+    full: &BTreeSet<OfferId>,
 ) -> Result<Decision, PassError> {
     let identity = assignment_name(&observed.identity);
-    let chooser = MatcherChooser { matcher, observed, identity: &identity };
+    let chooser = MatcherChooser { matcher, observed, identity: &identity, full };
     let world = World {
         now,
         identity: observed.identity.clone(),
@@ -345,6 +390,8 @@ struct MatcherChooser<'a> {
     matcher: &'a dyn Matcher,
     observed: &'a Observed,
     identity: &'a str,
+    /// Offers whose last place was taken a moment ago.
+    full: &'a BTreeSet<OfferId>,
 }
 
 impl std::fmt::Debug for MatcherChooser<'_> {
@@ -381,6 +428,9 @@ impl MatcherChooser<'_> {
 
 impl Chooser for MatcherChooser<'_> {
     fn fit(&self, offer: &OfferId) -> Fit {
+        if self.full.contains(offer) {
+            return Fit::Refused("the last place was taken by another order".to_owned());
+        }
         let none = BTreeSet::new();
         let Some(facts) = self.facts(Some(offer), &none) else { return Fit::Withdrawn };
         // The usual answer, found without building reasons.
@@ -402,7 +452,8 @@ impl Chooser for MatcherChooser<'_> {
     }
 
     fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement> {
-        let choice = self.matcher.choose_offer(&self.facts(None, excluded)?);
+        let excluded: BTreeSet<OfferId> = excluded.union(self.full).cloned().collect();
+        let choice = self.matcher.choose_offer(&self.facts(None, &excluded)?);
         choice.chosen().map(|chosen| self.placement(chosen))
     }
 

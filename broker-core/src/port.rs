@@ -6,8 +6,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::matching::{Matcher, OfferSet};
+use crate::matching::{Matcher, OfferSet, Reserved};
 use crate::migration::Migration;
+use crate::offer::OfferId;
 use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided, Silence};
 use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
 use std::collections::BTreeMap;
@@ -26,6 +27,21 @@ pub trait ProviderRegistry: Send + Sync {
     fn offers(&self) -> Arc<OfferSet>;
     /// A matcher over them; `None` until they were read completely.
     fn matcher(&self) -> Option<Arc<dyn Matcher>>;
+
+    /// Keeps a place of an offer for an order, named as its assignment is, before anything is written that takes it.
+    ///
+    /// Asked again it says the same, until [`release`](Self::release); an order that a record already gives to the offer has
+    /// its place. The default is for offers whose capacity nobody states: there is always one.
+    /// [`Reservations`](crate::matching::Reservations) does the counting for whoever has more to say.
+    fn reserve(&self, offer: &OfferId, order: &str) -> Reserved {
+        let _ = (offer, order);
+        Reserved::Granted
+    }
+
+    /// Gives back what was kept for an order: it is at rest, and what it has its records say.
+    fn release(&self, order: &str) {
+        let _ = order;
+    }
 }
 
 /// Observes everything that belongs to one order.

@@ -12,6 +12,7 @@ mod index;
 mod orders;
 mod policy;
 mod refusal;
+mod reservation;
 mod scan;
 mod set;
 
@@ -25,6 +26,7 @@ pub use index::IndexMatcher;
 pub use orders::OrderIndex;
 pub use policy::{ApiPolicy, Policies, ProviderRule, Terms};
 pub use refusal::{CONSUMER_MESSAGE_MAX, Reason, Refusal, consumer_message};
+pub use reservation::{Reservations, Reserved};
 pub use scan::{ScanMatcher, route};
 pub use set::{Listing, OfferSet, Offered};
 

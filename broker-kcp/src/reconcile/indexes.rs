@@ -1,5 +1,7 @@
 //! How the caches can be asked: by mark, by what a status names, by what a record names.
 
+use std::collections::BTreeSet;
+
 use broker_core::resource::{Object, ObjectKey, marker};
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ pub(super) const BY_RELATED: &str = "related";
 pub(super) const BY_ORDER: &str = "order";
 /// Assignments by their copies.
 pub(super) const BY_COPY: &str = "copy";
-/// Assignments by the offer that serves them.
+/// Assignments by the offers that have a place for them.
 pub(super) const BY_OFFER: &str = "offer";
 
 /// The indexes that observation needs.
@@ -82,9 +84,18 @@ fn copies(_: &ObjectKey, object: &Object) -> Vec<String> {
         .collect()
 }
 
+/// The offer that serves the order, and those of its copies: while it moves, it has a place with both.
 fn offer(_: &ObjectKey, object: &Object) -> Vec<String> {
-    let text = |key: &str| object.text(&["spec", "offer", key]).unwrap_or_default();
-    vec![ObjectKey::new(text("clusterName"), text("namespace"), text("name")).to_string()]
+    let serving = object.get(&["spec", "offer"]);
+    let copies = object.get(&["spec", "copies"]).and_then(Value::as_array);
+    let offers = serving.into_iter().chain(copies.into_iter().flatten().filter_map(|copy| copy.get("offer")));
+    let texts: BTreeSet<String> = offers
+        .map(|offer| {
+            let text = |key: &str| offer.get(key).and_then(Value::as_str).unwrap_or_default();
+            ObjectKey::new(text("clusterName"), text("namespace"), text("name")).to_string()
+        })
+        .collect();
+    texts.into_iter().collect()
 }
 
 fn group_resource(group: &str, resource: &str) -> String {

@@ -11,7 +11,9 @@ mod people;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use broker_core::matching::{ApiPolicy, Matcher, OfferSet, Offered, Policies, ScanMatcher};
+use broker_core::matching::{
+    ApiPolicy, IndexMatcher, Matcher, OfferSet, Offered, Policies, Reservations, Reserved,
+};
 use broker_core::migration::Migration;
 use broker_core::offer::{ApiPattern, Offer, OfferId, OfferSpec, Reachability};
 use broker_core::order::{Assignment, Policy};
@@ -48,10 +50,25 @@ pub(crate) struct State {
     /// Nothing that they said before is known.
     pub(crate) unread: BTreeSet<ClusterName>,
     pub(crate) gone: BTreeSet<ClusterName>,
+    pub(crate) reservations: Reservations,
     pub(crate) history: Vec<String>,
     pub(crate) told: Vec<(String, String)>,
     pub(crate) crash: Option<Crash>,
     pub(crate) writes: usize,
+}
+
+impl State {
+    /// The orders that have a place with an offer, by their assignments' names.
+    fn assigned(&self, offer: &OfferId) -> BTreeSet<String> {
+        let has = |assignment: &Assignment| {
+            assignment.offer == *offer || assignment.copies.iter().any(|copy| copy.offer == *offer)
+        };
+        self.assignments
+            .iter()
+            .filter(|(_, assignment)| has(assignment))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
 }
 
 impl MemoryFleet {
@@ -68,6 +85,7 @@ impl MemoryFleet {
             unreachable: BTreeMap::new(),
             unread: BTreeSet::new(),
             gone: BTreeSet::new(),
+            reservations: Reservations::default(),
             history: Vec::new(),
             told: Vec::new(),
             crash: None,
@@ -147,13 +165,27 @@ impl ProviderRegistry for MemoryFleet {
                 } else {
                     Reachability::Reachable
                 },
-                assigned: 0,
+                assigned: state.assigned(id).len().try_into().unwrap_or(u64::MAX),
             }
         });
         Arc::new(OfferSet::new(&policies, offered))
     }
 
     fn matcher(&self) -> Option<Arc<dyn Matcher>> {
-        Some(Arc::new(ScanMatcher::new(self.offers())))
+        Some(Arc::new(IndexMatcher::new(self.offers())))
+    }
+
+    fn reserve(&self, offer: &OfferId, order: &str) -> Reserved {
+        let mut state = self.lock();
+        let orders = state.offers.get(offer).and_then(|spec| spec.capacity.as_ref()?.orders);
+        let Some(capacity) = orders.and_then(|orders| u64::try_from(orders).ok()) else {
+            return Reserved::Granted;
+        };
+        let assigned = state.assigned(offer);
+        state.reservations.reserve(offer, order, capacity, &assigned)
+    }
+
+    fn release(&self, order: &str) {
+        self.lock().reservations.release(order);
     }
 }

@@ -1,5 +1,6 @@
 //! What the test kit promises, seen from outside.
 
+mod capacity;
 mod contract;
 mod control_plane;
 mod kcp;
