@@ -56,7 +56,8 @@ pub fn read_objects(path: &Path) -> Result<Vec<Value>, FileError> {
     parse_objects(path, &text)
 }
 
-fn parse_objects(path: &Path, text: &str) -> Result<Vec<Value>, FileError> {
+/// All objects of a YAML text; `path` names it in errors.
+pub fn parse_objects(path: &Path, text: &str) -> Result<Vec<Value>, FileError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,

@@ -5,3 +5,4 @@ pub(crate) mod restart;
 pub(crate) mod routing;
 pub(crate) mod story;
 pub(crate) mod trespass;
+pub(crate) mod usecases;

@@ -1,0 +1,209 @@
+//! The mission's use cases: each is one scenario, played with the very files of `examples/routing`, on both servers.
+
+use std::ops::Deref;
+
+use broker_kcp::api::v1alpha1::{AcceptApi, Candidate};
+use broker_operator::demo::market::{self, CONSUMER, brokered, is_served, served_by};
+use broker_testkit::wait::{until, until_all};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt};
+use serde_json::Value;
+
+use crate::actors::DEADLINE;
+use crate::look;
+use crate::operator::RunningOperator;
+use crate::server::Server;
+use crate::stage::{GRACE, chain};
+
+/// The definitions of the example's APIs.
+pub(crate) const DATABASES: &str = include_str!("../../../examples/routing/databases.yaml");
+pub(crate) const MACHINES: &str = include_str!("../../../examples/routing/virtualmachines.yaml");
+pub(crate) const CERTIFICATES: &str = include_str!("../../../examples/certificates/certificates.yaml");
+
+/// A market with the operator at work.
+pub(crate) struct Market {
+    ground: market::Market,
+    operator: RunningOperator,
+    server: Server,
+}
+
+impl Deref for Market {
+    type Target = market::Market;
+
+    fn deref(&self) -> &market::Market {
+        &self.ground
+    }
+}
+
+impl Market {
+    /// Opens a market of these APIs with these providers, and these offers of theirs.
+    pub(crate) async fn open(server: Server, apis: &[&str], providers: &[&str]) -> Self {
+        let ground = market::Market::open(server.admin.clone(), &server.tree, GRACE, apis, providers).await;
+        let ground = ground.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let operator = RunningOperator::start(ground.stage().broker().clone());
+        Self { ground, operator, server }
+    }
+
+    /// Applies a file in a workspace.
+    pub(crate) async fn file(&self, workspace: &str, yaml: &str) -> Vec<DynamicObject> {
+        self.apply(workspace, yaml).await.unwrap_or_else(|error| panic!("{}", chain(&error)))
+    }
+
+    /// Applies the offers of a provider, and waits until each is available.
+    pub(crate) async fn offer(&self, provider: &str, yaml: &str) {
+        for offer in self.file(provider, yaml).await {
+            self.until_available(provider, &offer).await;
+        }
+    }
+
+    /// Waits until the broker has seen an offer as it is now, and found it available.
+    pub(crate) async fn until_available(&self, provider: &str, offer: &DynamicObject) {
+        let client = self.client(provider).unwrap().clone();
+        let offers: Api<AcceptApi> = Api::namespaced(client, &offer.namespace().unwrap());
+        let available = |found: Option<&AcceptApi>| {
+            let conditions = found.and_then(|found| found.status.as_ref()).map(|status| &status.conditions);
+            conditions.into_iter().flatten().any(|condition| {
+                condition.type_ == "Available"
+                    && condition.reason.as_deref() == Some("ProviderReady")
+                    && condition.observed_generation == offer.metadata.generation
+            })
+        };
+        let what = "the offer to be available";
+        let found = until(&offers, &offer.name_any(), what, DEADLINE, available).await;
+        found.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Orders what is in a file.
+    pub(crate) async fn order(&self, yaml: &str) {
+        self.file(CONSUMER, yaml).await;
+    }
+
+    /// Changes an order as `kubectl patch --type merge` does.
+    pub(crate) async fn change(&self, kind: &str, name: &str, patch: Value) -> DynamicObject {
+        let orders = self.objects(CONSUMER, kind).unwrap();
+        orders.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Waits until the order is served as it is now by this provider, and holds the Secret it names.
+    pub(crate) async fn until_served(&self, kind: &str, name: &str, provider: &str) -> DynamicObject {
+        let what = format!("{kind} {name} to be served by {provider}");
+        let served = |order: &DynamicObject| is_served(order) && served_by(order) == Some(provider);
+        let order = self.until(kind, name, &what, DEADLINE, served).await;
+        let order = order.unwrap_or_else(|error| panic!("{error}"));
+        let related = order.data["status"]["relatedResources"].as_object().unwrap();
+        let secret = related.values().next().unwrap()["name"].as_str().unwrap();
+        let secrets: Api<Secret> = Api::default_namespaced(self.client(CONSUMER).unwrap().clone());
+        let secret = secrets.get(secret).await.unwrap();
+        if let Some(host) = order.data.pointer("/status/host") {
+            assert_eq!(look::entry(&secret, "host"), *host, "the Secret is another provider's");
+        } else {
+            assert!(!look::entry(&secret, "tls.crt").is_empty());
+        }
+        order
+    }
+
+    /// Waits until the broker says this about the order as it is now, and returns its message.
+    pub(crate) async fn until_told(&self, kind: &str, name: &str, reason: &str) -> (DynamicObject, String) {
+        let what = format!("{kind} {name} to say {reason}");
+        let order = self.until(kind, name, &what, DEADLINE, |order| brokered(order) == reason).await;
+        let order = order.unwrap_or_else(|error| panic!("{error}"));
+        let message = look::brokered_message(&order).to_owned();
+        (order, message)
+    }
+
+    /// What the provider has of a kind, in the namespace `default`.
+    pub(crate) async fn copies(&self, provider: &str, kind: &str) -> Vec<DynamicObject> {
+        self.objects(provider, kind).unwrap().list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// Waits until the provider has as many objects of a kind as said.
+    pub(crate) async fn until_copies(&self, provider: &str, kind: &str, count: usize) {
+        let copies = self.objects(provider, kind).unwrap();
+        let what = format!("{count} {kind}s at {provider}");
+        let all = watcher::Config::default();
+        let found = until_all(&copies, all, &what, DEADLINE, |copies| copies.len() == count).await;
+        found.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Why the order is served by whom, as the platform records it.
+    pub(crate) async fn candidates(&self, order: &str) -> Vec<Candidate> {
+        let assignments = self.stage().assignments().unwrap().list(&ListParams::default()).await.unwrap();
+        let ours = assignments.items.into_iter().find(|found| found.spec.order.name == order).unwrap();
+        ours.status.unwrap().candidates
+    }
+
+    /// Ends the operator as a signal would, and finds that it ended well.
+    pub(crate) async fn close(self) {
+        self.operator.stop().await;
+        drop(self.ground);
+        if let Some(server) = self.server.embedded {
+            server.shutdown().await;
+        }
+    }
+}
+
+macro_rules! on_both_servers {
+    ($($scenario:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scenario() {
+                    crate::prepare();
+                    crate::scenario::usecases::$scenario(crate::server::Server::embedded().await).await;
+                }
+            )*
+        }
+
+        mod kcp {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scenario() {
+                    crate::prepare();
+                    crate::scenario::usecases::$scenario(crate::server::Server::kcp().await).await;
+                }
+            )*
+        }
+    };
+}
+
+on_both_servers! {
+    a_region_decides_where_the_data_lives,
+    production_is_certified_by_who_is_paid_for_it,
+    the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_bargain,
+    the_longest_suffix_wins,
+    a_machine_goes_where_its_provider_region_and_size_fit,
+    an_engine_and_a_size_choose_the_database,
+    a_changed_label_moves_what_holds_no_data_and_nothing_else,
+    an_order_nobody_takes_says_what_would_do_and_is_routed_when_an_offer_comes,
+}
+
+/// The files of the example are played above; this shows that they are the mission's where they say so.
+#[test]
+fn the_missions_orders_and_offers_are_in_the_example_unchanged() {
+    use broker_operator::files::{parse_objects, read_objects};
+
+    let read = |yaml: &str| parse_objects("example".as_ref(), yaml).unwrap();
+    let examples: Vec<Value> = [
+        include_str!("../../../examples/routing/region/orders.yaml"),
+        include_str!("../../../examples/routing/hybrid/orders.yaml"),
+        include_str!("../../../examples/routing/hybrid/internal-ca.yaml"),
+        include_str!("../../../examples/routing/machines/order.yaml"),
+        include_str!("../../../examples/routing/environment/letsencrypt.yaml"),
+        include_str!("../../../examples/routing/environment/enterprise.yaml"),
+        include_str!("../../../examples/routing/engines/eu.yaml"),
+    ]
+    .into_iter()
+    .flat_map(read)
+    .collect();
+    let mut seen = 0;
+    for file in ["orders", "acceptapi"] {
+        let path = format!("{}/tests/it/mission/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        for object in read_objects(path.as_ref()).unwrap() {
+            assert!(examples.contains(&object), "no example has {object:#}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 7);
+}
