@@ -1,11 +1,11 @@
 //! A provider that has everything at once: whatever is ordered is ready, with a Secret to connect.
 //!
 //! For each object of its API: a Secret `<name>-connection` beside it with `host`, `username` and `password`, then a
-//! status that is `Ready`, says `host`, and names the Secret. `host` ends with the provider's own domain, so whoever
+//! status that is `Ready`, says `host` and `zone`, and names the Secret. The zone is the provider's own, so whoever
 //! reads it sees who serves. The password is made once and kept.
 //!
 //! It knows nothing of what it pretends to provide, and so serves any API whose status has `conditions`,
-//! `relatedResources` and `host`. Like the [`CertificateAuthority`](super::CertificateAuthority) it watches and never
+//! `relatedResources`, `host` and `zone`. Like the [`CertificateAuthority`](super::CertificateAuthority) it watches and never
 //! polls, and does not know who made the objects.
 
 use std::collections::BTreeMap;
@@ -58,17 +58,17 @@ pub enum ScriptError {
     },
 }
 
-/// A provider of one API, under a domain of its own.
+/// A provider of one API, in a zone of its own.
 #[derive(Clone, Debug)]
 pub struct ScriptedProvider {
     resource: ApiResource,
-    domain: String,
+    zone: String,
 }
 
 impl ScriptedProvider {
-    /// A provider of this API whose hosts are below `domain`, such as `eu.example`.
-    pub fn new(resource: ApiResource, domain: impl Into<String>) -> Self {
-        Self { resource, domain: domain.into() }
+    /// A provider of this API in a zone such as `eu`; its hosts are below `eu.example`.
+    pub fn new(resource: ApiResource, zone: impl Into<String>) -> Self {
+        Self { resource, zone: zone.into() }
     }
 
     /// Serves the cluster that `client` points to until `shutdown` is cancelled.
@@ -105,6 +105,7 @@ impl ScriptedProvider {
                 "lastTransitionTime": ready_since(object, "True", jiff::Timestamp::now()),
             }],
             "host": self.host(object),
+            "zone": self.zone,
             "relatedResources": {
                 "connection": {"namespace": object.namespace(), "name": secret_name(object), "gvk": gvk},
             },
@@ -112,7 +113,7 @@ impl ScriptedProvider {
     }
 
     fn host(&self, object: &DynamicObject) -> String {
-        format!("{}.{}", object.name_any(), self.domain)
+        format!("{}.{}.example", object.name_any(), self.zone)
     }
 
     /// The Secret of an object; an entry `password` that is there already stays.
@@ -183,7 +184,7 @@ async fn serve(
             Api::namespaced_with(client.clone(), &namespace, &provider.resource);
         let applied = objects.patch_status(&name, &force, &Patch::Apply(patch)).await;
         applied.map_err(call("apply the status of", &name))?;
-        tracing::info!(domain = provider.domain, namespace, name, "provided");
+        tracing::info!(zone = provider.zone, namespace, name, "provided");
     }
     Ok(Action::await_change())
 }
@@ -204,7 +205,7 @@ mod tests {
 
     fn provider() -> ScriptedProvider {
         let gvk = GroupVersionKind::gvk("example.com", "v1alpha1", "Database");
-        ScriptedProvider::new(ApiResource::from_gvk_with_plural(&gvk, "databases"), "eu.example")
+        ScriptedProvider::new(ApiResource::from_gvk_with_plural(&gvk, "databases"), "eu")
     }
 
     fn database(status: &Value) -> DynamicObject {
@@ -217,11 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_ready_for_this_generation_and_names_host_and_secret() {
+    fn the_status_is_ready_for_this_generation_and_names_host_zone_and_secret() {
         let status = provider().status(&database(&json!({})));
         assert_eq!(status["observedGeneration"], 2);
         assert_eq!(status["conditions"][0]["status"], "True");
         assert_eq!(status["host"], "c-1.eu.example");
+        assert_eq!(status["zone"], "eu");
         assert_eq!(status["relatedResources"]["connection"]["name"], "c-1-connection");
     }
 
