@@ -102,7 +102,7 @@ fn no_object(path: &Path, index: usize, found: &'static str) -> FileError {
 }
 
 /// Replaces a file in one step: whoever reads it finds the old or the new one, and only its owner can.
-pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

@@ -14,18 +14,16 @@ const WORKSPACES: [&str; 4] = ["acme", "internal-ca", "public-ca", "platform"];
 pub(super) async fn until_interrupted(server: &ControlPlane, progress: &Progress) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("resource-broker-demo-").tempdir()?;
     let path = folder.path().join("kubeconfig");
-    let kubeconfig = serde_saphyr::to_string(&kubeconfig(server, &WORKSPACES)?)?;
+    let kubeconfig = serde_saphyr::to_string(&kubeconfig(server)?)?;
     write_private(&path, &kubeconfig).with_context(|| format!("cannot write {}", path.display()))?;
     progress.say(&instructions(&path.display().to_string()))?;
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     Ok(())
 }
 
-/// The administrator's kubeconfig with a context for each of these workspaces below the root; the first is the current
-/// one.
-pub fn kubeconfig(server: &ControlPlane, workspaces: &[&str]) -> anyhow::Result<Kubeconfig> {
+fn kubeconfig(server: &ControlPlane) -> anyhow::Result<Kubeconfig> {
     let mut all = Kubeconfig::default();
-    for &workspace in workspaces {
+    for workspace in WORKSPACES {
         let mut one = Kubeconfig::from_yaml(&server.kubeconfig(&format!("root:{workspace}")))?;
         for cluster in &mut one.clusters {
             workspace.clone_into(&mut cluster.name);
@@ -43,7 +41,7 @@ pub fn kubeconfig(server: &ControlPlane, workspaces: &[&str]) -> anyhow::Result<
         one.current_context = None;
         all = all.merge(one)?;
     }
-    all.current_context = workspaces.first().map(|first| (*first).to_owned());
+    all.current_context = WORKSPACES.first().map(|first| (*first).to_owned());
     Ok(all)
 }
 

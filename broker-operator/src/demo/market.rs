@@ -2,7 +2,7 @@
 //! example `routing` and the end-to-end tests play on it, on the embedded control plane and on a real kcp alike.
 //!
 //! Every provider serves every API: Certificates as a [`CertificateAuthority`] of its name, all others as a
-//! [`ScriptedProvider`] under the domain `<name>.example`. So an order's own status tells who serves it.
+//! [`ScriptedProvider`] in the zone of its name. So an order's own status tells who serves it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,11 +12,12 @@ use std::time::Duration;
 use broker_testkit::provider::{CertificateAuthority, ScriptedProvider};
 use broker_testkit::wait::until;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, ResourceExt as _};
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::DemoError;
 use super::stage::{NAMESPACE, PLATFORM, Stage};
@@ -26,15 +27,19 @@ use crate::files::parse_objects;
 pub const CONSUMER: &str = "acme";
 /// What people who apply files are called in `managedFields`.
 const FIELD_MANAGER: &str = "market";
-/// Who has `status.issuer` instead of `status.host`.
+/// What has `status.issuer` instead of `status.zone`.
 const CERTIFICATE: &str = "Certificate";
+const OFFER: &str = "AcceptAPI";
+/// Longer than anything here takes, on a busy machine too: what is not there by then never comes.
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// A platform, providers at work, and a consumer.
 pub struct Market {
     stage: Stage,
     clients: BTreeMap<String, Client>,
     kinds: BTreeMap<String, ApiResource>,
-    _providers: DropGuard,
+    providers: TaskTracker,
+    stop: DropGuard,
 }
 
 impl fmt::Debug for Market {
@@ -54,21 +59,28 @@ impl Market {
         providers: &[&str],
     ) -> Result<Self, DemoError> {
         let stage = Stage::build_with(admin, tree, grace, apis).await?;
-        let mut kinds = BTreeMap::from([resource("broker.platform-mesh.io", "AcceptAPI", "acceptapis")]);
+        let mut kinds = BTreeMap::from([resource("broker.platform-mesh.io", OFFER, "acceptapis")]);
         for api in apis {
             let names: Definition = super::stage::sample(api)?;
             kinds.extend([resource(&names.spec.group, &names.spec.names.kind, &names.spec.names.plural)]);
         }
-        let stop = CancellationToken::new();
-        let served: Vec<&ApiResource> = kinds.values().filter(|kind| kind.kind != "AcceptAPI").collect();
-        let opened = providers.iter().map(|name| open(&stage, name, &served, &stop));
+        let (stop, working) = (CancellationToken::new(), TaskTracker::new());
+        let served: Vec<&ApiResource> = kinds.values().filter(|kind| kind.kind != OFFER).collect();
+        let opened = providers.iter().map(|name| open(&stage, name, &served, &working, &stop));
         let (consumer, opened) =
             futures::future::try_join(stage.consumer(CONSUMER), futures::future::try_join_all(opened))
                 .await?;
         let mut clients: BTreeMap<String, Client> = opened.into_iter().collect();
         clients.insert(CONSUMER.to_owned(), consumer.client);
         clients.insert(PLATFORM.to_owned(), stage.client(PLATFORM)?);
-        Ok(Self { stage, clients, kinds, _providers: stop.drop_guard() })
+        Ok(Self { stage, clients, kinds, providers: working, stop: stop.drop_guard() })
+    }
+
+    /// Ends the providers' work, and waits until it has ended.
+    pub async fn close(self) {
+        drop(self.stop);
+        self.providers.close();
+        self.providers.wait().await;
     }
 
     /// What it stands on.
@@ -107,6 +119,40 @@ impl Market {
         Ok(applied)
     }
 
+    /// Applies the offers of a provider, and waits until the broker has found each available.
+    pub async fn offer(&self, provider: &str, yaml: &str) -> Result<(), DemoError> {
+        for offer in self.apply(provider, yaml).await? {
+            self.until_available(provider, &offer).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the broker has seen an offer as it is now, and found it available.
+    pub async fn until_available(&self, provider: &str, offer: &DynamicObject) -> Result<(), DemoError> {
+        let offers = self.in_namespace(provider, OFFER, &offer.namespace().unwrap_or_default())?;
+        let is_available = |found: Option<&DynamicObject>| {
+            let available =
+                found.and_then(|found| condition_of(found, "Available", offer.metadata.generation));
+            available.is_some_and(|found| found.get("reason").is_some_and(|reason| reason == "ProviderReady"))
+        };
+        let what = format!("the offer {} to be available", offer.name_any());
+        until(&offers, &offer.name_any(), &what, DEADLINE, is_available).await?;
+        Ok(())
+    }
+
+    /// Deletes the objects of a YAML text, and waits until each is gone with all that belongs to it.
+    pub async fn remove(&self, workspace: &str, yaml: &str) -> Result<(), DemoError> {
+        for object in parse_objects(Path::new(workspace), yaml)? {
+            let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+            let namespace = text("/metadata/namespace").unwrap_or(NAMESPACE);
+            let api = self.in_namespace(workspace, text("/kind").unwrap_or_default(), namespace)?;
+            let name = text("/metadata/name").unwrap_or_default();
+            api.delete(name, &DeleteParams::default()).await.map_err(DemoError::call("delete", workspace))?;
+            until(&api, name, "it to be gone", DEADLINE, |found| found.is_none()).await?;
+        }
+        Ok(())
+    }
+
     async fn apply_object(&self, workspace: &str, object: &Value) -> Result<DynamicObject, DemoError> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let namespace = text("/metadata/namespace").unwrap_or(NAMESPACE);
@@ -136,11 +182,10 @@ impl Market {
         kind: &str,
         order: &str,
         what: &str,
-        deadline: Duration,
         holds: impl Fn(&DynamicObject) -> bool,
     ) -> Result<DynamicObject, DemoError> {
         let orders = self.objects(CONSUMER, kind)?;
-        let found = until(&orders, order, what, deadline, |order| order.is_some_and(&holds)).await?;
+        let found = until(&orders, order, what, DEADLINE, |order| order.is_some_and(&holds)).await?;
         found.ok_or_else(|| DemoError::Unknown { what: format!("{kind} {order}") })
     }
 }
@@ -148,13 +193,21 @@ impl Market {
 /// Who serves an order, by what its provider wrote; `None` before anybody did.
 pub fn served_by(order: &DynamicObject) -> Option<&str> {
     let text = |pointer| order.data.pointer(pointer).and_then(Value::as_str);
-    text("/status/issuer").or_else(|| text("/status/host")?.split('.').nth(1))
+    text("/status/issuer").or_else(|| text("/status/zone"))
 }
 
 /// The broker's own reason on an order; empty before it has one about the order as it is now.
 pub fn brokered(order: &DynamicObject) -> &str {
     condition(order, "Brokered")
         .and_then(|condition| condition.get("reason"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// What the broker says about an order; empty before it says anything about the order as it is now.
+pub fn brokered_message(order: &DynamicObject) -> &str {
+    condition(order, "Brokered")
+        .and_then(|condition| condition.get("message"))
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
@@ -166,10 +219,15 @@ pub fn is_served(order: &DynamicObject) -> bool {
         && brokered(order) == "Bound"
 }
 
-/// A condition that is about the order as it is now.
-fn condition<'a>(order: &'a DynamicObject, type_: &str) -> Option<&'a Value> {
-    let conditions = order.data.pointer("/status/conditions")?.as_array()?;
-    let generation = order.metadata.generation?;
+/// A condition that is about the object as it is now.
+fn condition<'a>(object: &'a DynamicObject, type_: &str) -> Option<&'a Value> {
+    condition_of(object, type_, object.metadata.generation)
+}
+
+/// A condition that is about this generation of the object.
+fn condition_of<'a>(object: &'a DynamicObject, type_: &str, generation: Option<i64>) -> Option<&'a Value> {
+    let conditions = object.data.pointer("/status/conditions")?.as_array()?;
+    let generation = generation?;
     let about_now = |found: &Value| found.get("observedGeneration").is_some_and(|of| *of == generation);
     conditions.iter().find(|found| found.get("type").is_some_and(|found| found == type_) && about_now(found))
 }
@@ -202,6 +260,7 @@ async fn open(
     stage: &Stage,
     name: &str,
     apis: &[&ApiResource],
+    working: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(String, Client), DemoError> {
     let agent = stage.agent(name).await?;
@@ -209,10 +268,10 @@ async fn open(
         let (agent, stop, provider) = (agent.clone(), stop.clone(), name.to_owned());
         if api.kind == CERTIFICATE {
             let authority = CertificateAuthority::new(name)?;
-            tokio::spawn(async move { report(&provider, authority.run(agent, stop).await) });
+            working.spawn(async move { report(&provider, authority.run(agent, stop).await) });
         } else {
-            let scripted = ScriptedProvider::new(api.clone(), format!("{name}.example"));
-            tokio::spawn(async move { report(&provider, scripted.run(agent, stop).await) });
+            let scripted = ScriptedProvider::new(api.clone(), name);
+            working.spawn(async move { report(&provider, scripted.run(agent, stop).await) });
         }
     }
     Ok((name.to_owned(), stage.client(name)?))
@@ -241,9 +300,9 @@ mod tests {
     }
 
     #[test]
-    fn who_serves_is_told_by_issuer_or_host() {
+    fn who_serves_is_told_by_issuer_or_zone() {
         assert_eq!(served_by(&order(&json!({"issuer": "letsencrypt"}))), Some("letsencrypt"));
-        assert_eq!(served_by(&order(&json!({"host": "c-1.eu.example"}))), Some("eu"));
+        assert_eq!(served_by(&order(&json!({"zone": "eu"}))), Some("eu"));
         assert_eq!(served_by(&order(&json!({}))), None);
     }
 

@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::DemoError;
 pub use facts::{Change, Facts, Reads};
-pub use keep::kubeconfig;
 use progress::Progress;
 use stage::Stage;
 use story::Cast;

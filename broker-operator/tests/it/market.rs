@@ -2,13 +2,13 @@
 
 use std::ops::Deref;
 
-use broker_kcp::api::v1alpha1::{AcceptApi, Candidate};
-use broker_operator::demo::market::{self, CONSUMER, brokered, is_served, served_by};
-use broker_testkit::wait::{until, until_all};
+use broker_kcp::api::v1alpha1::Candidate;
+use broker_operator::demo::market::{self, CONSUMER, brokered, brokered_message, is_served, served_by};
+use broker_testkit::wait::until_all;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::runtime::watcher;
-use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 use crate::actors::DEADLINE;
@@ -53,26 +53,7 @@ impl Market {
 
     /// Applies the offers of a provider, and waits until each is available.
     pub(crate) async fn offer(&self, provider: &str, yaml: &str) {
-        for offer in self.file(provider, yaml).await {
-            self.until_available(provider, &offer).await;
-        }
-    }
-
-    /// Waits until the broker has seen an offer as it is now, and found it available.
-    pub(crate) async fn until_available(&self, provider: &str, offer: &DynamicObject) {
-        let client = self.client(provider).unwrap().clone();
-        let offers: Api<AcceptApi> = Api::namespaced(client, &offer.namespace().unwrap());
-        let available = |found: Option<&AcceptApi>| {
-            let conditions = found.and_then(|found| found.status.as_ref()).map(|status| &status.conditions);
-            conditions.into_iter().flatten().any(|condition| {
-                condition.type_ == "Available"
-                    && condition.reason.as_deref() == Some("ProviderReady")
-                    && condition.observed_generation == offer.metadata.generation
-            })
-        };
-        let what = "the offer to be available";
-        let found = until(&offers, &offer.name_any(), what, DEADLINE, available).await;
-        found.unwrap_or_else(|error| panic!("{error}"));
+        self.ground.offer(provider, yaml).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
     }
 
     /// Orders what is in a file.
@@ -90,7 +71,7 @@ impl Market {
     pub(crate) async fn until_served(&self, kind: &str, name: &str, provider: &str) -> DynamicObject {
         let what = format!("{kind} {name} to be served by {provider}");
         let served = |order: &DynamicObject| is_served(order) && served_by(order) == Some(provider);
-        let order = self.until(kind, name, &what, DEADLINE, served).await;
+        let order = self.until(kind, name, &what, served).await;
         let order = order.unwrap_or_else(|error| panic!("{error}"));
         let related = order.data["status"]["relatedResources"].as_object().unwrap();
         let secret = related.values().next().unwrap()["name"].as_str().unwrap();
@@ -107,9 +88,9 @@ impl Market {
     /// Waits until the broker says this about the order as it is now, and returns its message.
     pub(crate) async fn until_told(&self, kind: &str, name: &str, reason: &str) -> (DynamicObject, String) {
         let what = format!("{kind} {name} to say {reason}");
-        let order = self.until(kind, name, &what, DEADLINE, |order| brokered(order) == reason).await;
+        let order = self.until(kind, name, &what, |order| brokered(order) == reason).await;
         let order = order.unwrap_or_else(|error| panic!("{error}"));
-        let message = look::brokered_message(&order).to_owned();
+        let message = brokered_message(&order).to_owned();
         (order, message)
     }
 
@@ -137,7 +118,7 @@ impl Market {
     /// Ends the operator as a signal would, and finds that it ended well.
     pub(crate) async fn close(self) {
         self.operator.stop().await;
-        drop(self.ground);
+        self.ground.close().await;
         if let Some(server) = self.server.embedded {
             server.shutdown().await;
         }

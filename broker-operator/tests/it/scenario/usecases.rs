@@ -87,7 +87,7 @@ pub(crate) async fn the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_ba
     let offers = market.objects("eu", "AcceptAPI").unwrap();
     let first = kube::api::Patch::Merge(json!({"spec": {"priority": 10}}));
     let offer = offers.patch("eu-databases", &kube::api::PatchParams::default(), &first).await.unwrap();
-    market.until_available("eu", &offer).await;
+    market.until_available("eu", &offer).await.unwrap();
     market.order(file!("cost/third.yaml")).await;
     market.until_served("Database", "ledger-db", "eu").await;
     market.close().await;
