@@ -9,8 +9,10 @@ use std::time::Duration;
 use broker_kcp::api::v1alpha1::{AcceptApi, Assignment, BrokeredApi, Migration};
 use broker_kcp::kcp::api::{ApiBinding, Workspace};
 use broker_testkit::provider::{CertificateAuthority, certificate_resource, samples};
+use broker_testkit::wait::until_all;
 use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -22,6 +24,8 @@ use crate::init::{ApiDefinition, Credentials, Init, MemberOptions, PlatformOptio
 
 /// Where the orders and the copies live.
 pub const NAMESPACE: &str = "default";
+/// An access that does not work by then never will.
+const DEADLINE: Duration = Duration::from_secs(30);
 /// The platform's workspace, below the stage's.
 pub const PLATFORM: &str = "platform";
 
@@ -125,7 +129,11 @@ impl Stage {
         let options = self.member(name);
         init.provider(&options).await?;
         let (agent, _) = init.member_credentials(Role::Provider, &options).await?;
-        Ok(Server::from_config(agent.config().await?).client(&options.workspace)?)
+        let agent = Server::from_config(agent.config().await?).client(&options.workspace)?;
+        // A server may take a moment to know an account that it made.
+        let offers: Api<AcceptApi> = Api::namespaced(agent.clone(), NAMESPACE);
+        until_all(&offers, watcher::Config::default(), "the agent's access", DEADLINE, |_| true).await?;
+        Ok(agent)
     }
 
     /// Prepares a consumer's workspace.

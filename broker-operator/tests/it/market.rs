@@ -1,5 +1,7 @@
-//! The mission's use cases: each is one scenario, played with the very files of `examples/routing`, on both servers.
+//! The mission's use cases: each is one scenario, played with the very files of `examples/routing`, on both
+//! servers.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use broker_kcp::api::v1alpha1::Candidate;
@@ -7,20 +9,21 @@ use broker_operator::demo::market::{self, CONSUMER, brokered, brokered_message, 
 use broker_testkit::wait::until_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::runtime::watcher;
 use serde_json::Value;
 
 use crate::actors::DEADLINE;
 use crate::look;
 use crate::operator::RunningOperator;
+use crate::scenario::usecases;
 use crate::server::Server;
 use crate::stage::{GRACE, chain};
 
 /// The definitions of the example's APIs.
-pub(crate) const DATABASES: &str = include_str!("../../../examples/routing/databases.yaml");
-pub(crate) const MACHINES: &str = include_str!("../../../examples/routing/virtualmachines.yaml");
-pub(crate) const CERTIFICATES: &str = include_str!("../../../examples/certificates/certificates.yaml");
+const DATABASES: &str = include_str!("../../../examples/routing/databases.yaml");
+const MACHINES: &str = include_str!("../../../examples/routing/virtualmachines.yaml");
+const CERTIFICATES: &str = include_str!("../../../examples/certificates/certificates.yaml");
 
 /// A market with the operator at work.
 pub(crate) struct Market {
@@ -115,6 +118,26 @@ impl Market {
         ours.status.unwrap().candidates
     }
 
+    /// Deletes every order and every offer, and waits until they are gone with all that belongs to them.
+    async fn clear(&self, providers: &[&str]) {
+        for kind in ["Database", "VirtualMachine", "Certificate"] {
+            self.delete_all(self.objects(CONSUMER, kind).unwrap()).await;
+        }
+        for provider in providers {
+            let offers = ["default", "provider-workspace", "internal-ca-provider"];
+            for namespace in offers {
+                self.delete_all(self.in_namespace(provider, "AcceptAPI", namespace).unwrap()).await;
+            }
+        }
+    }
+
+    async fn delete_all(&self, objects: Api<DynamicObject>) {
+        let all = watcher::Config::default();
+        objects.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        let gone = until_all(&objects, all, "all to be gone", DEADLINE, <[DynamicObject]>::is_empty).await;
+        gone.unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Ends the operator as a signal would, and finds that it ended well.
     pub(crate) async fn close(self) {
         self.operator.stop().await;
@@ -125,39 +148,54 @@ impl Market {
     }
 }
 
+/// Makes a test of each scenario on a market of its own on the embedded control plane, where that costs nothing, and one
+/// of all of them on one market on kcp, where workspaces take their time.
 macro_rules! on_both_servers {
-    ($($scenario:ident),* $(,)?) => {
+    ($($scenario:ident: [$($api:ident),*] by $providers:expr),* $(,)?) => {
         mod embedded {
+            use super::*;
+
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $scenario() {
                     crate::prepare();
-                    crate::scenario::usecases::$scenario(crate::server::Server::embedded().await).await;
+                    let market = Market::open(Server::embedded().await, &[$($api),*], &$providers).await;
+                    usecases::$scenario(&market).await;
+                    market.close().await;
                 }
             )*
         }
 
         mod kcp {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $scenario() {
-                    crate::prepare();
-                    crate::scenario::usecases::$scenario(crate::server::Server::kcp().await).await;
-                }
-            )*
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn every_use_case_on_one_market() {
+                crate::prepare();
+                let providers: BTreeSet<&str> = [$(&$providers[..]),*].concat().into_iter().collect();
+                let providers: Vec<&str> = providers.into_iter().collect();
+                let apis = [DATABASES, MACHINES, CERTIFICATES];
+                let market = Market::open(Server::kcp().await, &apis, &providers).await;
+                $(
+                    eprintln!("{}", stringify!($scenario));
+                    usecases::$scenario(&market).await;
+                    market.clear(&providers).await;
+                )*
+                market.close().await;
+            }
         }
     };
 }
 
 on_both_servers! {
-    a_region_decides_where_the_data_lives,
-    production_is_certified_by_who_is_paid_for_it,
-    the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_bargain,
-    the_longest_suffix_wins,
-    a_machine_goes_where_its_provider_region_and_size_fit,
-    an_engine_and_a_size_choose_the_database,
-    a_changed_label_moves_what_holds_no_data_and_nothing_else,
-    an_order_nobody_takes_says_what_would_do_and_is_routed_when_an_offer_comes,
+    a_region_decides_where_the_data_lives: [DATABASES] by ["eu", "us", "on-premises"],
+    production_is_certified_by_who_is_paid_for_it: [CERTIFICATES] by ["letsencrypt", "enterprise"],
+    the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_bargain: [DATABASES] by ["eu", "us", "on-premises"],
+    the_longest_suffix_wins: [CERTIFICATES] by ["internal-ca", "letsencrypt", "enterprise"],
+    a_machine_goes_where_its_provider_region_and_size_fit: [MACHINES] by ["eu", "us", "on-premises"],
+    an_engine_and_a_size_choose_the_database: [DATABASES] by ["eu", "us", "on-premises"],
+    a_changed_label_moves_what_holds_no_data_and_nothing_else: [DATABASES, MACHINES] by ["eu", "us"],
+    an_order_nobody_takes_says_what_would_do_and_is_routed_when_an_offer_comes: [DATABASES] by ["eu", "us"],
 }
 
 /// The files of the example are played above; this shows that they are the mission's where they say so.

@@ -3,8 +3,7 @@
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::market::{CERTIFICATES, DATABASES, MACHINES, Market};
-use crate::server::Server;
+use crate::market::Market;
 
 /// A file of the example.
 macro_rules! file {
@@ -13,8 +12,7 @@ macro_rules! file {
     };
 }
 
-pub(crate) async fn a_region_decides_where_the_data_lives(server: Server) {
-    let market = Market::open(server, &[DATABASES], &["eu", "us", "on-premises"]).await;
+pub(crate) async fn a_region_decides_where_the_data_lives(market: &Market) {
     market.offer("eu", file!("region/eu.yaml")).await;
     market.offer("us", file!("region/us.yaml")).await;
     market.offer("on-premises", file!("region/on-premises.yaml")).await;
@@ -31,11 +29,9 @@ pub(crate) async fn a_region_decides_where_the_data_lives(server: Server) {
         // What the order was routed by is its consumer's, and not copied unless the platform says so.
         assert_eq!(copies[0].labels().get("region"), None);
     }
-    market.close().await;
 }
 
-pub(crate) async fn production_is_certified_by_who_is_paid_for_it(server: Server) {
-    let market = Market::open(server, &[CERTIFICATES], &["letsencrypt", "enterprise"]).await;
+pub(crate) async fn production_is_certified_by_who_is_paid_for_it(market: &Market) {
     // These offers name the resource alone, without group and version.
     market.offer("letsencrypt", file!("environment/letsencrypt.yaml")).await;
     market.offer("enterprise", file!("environment/enterprise.yaml")).await;
@@ -52,11 +48,9 @@ pub(crate) async fn production_is_certified_by_who_is_paid_for_it(server: Server
     let order = market.until_served("Certificate", "shop-staging", "enterprise").await;
     assert_eq!(order.metadata.generation, Some(1));
     market.until_copies("letsencrypt", "Certificate", 1).await;
-    market.close().await;
 }
 
-pub(crate) async fn the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_bargain(server: Server) {
-    let market = Market::open(server, &[DATABASES], &["eu", "us", "on-premises"]).await;
+pub(crate) async fn the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_bargain(market: &Market) {
     market.offer("eu", file!("cost/eu.yaml")).await;
     market.offer("us", file!("cost/us.yaml")).await;
     market.order(file!("cost/first.yaml")).await;
@@ -90,12 +84,9 @@ pub(crate) async fn the_cheaper_offer_is_taken_and_nothing_placed_moves_for_a_ba
     market.until_available("eu", &offer).await.unwrap();
     market.order(file!("cost/third.yaml")).await;
     market.until_served("Database", "ledger-db", "eu").await;
-    market.close().await;
 }
 
-pub(crate) async fn the_longest_suffix_wins(server: Server) {
-    let providers = ["internal-ca", "letsencrypt", "enterprise"];
-    let market = Market::open(server, &[CERTIFICATES], &providers).await;
+pub(crate) async fn the_longest_suffix_wins(market: &Market) {
     market.offer("internal-ca", file!("hybrid/internal-ca.yaml")).await;
     market.offer("letsencrypt", file!("hybrid/letsencrypt.yaml")).await;
     market.offer("enterprise", file!("hybrid/enterprise.yaml")).await;
@@ -113,11 +104,9 @@ pub(crate) async fn the_longest_suffix_wins(server: Server) {
     // The overview's one field: the provider changes.
     market.change("Certificate", "my-app-cert", json!({"spec": {"fqdn": "app.corp.com"}})).await;
     market.until_served("Certificate", "my-app-cert", "letsencrypt").await;
-    market.close().await;
 }
 
-pub(crate) async fn a_machine_goes_where_its_provider_region_and_size_fit(server: Server) {
-    let market = Market::open(server, &[MACHINES], &["eu", "us", "on-premises"]).await;
+pub(crate) async fn a_machine_goes_where_its_provider_region_and_size_fit(market: &Market) {
     market.offer("eu", file!("machines/eu.yaml")).await;
     market.offer("us", file!("machines/us.yaml")).await;
     market.offer("on-premises", file!("machines/on-premises.yaml")).await;
@@ -134,11 +123,9 @@ pub(crate) async fn a_machine_goes_where_its_provider_region_and_size_fit(server
     for secret in ["aws-eu", "vmware", "0.05", "0.20"] {
         assert!(!message.contains(secret), "{secret} in {message}");
     }
-    market.close().await;
 }
 
-pub(crate) async fn an_engine_and_a_size_choose_the_database(server: Server) {
-    let market = Market::open(server, &[DATABASES], &["eu", "us", "on-premises"]).await;
+pub(crate) async fn an_engine_and_a_size_choose_the_database(market: &Market) {
     market.offer("eu", file!("engines/eu.yaml")).await;
     market.offer("us", file!("engines/us.yaml")).await;
     market.order(file!("region/orders.yaml")).await;
@@ -166,11 +153,9 @@ pub(crate) async fn an_engine_and_a_size_choose_the_database(server: Server) {
     }
     market.offer("on-premises", file!("engines/on-premises.yaml")).await;
     market.until_served("Database", "warehouse-db", "on-premises").await;
-    market.close().await;
 }
 
-pub(crate) async fn a_changed_label_moves_what_holds_no_data_and_nothing_else(server: Server) {
-    let market = Market::open(server, &[DATABASES, MACHINES], &["eu", "us"]).await;
+pub(crate) async fn a_changed_label_moves_what_holds_no_data_and_nothing_else(market: &Market) {
     market.offer("eu", file!("region/eu.yaml")).await;
     market.offer("us", file!("region/us.yaml")).await;
     market.offer("eu", file!("machines/eu.yaml")).await;
@@ -198,13 +183,11 @@ pub(crate) async fn a_changed_label_moves_what_holds_no_data_and_nothing_else(se
         .change("Database", "customer-a-db", json!({"metadata": {"labels": {"region": "eu-west-1"}}}))
         .await;
     market.until_served("Database", "customer-a-db", "eu").await;
-    market.close().await;
 }
 
 pub(crate) async fn an_order_nobody_takes_says_what_would_do_and_is_routed_when_an_offer_comes(
-    server: Server,
+    market: &Market,
 ) {
-    let market = Market::open(server, &[DATABASES], &["eu", "us"]).await;
     market.offer("us", file!("region/us.yaml")).await;
     market.order(file!("region/orders.yaml")).await;
     market.until_served("Database", "customer-b-db", "us").await;
@@ -221,5 +204,4 @@ pub(crate) async fn an_order_nobody_takes_says_what_would_do_and_is_routed_when_
     let served = market.until_served("Database", "customer-a-db", "eu").await;
     assert_eq!(served.uid(), order.uid());
     assert_eq!(served.metadata.generation, order.metadata.generation);
-    market.close().await;
 }
