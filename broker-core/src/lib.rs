@@ -21,7 +21,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use broker_core::matching::{Matcher, OfferSet, Offered, OrderFacts, Policies, ScanMatcher};
+//! use broker_core::matching::{Matcher, OfferSet, Offered, OrderFacts, Policies, IndexMatcher};
 //! use broker_core::offer::OfferId;
 //! use broker_core::resource::{Gvr, Object};
 //! use serde_json::json;
@@ -33,7 +33,7 @@
 //!     Offered::parse(OfferId::new(provider, "", "databases"), &spec).serving([api.clone()])
 //! };
 //! let offers = OfferSet::new(&Policies::open([api.clone()]), [offer("eu", "eu-"), offer("us", "us-")]);
-//! let matcher = ScanMatcher::new(Arc::new(offers));
+//! let matcher = IndexMatcher::new(Arc::new(offers));
 //!
 //! let mut order = Object::try_from(json!({"metadata": {"labels": {"region": "eu-central-1"}}}))?;
 //! let routing = matcher.match_order(&OrderFacts::new(&order, &api, "the order's uid"));

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use broker_core::matching::{Matcher, OfferSet, Offered, OrderFacts, Policies, ScanMatcher};
+use broker_core::matching::{IndexMatcher, Matcher, OfferSet, Offered, OrderFacts, Policies};
 use broker_core::offer::OfferId;
 use broker_core::resource::{Gvr, Object};
 use serde_json::{Value, json};
@@ -38,14 +38,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}: {}", offer.id().cluster, offer.availability().message);
     }
 
-    let matcher: Box<dyn Matcher> = Box::new(ScanMatcher::new(offers));
+    let matcher: Box<dyn Matcher> = Box::new(IndexMatcher::new(offers));
     let [eu, us, on_mars] = ["eu-central-1", "us-east-1", "mars-1"];
     for order in [order("a", eu, "mysql"), order("b", us, "postgres"), order("c", on_mars, "postgres")] {
         let order = Object::try_from(order)?;
         let routing = matcher.match_order(&OrderFacts::new(&order, &api, order.name()));
         println!();
         match routing.best() {
-            Some(best) => println!("{} -> {} by {:?}", order.name(), best.provider(), best.decided_by),
+            Some(best) => println!("{} -> {} by {:?}", order.name(), best.provider(), best.decided_by()),
             None => println!("{} -> nobody: {}", order.name(), routing.consumer_message),
         }
         for candidate in &routing.explanation.nearest {
