@@ -56,7 +56,8 @@ pub fn read_objects(path: &Path) -> Result<Vec<Value>, FileError> {
     parse_objects(path, &text)
 }
 
-fn parse_objects(path: &Path, text: &str) -> Result<Vec<Value>, FileError> {
+/// All objects of a YAML text; `path` names it in errors.
+pub fn parse_objects(path: &Path, text: &str) -> Result<Vec<Value>, FileError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -101,7 +102,7 @@ fn no_object(path: &Path, index: usize, found: &'static str) -> FileError {
 }
 
 /// Replaces a file in one step: whoever reads it finds the old or the new one, and only its owner can.
-pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

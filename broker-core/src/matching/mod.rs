@@ -49,6 +49,14 @@ pub struct OrderFacts<'a> {
     pub excluded: &'a BTreeSet<OfferId>,
 }
 
+impl<'a> OrderFacts<'a> {
+    /// An order that is assigned to no offer yet, and that none has failed.
+    pub fn new(object: &'a Object, api: &'a Gvr, identity: &'a str) -> Self {
+        static NOTHING: BTreeSet<OfferId> = BTreeSet::new();
+        Self { object, api, identity, current: None, excluded: &NOTHING }
+    }
+}
+
 /// The role that says which offer serves an order.
 ///
 /// # Contract

@@ -45,6 +45,11 @@ impl ApiPolicy {
 pub struct Policies(BTreeMap<Gvr, ApiPolicy>);
 
 impl Policies {
+    /// These APIs are brokered, and every provider may offer them.
+    pub fn open(apis: impl IntoIterator<Item = Gvr>) -> Self {
+        apis.into_iter().map(|api| (api, ApiPolicy::default())).collect()
+    }
+
     /// The brokered APIs, in order.
     pub fn apis(&self) -> impl Iterator<Item = &Gvr> {
         self.0.keys()

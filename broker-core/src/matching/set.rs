@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
+use serde_json::Value;
 
 use super::policy::{Policies, Terms};
 use crate::offer::{
@@ -35,23 +36,33 @@ impl Offered {
     /// Which APIs the cluster serves, whether it answers, and how many orders the offer has, the caller knows: as returned, it
     /// serves nothing, answers, and has none.
     pub fn observe(cluster: &ClusterName, object: &Object) -> Self {
-        let id = OfferId::from(object.key_in(cluster));
-        let gvr = |field: &str| object.text(&["spec", "gvr", field]).map(ToOwned::to_owned);
+        let spec = object.get(&["spec"]).unwrap_or(&Value::Null);
+        Self { ready: object.condition("Ready"), ..Self::parse(OfferId::from(object.key_in(cluster)), spec) }
+    }
+
+    /// Reads the spec of an AcceptAPI, whatever is in there; the rest as [`observe`](Self::observe) returns it.
+    pub fn parse(id: OfferId, spec: &Value) -> Self {
+        let gvr = |field: &str| spec.pointer(&format!("/gvr/{field}"))?.as_str().map(ToOwned::to_owned);
         let api = ApiPattern {
             group: gvr("group"),
             version: gvr("version").filter(|version| !version.is_empty()),
             resource: gvr("resource").unwrap_or_default(),
         };
-        let spec = object.get(&["spec"]).cloned().unwrap_or_default();
         Self {
-            parsed: Offer::parse_json(id.clone(), &spec).map(Arc::new),
+            parsed: Offer::parse_json(id.clone(), spec).map(Arc::new),
             id,
             api,
-            ready: object.condition("Ready"),
+            ready: None,
             served: Vec::new(),
             reachability: Reachability::Reachable,
             assigned: 0,
         }
+    }
+
+    /// The same, of a provider whose cluster serves these APIs: without the order's own, it is not available.
+    #[must_use]
+    pub fn serving(self, apis: impl IntoIterator<Item = Gvr>) -> Self {
+        Self { served: apis.into_iter().collect(), ..self }
     }
 }
 

@@ -4,6 +4,7 @@ use broker_testkit::provider::{AuthorityError, ReaderError};
 use broker_testkit::wait::WaitError;
 use thiserror::Error;
 
+use crate::files::FileError;
 use crate::init::{DefinitionError, InitError};
 
 /// Why the demo could not be played to its end.
@@ -33,6 +34,15 @@ pub enum DemoError {
         /// The answer.
         #[source]
         source: Box<kube::Error>,
+    },
+    /// A file is no YAML of objects.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is no such thing on the stage.
+    #[error("there is no {what} here")]
+    Unknown {
+        /// What was asked for.
+        what: String,
     },
     /// A step did not come in time.
     #[error(transparent)]

@@ -1,11 +1,12 @@
 //! The command `demo`: the mission's certificate story on the embedded control plane, with the very
 //! operator that `run` starts, told as it happens and measured.
 //!
-//! [`stage`] builds the small world of it, on any server that speaks kcp.
+//! [`stage`] builds the small world of it, on any server that speaks kcp; [`market`] a larger one, with several APIs.
 
 mod error;
 mod facts;
 mod keep;
+pub mod market;
 mod progress;
 pub mod stage;
 mod story;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use broker_kcp::api::v1alpha1::{AcceptApi, Assignment, BrokeredApi, Migration};
 use broker_kcp::kcp::api::{ApiBinding, Workspace};
 use broker_testkit::provider::{CertificateAuthority, certificate_resource, samples};
+use broker_testkit::wait::until_all;
 use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -22,10 +24,10 @@ use crate::init::{ApiDefinition, Credentials, Init, MemberOptions, PlatformOptio
 
 /// Where the orders and the copies live.
 pub const NAMESPACE: &str = "default";
-/// The brokered API of the samples.
-const CERTIFICATES: &str = "certificates.example.com";
+/// An access that does not work by then never will.
+const DEADLINE: Duration = Duration::from_secs(30);
 /// The platform's workspace, below the stage's.
-const PLATFORM: &str = "platform";
+pub const PLATFORM: &str = "platform";
 
 /// A server's administrator, and the part of the workspace tree that is played on.
 #[derive(Clone, Debug)]
@@ -40,25 +42,38 @@ impl Stage {
     /// Builds the platform below `tree`, such as `root`, which exists: the certificates of the samples
     /// are brokered, with this grace period. `admin` may do everything on the server; its path is ignored.
     pub async fn build(admin: Config, tree: &str, grace: Duration) -> Result<Self, DemoError> {
+        Self::build_with(admin, tree, grace, &[samples::CERTIFICATES]).await
+    }
+
+    /// The same with other APIs: their definitions as YAML.
+    pub async fn build_with(
+        admin: Config,
+        tree: &str,
+        grace: Duration,
+        apis: &[&str],
+    ) -> Result<Self, DemoError> {
         let server = Server::from_config(admin);
         let init = Init::new(server.clone());
         let workspace = format!("{tree}:{PLATFORM}");
-        let certificates = ApiDefinition::parse("the sample API", &sample(samples::CERTIFICATES)?)?;
-        let platform = PlatformOptions {
-            workspace: workspace.clone(),
-            apis: vec![certificates],
-            ..PlatformOptions::default()
-        };
+        let mut definitions = Vec::new();
+        for api in apis {
+            definitions.push(ApiDefinition::parse("the sample API", &sample(api)?)?);
+        }
+        let names: Vec<String> = definitions.iter().map(|api| api.name().to_owned()).collect();
+        let platform =
+            PlatformOptions { workspace: workspace.clone(), apis: definitions, ..PlatformOptions::default() };
         init.platform(&platform).await?;
         let (credentials, _) = init.broker_credentials(&workspace).await?;
         let broker = credentials.config().await?;
         let stage = Self { server, tree: tree.to_owned(), credentials, broker };
         let brokered: Api<BrokeredApi> = Api::all(stage.client(PLATFORM)?);
         let shorter = Patch::Merge(json!({"spec": {"gracePeriod": format!("{}ms", grace.as_millis())}}));
-        brokered
-            .patch(CERTIFICATES, &PatchParams::default(), &shorter)
-            .await
-            .map_err(DemoError::call("shorten the grace period", PLATFORM))?;
+        for name in names {
+            brokered
+                .patch(&name, &PatchParams::default(), &shorter)
+                .await
+                .map_err(DemoError::call("shorten the grace period", PLATFORM))?;
+        }
         Ok(stage)
     }
 
@@ -91,11 +106,7 @@ impl Stage {
     /// Prepares a provider's workspace, and lets the authority serve it with the rights of an agent there.
     /// It offers nothing yet.
     pub async fn provider(&self, name: &str, authority: CertificateAuthority) -> Result<Provider, DemoError> {
-        let init = Init::new(self.server.clone());
-        let options = self.member(name);
-        init.provider(&options).await?;
-        let (agent, _) = init.member_credentials(Role::Provider, &options).await?;
-        let agent = Server::from_config(agent.config().await?).client(&options.workspace)?;
+        let agent = self.agent(name).await?;
         let stop = CancellationToken::new();
         let serving = tokio::spawn({
             let (authority, stop) = (authority.clone(), stop.clone());
@@ -109,7 +120,20 @@ impl Stage {
             }
         });
         let client = self.client(name)?;
-        Ok(Provider { name: name.to_owned(), workspace: options.workspace, client, authority, stop, serving })
+        Ok(Provider { name: name.to_owned(), workspace: self.path(name), client, authority, stop, serving })
+    }
+
+    /// Prepares a provider's workspace, and returns the client of an agent there: it may offer, serve and hand over.
+    pub async fn agent(&self, name: &str) -> Result<Client, DemoError> {
+        let init = Init::new(self.server.clone());
+        let options = self.member(name);
+        init.provider(&options).await?;
+        let (agent, _) = init.member_credentials(Role::Provider, &options).await?;
+        let agent = Server::from_config(agent.config().await?).client(&options.workspace)?;
+        // A server may take a moment to know an account that it made.
+        let offers: Api<AcceptApi> = Api::namespaced(agent.clone(), NAMESPACE);
+        until_all(&offers, watcher::Config::default(), "the agent's access", DEADLINE, |_| true).await?;
+        Ok(agent)
     }
 
     /// Prepares a consumer's workspace.
@@ -257,6 +281,6 @@ impl Consumer {
     }
 }
 
-pub(super) fn sample<T: DeserializeOwned>(yaml: &'static str) -> Result<T, DemoError> {
+pub(super) fn sample<T: DeserializeOwned>(yaml: &str) -> Result<T, DemoError> {
     serde_saphyr::from_str(yaml).map_err(|source| DemoError::Sample { source: Box::new(source) })
 }

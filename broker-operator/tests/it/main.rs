@@ -19,6 +19,7 @@ mod election;
 mod init;
 mod kinds;
 mod look;
+mod market;
 mod operator;
 mod outage;
 mod record;

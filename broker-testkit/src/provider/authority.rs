@@ -29,6 +29,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::MANAGED_LABEL;
 use super::issuer::{BACKDATED, IssueError, Issued, Issuer};
 use super::request::{CertificateRequest, Refusal};
 use super::status::{Outcome, status};
@@ -36,8 +37,6 @@ use super::verify::{AuthorityCertificate, Leaf, verify};
 
 /// The name under which the authority owns the fields it writes.
 pub const FIELD_MANAGER: &str = "certificate-authority";
-/// Without this label a broker whose claim is limited to labelled Secrets could not see ours.
-const MANAGED_LABEL: &str = "broker.platform-mesh.io/managed";
 /// The first pause after an error; each further one is twice as long, up to [`LONGEST_BACKOFF`].
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);

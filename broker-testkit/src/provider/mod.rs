@@ -5,6 +5,7 @@
 //! beyond the cluster its client points to, and at rest it makes no calls.
 //!
 //! - [`CertificateAuthority`] issues real X.509 certificates for `certificates.example.com`.
+//! - [`ScriptedProvider`] serves any other API, and pretends: whatever is ordered is ready at once.
 //! - [`verify`] says whether a Secret holds what an authority promised, and [`SecretReader`] asks that
 //!   of one Secret without pause while something happens to it.
 
@@ -15,6 +16,7 @@ mod authority;
 mod issuer;
 mod reader;
 mod request;
+mod scripted;
 mod status;
 
 pub use authority::{
@@ -23,3 +25,7 @@ pub use authority::{
 pub use issuer::{IssueError, Issued, Issuer};
 pub use reader::{Handover, ReadReport, ReaderError, SecretReader};
 pub use request::{CertificateRequest, Refusal, Usage};
+pub use scripted::{ScriptError, ScriptedProvider};
+
+/// Without this label a broker whose claim is limited to labelled Secrets could not see ours.
+const MANAGED_LABEL: &str = "broker.platform-mesh.io/managed";

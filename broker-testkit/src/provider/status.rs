@@ -54,7 +54,7 @@ pub(super) fn status(
             "reason": reason,
             "message": message,
             "observedGeneration": generation,
-            "lastTransitionTime": transition(copy, ready).unwrap_or_else(|| to_the_second(now)),
+            "lastTransitionTime": ready_since(copy, ready, now),
         }]),
     );
     if let Some(related) = related {
@@ -68,6 +68,11 @@ pub(super) fn status(
         }
     }
     Value::Object(status)
+}
+
+/// Since when the condition `Ready` has this status: from now on, unless it has it already.
+pub(super) fn ready_since(copy: &DynamicObject, ready: &str, now: Timestamp) -> String {
+    transition(copy, ready).unwrap_or_else(|| to_the_second(now))
 }
 
 /// When the condition last changed its status, if it has this one already.

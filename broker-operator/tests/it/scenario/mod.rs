@@ -6,3 +6,4 @@ pub(crate) mod restart;
 pub(crate) mod routing;
 pub(crate) mod story;
 pub(crate) mod trespass;
+pub(crate) mod usecases;

@@ -45,13 +45,14 @@ impl ExportView {
     }
 }
 
-/// The label of one claim of one export.
+/// The label of one claim of one export: as in kcp its key is the export's and its value the claim's, so that several
+/// exports may claim the same objects.
 pub(crate) fn visible(cluster: &str, export: &str, claim: &Value) -> Visible {
     let identity = text(claim, "/identityHash");
     let content = format!("{}/{}/{identity}", text(claim, "/group"), text(claim, "/resource"));
     Visible {
-        label: format!("{}{}", names::CLAIMED, short_hash(&content)),
-        value: export_hash(cluster, export),
+        label: format!("{}{}", names::CLAIMED, export_hash(cluster, export)),
+        value: short_hash(&content),
     }
 }
 
@@ -181,5 +182,25 @@ impl View {
         let selector = claim.as_ref().and_then(|claim| claim.get("selector"));
         let selector = selector.and_then(|selector| LabelSelector::from_object(selector).ok());
         selector.map(|selector| selector.fixed_labels()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_can_be_seen_through_several_exports() {
+        let claim = json!({"group": "", "resource": "secrets"});
+        let mut object = json!({"metadata": {"name": "one"}});
+        let through = ["databases.example.com", "certificates.example.com"];
+        let labels = through.map(|export| visible("platform", export, &claim));
+        for label in &labels {
+            value::set_label(&mut object, &label.label, &label.value);
+        }
+        assert!(labels.iter().all(|label| label.admits(&object)), "{object}");
+        assert!(!visible("platform", "other.example.com", &claim).admits(&object));
     }
 }
