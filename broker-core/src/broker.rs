@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::audit::{Violation, audit};
-use crate::matching::{Matcher, OrderFacts, Verdict};
+use crate::matching::{Matcher, OrderFacts, Routing, Verdict};
 use crate::offer::OfferId;
 use crate::order::{Action, Blocked, Chooser, Decision, Fit, Placement, Report, Settled, World, decide};
 use crate::port::{
@@ -113,6 +113,19 @@ where
             }
         }
         Err(PassError::Restless(passed.written.iter().rev().take(6).copied().collect::<Vec<_>>().join(", ")))
+    }
+
+    /// Which offer would serve one order and why, from what is known now, its assignment included. Writes nothing.
+    ///
+    /// `None` where there is no such order.
+    pub fn explain(&self, address: &OrderAddress) -> Result<Option<Routing>, PassError> {
+        let Some(observed) = self.observer.observe(address)? else { return Ok(None) };
+        let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
+        let identity = assignment_name(&observed.identity);
+        let chooser =
+            MatcherChooser { matcher: matcher.as_ref(), observed: &observed, identity: &identity };
+        let none = BTreeSet::new();
+        Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
     }
 
     /// The ports' registry.
@@ -361,6 +374,11 @@ impl MatcherChooser<'_> {
         Some(OrderFacts { object, api, identity: self.identity, current, excluded })
     }
 
+    /// The offer that the order is assigned to.
+    fn current(&self) -> Option<&OfferId> {
+        self.observed.assignment.as_ref().map(|assignment| &assignment.offer)
+    }
+
     fn placement(&self, chosen: &Chosen) -> Placement {
         Placement {
             offer: chosen.id().clone(),
@@ -396,8 +414,7 @@ impl Chooser for MatcherChooser<'_> {
 
     fn explain(&self) -> serde_json::Value {
         let none = BTreeSet::new();
-        let current = self.observed.assignment.as_ref().map(|assignment| &assignment.offer);
-        self.facts(current, &none)
+        self.facts(self.current(), &none)
             .and_then(|facts| serde_json::to_value(&self.matcher.match_order(&facts).explanation).ok())
             .unwrap_or_default()
     }
