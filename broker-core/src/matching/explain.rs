@@ -21,7 +21,7 @@ const SUMMED_UP: usize = 5;
 
 /// All offers in view of one order: the nearest one by one, the others by count. Bounded in size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Candidates {
     /// How many offers were looked at, those of other APIs not counted.
     pub considered: usize,
