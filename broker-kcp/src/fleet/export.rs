@@ -152,6 +152,18 @@ impl Export {
         object.annotation("kcp.io/path").map(str::to_owned)
     }
 
+    /// All paths that the claim on logical clusters tells, and whose they are.
+    pub fn paths(&self) -> BTreeMap<String, ClusterName> {
+        let Some(followed) = self.followed(&logical_clusters().gvr) else { return BTreeMap::new() };
+        let table = followed.cache.read();
+        table
+            .iter()
+            .filter_map(|(key, object)| {
+                Some((object.annotation("kcp.io/path")?.to_owned(), key.cluster.clone()))
+            })
+            .collect()
+    }
+
     /// Where a cluster is reached through this export; nothing while it is not known on any shard.
     pub fn home(&self, cluster: &ClusterName) -> Option<Home> {
         let shards = self.lock();

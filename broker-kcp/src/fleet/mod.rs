@@ -173,6 +173,11 @@ impl Fleet {
                 .is_some_and(|export| export.is_synced())
     }
 
+    /// Whether what is followed is what the platform's objects ask for by now.
+    pub fn is_planned(&self) -> bool {
+        *self.plan() == Plan::of(&self.inner.platform)
+    }
+
     fn replan(&self, observer: &Arc<dyn Observer>) {
         let plan = Arc::new(Plan::of(&self.inner.platform));
         let before = self.plan();
