@@ -122,8 +122,7 @@ where
         let Some(observed) = self.observer.observe(address)? else { return Ok(None) };
         let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
         let identity = assignment_name(&observed.identity);
-        let chooser =
-            MatcherChooser { matcher: matcher.as_ref(), observed: &observed, identity: &identity };
+        let chooser = MatcherChooser { matcher: matcher.as_ref(), observed: &observed, identity: &identity };
         let none = BTreeSet::new();
         Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{definitions, init, offers, run};
+use crate::{definitions, explain, init, offers, run};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
@@ -28,26 +28,34 @@ enum Command {
     Crds(definitions::CrdsArgs),
     /// List what providers offer, and whether it is available.
     Offers(offers::OffersArgs),
+    /// Which offer would serve an order, and why not the others.
+    Explain(explain::ExplainArgs),
 }
+
+/// What a command that answers with its exit status ends with where it has no answer.
+const NO_ANSWER: u8 = 2;
 
 /// Runs the command of this process's arguments. Its error is printed, cause by cause.
 pub async fn main() -> ExitCode {
     // Boxed: the commands' futures are large, and main's stack is not the place for them.
-    let outcome = match Cli::parse().command {
-        Command::Run(args) => Box::pin(run::run(&args)).await,
+    let (outcome, failure) = match Cli::parse().command {
+        Command::Run(args) => plain(Box::pin(run::run(&args)).await),
         #[cfg(feature = "demo")]
-        Command::Demo(args) => Box::pin(crate::demo::demo(&args)).await,
-        Command::Init(args) => Box::pin(init::init(&args)).await,
-        Command::Crds(args) => definitions::print(&args),
-        Command::Offers(args) => Box::pin(offers::print(&args)).await,
+        Command::Demo(args) => plain(Box::pin(crate::demo::demo(&args)).await),
+        Command::Init(args) => plain(Box::pin(init::init(&args)).await),
+        Command::Crds(args) => plain(definitions::print(&args)),
+        Command::Offers(args) => plain(Box::pin(offers::print(&args)).await),
+        Command::Explain(args) => (Box::pin(explain::explain(&args)).await, ExitCode::from(NO_ANSWER)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", explained(&error));
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {}", explained(&error));
+        failure
+    })
+}
+
+/// The outcome of a command that only works or fails, and the exit status of its failure.
+fn plain(outcome: anyhow::Result<()>) -> (anyhow::Result<ExitCode>, ExitCode) {
+    (outcome.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
 }
 
 /// The error and its causes, each on a line of its own and none twice.

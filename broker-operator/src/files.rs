@@ -87,8 +87,7 @@ pub fn files_in(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     if path.as_os_str() == STANDARD_INPUT || !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let failed =
-        |error: std::io::Error| FileError::Read { path: path.to_owned(), reason: error.to_string() };
+    let failed = |error: std::io::Error| FileError::Read { path: path.to_owned(), reason: error.to_string() };
     let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(failed)?;

@@ -13,6 +13,7 @@ pub mod definitions;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod election;
+pub mod explain;
 pub mod files;
 mod health;
 pub mod init;

@@ -164,7 +164,11 @@ pub(super) fn explain(
 }
 
 /// What decided, in the words of the score: what the chosen offer has, and what the next best has.
-fn decision(choice: &Choice, ranking: &Ranking, alias: impl Fn(&OfferId) -> Option<String>) -> Option<String> {
+fn decision(
+    choice: &Choice,
+    ranking: &Ranking,
+    alias: impl Fn(&OfferId) -> Option<String>,
+) -> Option<String> {
     let chosen = choice.chosen()?;
     let Some((next, runner_up)) = ranking.iter().find(|(_, contender)| contender.id() != chosen.id()) else {
         return Some(match chosen.decided_by() {

@@ -88,7 +88,9 @@ impl fmt::Display for Missed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.found, self.field.is_empty()) {
             (_, true) => write!(f, "the order: {}", self.problem)?,
-            (Some(found), false) if found.is_empty() => write!(f, "{} is empty: {}", self.field, self.problem)?,
+            (Some(found), false) if found.is_empty() => {
+                write!(f, "{} is empty: {}", self.field, self.problem)?
+            }
             (Some(found), false) => write!(f, "{} is {found}: {}", self.field, self.problem)?,
             (None, false) => write!(f, "{} is missing: {}", self.field, self.problem)?,
         }

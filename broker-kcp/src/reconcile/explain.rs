@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use broker_core::broker::PassError;
 use broker_core::matching::Routing;
-use broker_core::offer::OfferId;
 use broker_core::port::{OrderAddress, PortErrorKind};
 use broker_core::resource::{ClusterName, Gvr, ObjectKey};
 use kube::Config;
@@ -36,14 +35,10 @@ pub struct Explained {
     pub api: Gvr,
     /// Where it is.
     pub order: ObjectKey,
-    /// The path of the consumer's cluster, where it is known.
-    pub path: Option<String>,
-    /// The offer it is assigned to.
-    pub current: Option<OfferId>,
     /// Which offer should serve it, and why.
     pub routing: Routing,
-    /// The paths of the providers' clusters that are known.
-    pub providers: BTreeMap<ClusterName, String>,
+    /// The paths of clusters, as far as they are known.
+    pub paths: BTreeMap<ClusterName, String>,
 }
 
 /// Why there is no answer.
@@ -116,7 +111,10 @@ impl Service {
     /// Where there is no such order, or not everything was read yet.
     pub fn explain(&self, query: &OrderQuery) -> Result<Explained, ExplainError> {
         let fleet = self.fleet();
-        if !fleet.platform_is_synced() || !fleet.is_planned() || !fleet.offers().is_some_and(|export| export.is_synced()) {
+        if !fleet.platform_is_synced()
+            || !fleet.is_planned()
+            || !fleet.offers().is_some_and(|export| export.is_synced())
+        {
             return Err(ExplainError::NotSynced);
         }
         let (api, resource) = api_named(fleet, &query.resource)?;
@@ -133,16 +131,8 @@ impl Service {
         let address = OrderAddress { gvr: resource.gvr.clone(), key: order.clone(), uid: None };
         let routing = self.driver().explain(&address).map_err(|error| refused(&error))?;
         let Some(routing) = routing else { return Err(ExplainError::UnknownOrder { api, order }) };
-        let providers: BTreeMap<ClusterName, String> =
-            paths.into_iter().map(|(path, cluster)| (cluster, path)).collect();
-        Ok(Explained {
-            api: resource.gvr,
-            path: providers.get(&order.cluster).cloned(),
-            current: routing.current.as_ref().map(|(offer, _)| offer.clone()),
-            order,
-            routing,
-            providers,
-        })
+        let paths = paths.into_iter().map(|(path, cluster)| (cluster, path)).collect();
+        Ok(Explained { api: resource.gvr, order, routing, paths })
     }
 }
 
@@ -179,10 +169,9 @@ fn api_named(fleet: &Fleet, asked: &str) -> Result<(String, Resource), ExplainEr
     let mut fitting = kinds.iter().filter(fits);
     match (fitting.next(), fitting.next()) {
         (Some((api, resource)), None) => Ok((api.clone(), resource.clone())),
-        (None, _) => Err(ExplainError::UnknownApi {
-            asked: asked.to_owned(),
-            known: kinds.keys().cloned().collect(),
-        }),
+        (None, _) => {
+            Err(ExplainError::UnknownApi { asked: asked.to_owned(), known: kinds.keys().cloned().collect() })
+        }
         (Some(_), Some(_)) => Err(ExplainError::AmbiguousApi {
             asked: asked.to_owned(),
             known: kinds.iter().filter(fits).map(|(api, _)| api.clone()).collect(),

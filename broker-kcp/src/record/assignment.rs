@@ -152,7 +152,8 @@ fn candidate(candidate: &Candidate) -> Value {
         CandidateVerdict::Feasible => FEASIBLE,
     };
     let detail = if refused { "message" } else { "score" };
-    let mut shown = json!({ "offer": offer_ref(&candidate.offer), "verdict": verdict, detail: candidate.message });
+    let mut shown =
+        json!({ "offer": offer_ref(&candidate.offer), "verdict": verdict, detail: candidate.message });
     if let Some(map) = shown.as_object_mut() {
         let more = [
             ("alias", candidate.alias.as_ref().map(|alias| json!(alias))),
@@ -175,12 +176,7 @@ fn status(status: api::AssignmentStatus) -> AssignmentStatus {
     });
     let condition = status.conditions.into_iter().find(|condition| condition.type_ == CONDITION);
     let (reason, message) = condition.map(|c| (c.reason, c.message)).unwrap_or_default();
-    AssignmentStatus {
-        phase,
-        reason: reason.unwrap_or_default(),
-        message: message.unwrap_or_default(),
-        why,
-    }
+    AssignmentStatus { phase, reason: reason.unwrap_or_default(), message: message.unwrap_or_default(), why }
 }
 
 /// The explanation back in the domain's shape, so that it is kept where only phase or message change.

@@ -66,7 +66,9 @@ fn what_stood_in_the_way_is_summed_up_field_by_field_with_the_nearest_alternativ
         (
             "suffixes of several offers",
             vec![suffix("a", ".internal.corp"), suffix("b", "x.corp.com"), suffix("c", "x.corp.com")],
-            vec!["spec.fqdn is app.corp.com: ends with no suffix of [.internal.corp, x.corp.com]; nearest x.corp.com"],
+            vec![
+                "spec.fqdn is app.corp.com: ends with no suffix of [.internal.corp, x.corp.com]; nearest x.corp.com",
+            ],
         ),
         ("one suffix", vec![suffix("a", ".org")], vec!["spec.fqdn is app.corp.com: does not end with .org"]),
         (
@@ -86,16 +88,26 @@ fn what_stood_in_the_way_is_summed_up_field_by_field_with_the_nearest_alternativ
             "only the offers with the fewest misses are summed up, the nearest field first",
             vec![
                 certificates("a", json!([{"key": "x"}, {"key": "y"}, {"key": "z"}])),
-                certificates("b", json!([{"key": "fqdn", "prefix": "www."}, {"key": "certType", "notIn": ["server"]}])),
+                certificates(
+                    "b",
+                    json!([{"key": "fqdn", "prefix": "www."}, {"key": "certType", "notIn": ["server"]}]),
+                ),
             ],
-            vec!["spec.certType is server: is what is refused", "spec.fqdn is app.corp.com: does not start with www."],
+            vec![
+                "spec.certType is server: is what is refused",
+                "spec.fqdn is app.corp.com: does not start with www.",
+            ],
         ),
         (
             "an expression over the whole order",
             vec![certificates("a", json!([{"expression": "self.spec.fqdn == 'a'"}]))],
             vec!["the order: `self.spec.fqdn == 'a'` does not hold"],
         ),
-        ("who could not be reached by a change is left out", vec![Offered { served: vec![], ..suffix("a", ".org") }], vec![]),
+        (
+            "who could not be reached by a change is left out",
+            vec![Offered { served: vec![], ..suffix("a", ".org") }],
+            vec![],
+        ),
         ("one takes it", vec![suffix("a", ".corp.com"), suffix("b", ".org")], vec![]),
     ] {
         let routing = ask(&anybody(), offers, None);
@@ -127,7 +139,8 @@ fn the_first_filter_that_failed_and_the_nearest_are_data() {
 #[test]
 fn the_line_of_the_score_that_decided_is_told() {
     let offer = |provider: &str, more: serde_json::Value| {
-        let mut spec = json!({"gvr": {"resource": "certificates"}, "filters": [{"key": "fqdn", "suffix": ".com"}]});
+        let mut spec =
+            json!({"gvr": {"resource": "certificates"}, "filters": [{"key": "fqdn", "suffix": ".com"}]});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         offered(provider, spec)
     };
@@ -161,7 +174,10 @@ fn the_explanation_is_bounded_whatever_the_texts() {
     let offers: Vec<Offered> = (0..50)
         .map(|n| {
             let values: Vec<String> = (0..50).map(|v| format!("{n}-{v}-{huge}")).collect();
-            certificates(&format!("p{n}"), json!([{"key": "fqdn", "valueIn": values}, {"expression": "self.spec.x == 1"}]))
+            certificates(
+                &format!("p{n}"),
+                json!([{"key": "fqdn", "valueIn": values}, {"expression": "self.spec.x == 1"}]),
+            )
         })
         .collect();
     let set = OfferSet::new(&anybody(), offers);
