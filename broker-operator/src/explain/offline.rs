@@ -222,7 +222,8 @@ impl Platform {
         for (api, kind) in apis {
             kinds.insert(api.group_resource(), Resource::namespaced(api.clone(), kind));
         }
-        let policies = Policies::read(self.brokered.iter(), &kinds, true, |name: &str| ClusterName::from(name));
+        let policies =
+            Policies::read(self.brokered.iter(), &kinds, true, |name: &str| ClusterName::from(name));
         for (api, _) in apis {
             let name = api.group_resource();
             if let Some(problem) = policies.problems.get(&name) {
