@@ -3,9 +3,10 @@
 
 use std::process::ExitCode;
 
+use broker_core::offer::Scheduling;
 use clap::{Parser, Subcommand};
 
-use crate::{definitions, explain, init, offers, run};
+use crate::{cordon, definitions, explain, init, offers, run, validate};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
@@ -30,6 +31,14 @@ enum Command {
     Offers(offers::OffersArgs),
     /// Which offer would serve an order, and why not the others.
     Explain(explain::ExplainArgs),
+    /// Tell what is wrong with `AcceptAPIs` and `BrokeredAPIs` in files, or probably not meant.
+    Validate(validate::ValidateArgs),
+    /// Let a provider keep its orders and get no new ones.
+    Cordon(cordon::CordonArgs),
+    /// Let a provider get no new orders, and move those that it has.
+    Drain(cordon::CordonArgs),
+    /// Let a provider take orders again.
+    Uncordon(cordon::CordonArgs),
 }
 
 /// What a command that answers with its exit status ends with where it has no answer.
@@ -46,6 +55,10 @@ pub async fn main() -> ExitCode {
         Command::Crds(args) => plain(definitions::print(&args)),
         Command::Offers(args) => plain(Box::pin(offers::print(&args)).await),
         Command::Explain(args) => (Box::pin(explain::explain(&args)).await, ExitCode::from(NO_ANSWER)),
+        Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
+        Command::Drain(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Draining)).await),
+        Command::Uncordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Active)).await),
+        Command::Validate(args) => (validate::validate(&args), ExitCode::from(NO_ANSWER)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {}", explained(&error));

@@ -31,12 +31,12 @@ pub enum FileError {
         reason: String,
     },
     /// It is no YAML.
-    #[error("{}:{position} {message}", path.display())]
+    #[error("{}:{} {message}", path.display(), at.map(|at| format!("{}:{}:", at.line, at.column)).unwrap_or_default())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// `line:column:`, where it is known.
-        position: String,
+        /// Where, if that is known.
+        at: Option<Position>,
         /// What is wrong, with the lines around it.
         message: String,
     },
@@ -136,15 +136,15 @@ fn parse_objects(path: &Path, text: &str) -> Result<Vec<FileObject>, FileError> 
 /// The parser's words, with the position where editors and terminals look for it.
 fn parse_error(path: &Path, error: &serde_saphyr::Error) -> FileError {
     let message = error.to_string().replace("<input>", &path.display().to_string());
-    let at = error.location().map(|at| (at.line(), at.column()));
-    let (position, message) = match at {
-        Some((line, column)) => {
+    let at = error.location().map(|at| Position { line: at.line(), column: at.column() });
+    let message = match at {
+        Some(Position { line, column }) => {
             let told = format!("error: line {line} column {column}: ");
-            (format!("{line}:{column}:"), message.strip_prefix(&told).unwrap_or(&message).to_owned())
+            message.strip_prefix(&told).unwrap_or(&message).to_owned()
         }
-        None => (String::new(), message),
+        None => message,
     };
-    FileError::Parse { path: path.to_owned(), position, message }
+    FileError::Parse { path: path.to_owned(), at, message }
 }
 
 fn no_object(path: &Path, index: usize, found: &'static str) -> FileError {

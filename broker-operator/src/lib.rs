@@ -9,6 +9,7 @@
 //! Nothing here installs a signal handler, a logger or a crypto provider for you; the binary does all three for itself.
 
 pub mod cli;
+pub mod cordon;
 pub mod definitions;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -21,5 +22,6 @@ pub mod offers;
 pub mod operator;
 pub mod run;
 pub mod telemetry;
+pub mod validate;
 
 pub use operator::{LeaderElection, Operator, OperatorBuilder, OperatorError, OperatorHandle};

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::init::Server;
@@ -67,6 +67,33 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
 
 /// All offers of all shards.
 async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
+    let mut offers = Vec::new();
+    for url in endpoints(server, workspace).await? {
+        let paths = paths(server, &url).await?;
+        let api: Api<AcceptApi> = Api::all(at(server, &url)?);
+        let list = api
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| server.failure(format!("listing the offers at {url}"), error))?;
+        offers.extend(list.into_iter().map(|object| {
+            let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
+            Offer { provider: paths.get(&id).cloned().unwrap_or(id), object }
+        }));
+    }
+    Ok(offers)
+}
+
+/// Providers' workspaces by their ids: all that bind the export of offers, and tell their paths.
+pub(crate) async fn providers(server: &Server, workspace: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for url in endpoints(server, workspace).await? {
+        all.extend(paths(server, &url).await?);
+    }
+    Ok(all)
+}
+
+/// Where the offers are served: one address for each shard.
+pub(crate) async fn endpoints(server: &Server, workspace: &str) -> anyhow::Result<Vec<String>> {
     let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
     let Some(slice) = slices.get_opt(ACCEPT_API_EXPORT).await.map_err(|error| {
         server.failure(format!("reading the endpoints of {ACCEPT_API_EXPORT} in {workspace}"), error)
@@ -76,25 +103,23 @@ async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
             "{workspace} exports no {ACCEPT_API_EXPORT}: is it the platform's workspace, prepared by `init platform`?"
         );
     };
-    let mut offers = Vec::new();
-    for endpoint in slice.status.unwrap_or_default().endpoints {
-        let client = server.client_at(&format!("{}/clusters/*", endpoint.url))?;
-        let failed = |what: &str, error| server.failure(format!("listing {what} at {}", endpoint.url), error);
-        let clusters: Api<LogicalCluster> = Api::all(client.clone());
-        // A provider whose binding predates the claim, or rejects it, is shown by its id.
-        let paths: BTreeMap<String, String> = match clusters.list(&ListParams::default()).await {
-            Ok(list) => list.iter().filter_map(path).collect(),
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => BTreeMap::new(),
-            Err(error) => return Err(failed("the providers' workspaces", error).into()),
-        };
-        let api: Api<AcceptApi> = Api::all(client);
-        let list = api.list(&ListParams::default()).await.map_err(|error| failed("the offers", error))?;
-        offers.extend(list.into_iter().map(|object| {
-            let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
-            Offer { provider: paths.get(&id).cloned().unwrap_or(id), object }
-        }));
+    Ok(slice.status.unwrap_or_default().endpoints.into_iter().map(|endpoint| endpoint.url).collect())
+}
+
+/// The paths of the workspaces behind an address. One whose binding predates the claim, or rejects it, is not among them.
+async fn paths(server: &Server, url: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let clusters: Api<LogicalCluster> = Api::all(at(server, url)?);
+    match clusters.list(&ListParams::default()).await {
+        Ok(list) => Ok(list.iter().filter_map(path).collect()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(BTreeMap::new()),
+        Err(error) => {
+            Err(server.failure(format!("listing the providers' workspaces at {url}"), error).into())
+        }
     }
-    Ok(offers)
+}
+
+fn at(server: &Server, url: &str) -> anyhow::Result<Client> {
+    Ok(server.client_at(&format!("{url}/clusters/*"))?)
 }
 
 /// A logical cluster's id and path.

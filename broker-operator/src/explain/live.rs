@@ -1,13 +1,11 @@
 //! As the broker of a live platform sees it: read through the same virtual workspaces, decided by the same code.
 
 use anyhow::{Context, bail};
-use broker_kcp::kcp::api::ApiExportEndpointSlice;
 use broker_kcp::reconcile::{OrderQuery, explain_once};
-use kube::Api;
 
 use super::{ExplainArgs, Report};
 use crate::init::Server;
-use crate::init::plan::ACCEPT_API_EXPORT;
+use crate::offers::endpoints;
 
 /// Asks the platform.
 pub(super) async fn explain(args: &ExplainArgs, order: &str) -> anyhow::Result<Report> {
@@ -17,15 +15,7 @@ pub(super) async fn explain(args: &ExplainArgs, order: &str) -> anyhow::Result<R
         "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
     )?;
     // Whatever follows is tried again and again: what cannot work is told first.
-    let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(&workspace)?);
-    let slice = slices.get_opt(ACCEPT_API_EXPORT).await.map_err(|error| {
-        server.failure(format!("reading the endpoints of {ACCEPT_API_EXPORT} in {workspace}"), error)
-    })?;
-    if slice.is_none() {
-        bail!(
-            "{workspace} exports no {ACCEPT_API_EXPORT}: is it the platform's workspace, prepared by `init platform`?"
-        );
-    }
+    endpoints(&server, &workspace).await?;
     let explained = tokio::time::timeout(args.timeout, explain_once(server.config(&workspace)?, &query));
     let explained = explained.await.with_context(|| {
         format!(
