@@ -160,7 +160,7 @@ fn target(asked: &str, apis: &[BrokeredApi], known: &BTreeMap<String, String>) -
         }
     }
     let target = named(asked, known);
-    let is_known = target.path.is_some() || rules().any(|rule| rule.cluster == asked);
+    let is_known = known.contains_key(&target.id) || rules().any(|rule| rule.cluster == asked);
     if !is_known {
         let mut names: Vec<&str> = known.values().map(String::as_str).collect();
         names.sort_unstable();
@@ -176,7 +176,7 @@ fn target(asked: &str, apis: &[BrokeredApi], known: &BTreeMap<String, String>) -
 fn named(name: &str, known: &BTreeMap<String, String>) -> Target {
     let by_path = known.iter().find(|(_, path)| *path == name).map(|(id, _)| id.clone());
     let id = by_path.unwrap_or_else(|| name.to_owned());
-    Target { path: known.get(&id).cloned(), id }
+    Target { path: known.get(&id).filter(|path| **path != id).cloned(), id }
 }
 
 /// How many orders of an API a provider serves.

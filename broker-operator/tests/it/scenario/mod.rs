@@ -1,7 +1,9 @@
 //! What must hold, told once, for any server.
 
 pub(crate) mod deletion;
+pub(crate) mod explain;
 pub(crate) mod restart;
 pub(crate) mod routing;
+pub(crate) mod scheduling;
 pub(crate) mod story;
 pub(crate) mod trespass;
