@@ -29,6 +29,12 @@ const FIRST_RETRY: Duration = Duration::from_secs(15);
 /// The doubling ends here.
 const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
+/// Two Events with the same reason about one order are at least this long apart, whatever flaps; its condition always
+/// says how it is.
+const TELL_PAUSE: Duration = Duration::from_mins(1);
+/// The same Event is not told again before this long.
+const TELL_AGAIN: Duration = Duration::from_mins(10);
+
 /// Drives orders to rest over the ports.
 #[derive(Debug)]
 pub struct Broker<R, O, E, C> {
@@ -90,7 +96,8 @@ where
             let now = self.clock.now();
             let memory_key = assignment_name(&observed.identity);
             let memory = self.memory(&memory_key, &basis(&observed), now);
-            let decision = look(&observed, matcher.as_ref(), &memory, now)?;
+            let mut decision = look(&observed, matcher.as_ref(), &memory, now)?;
+            decision.actions.retain(|action| self.is_news(&memory_key, action, now));
             passed.report = decision.report;
             passed.wake = earlier(decision.wake, memory.next_retry());
             if decision.actions.is_empty() {
@@ -154,6 +161,21 @@ where
         let mut memory = memory.clone();
         memory.blocked.retain(|_, entry| entry.until > now);
         memory
+    }
+
+    /// Whether an action is to be carried out: not so for an Event that would repeat one, or come too soon after one.
+    fn is_news(&self, key: &str, action: &Action, now: Timestamp) -> bool {
+        let Action::Tell { reason, message, .. } = action else { return true };
+        let mut memories = self.memories();
+        let told = &mut memories.entry(key.to_owned()).or_default().told;
+        let is_news = told.get(reason).is_none_or(|before| {
+            let pause = if before.message == *message { TELL_AGAIN } else { TELL_PAUSE };
+            now.since(before.at) >= pause
+        });
+        if is_news {
+            told.insert(reason, Told { message: message.clone(), at: now });
+        }
+        is_news
     }
 
     fn learn(
@@ -326,6 +348,14 @@ fn blocks(action: &Action, error: &PortError) -> Option<(ObjectRef, Blocked)> {
 struct Memory {
     settled: BTreeMap<ObjectRef, Settled>,
     blocked: BTreeMap<ObjectRef, BlockedWrite>,
+    /// The last Event of each reason.
+    told: BTreeMap<&'static str, Told>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    message: String,
+    at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
