@@ -97,10 +97,12 @@ fn explain(uri: &Uri, ask: impl FnOnce(&OrderQuery) -> Result<Report, ExplainErr
     match ask(&query) {
         Ok(report) => (StatusCode::OK, json!(report)),
         Err(error) => {
-            let status = match &error {
-                ExplainError::AmbiguousApi { .. } => StatusCode::BAD_REQUEST,
-                passing if passing.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::NOT_FOUND,
+            let status = if matches!(error, ExplainError::AmbiguousApi { .. }) {
+                StatusCode::BAD_REQUEST
+            } else if error.is_passing() {
+                StatusCode::SERVICE_UNAVAILABLE
+            } else {
+                StatusCode::NOT_FOUND
             };
             failure(status, error.reason(), &error.to_string())
         }

@@ -48,10 +48,11 @@ fn outcome(part: &IdedExpr) -> Outcome {
         Expr::Call(call) => of_call(call),
         // `all` and `exists` begin with a boolean, `map` and `filter` with a list, and give what they gathered;
         // `exists_one` compares.
-        Expr::Comprehension(comprehension) => match &comprehension.result.expr {
-            Expr::Ident(name) if *name == comprehension.accu_var => outcome(&comprehension.accu_init),
-            _ => outcome(&comprehension.result),
-        },
+        Expr::Comprehension(comprehension) => {
+            let result = &comprehension.result;
+            let gathered = matches!(&result.expr, Expr::Ident(name) if *name == comprehension.accu_var);
+            outcome(if gathered { &comprehension.accu_init } else { result })
+        }
         Expr::Struct(_) | Expr::Unspecified => Outcome::Unknown,
     }
 }

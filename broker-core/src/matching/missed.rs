@@ -89,7 +89,7 @@ impl fmt::Display for Missed {
         match (&self.found, self.field.is_empty()) {
             (_, true) => write!(f, "the order: {}", self.problem)?,
             (Some(found), false) if found.is_empty() => {
-                write!(f, "{} is empty: {}", self.field, self.problem)?
+                write!(f, "{} is empty: {}", self.field, self.problem)?;
             }
             (Some(found), false) => write!(f, "{} is {found}: {}", self.field, self.problem)?,
             (None, false) => write!(f, "{} is missing: {}", self.field, self.problem)?,
@@ -166,16 +166,14 @@ impl Alternatives {
         }
         match (self.kind, one) {
             (Kind::Any, _) => "any value would pass".to_owned(),
-            (Kind::OneOf, Some(one)) => format!("is not {one}"),
-            (Kind::OneOf, None) => format!("is none of {}", all()),
+            (Kind::OneOf | Kind::Number, Some(one)) => format!("is not {one}"),
+            (Kind::OneOf | Kind::Number, None) => format!("is none of {}", all()),
             (Kind::NoneOf, Some(_)) => "is what is refused".to_owned(),
             (Kind::NoneOf, None) => format!("is among what is refused, {}", all()),
             (Kind::Start, Some(one)) => format!("does not start with {one}"),
             (Kind::Start, None) => format!("starts with no prefix of {}", all()),
             (Kind::End, Some(one)) => format!("does not end with {one}"),
             (Kind::End, None) => format!("ends with no suffix of {}", all()),
-            (Kind::Number, Some(one)) => format!("is not {one}"),
-            (Kind::Number, None) => format!("is none of {}", all()),
             (Kind::Expression, Some(one)) => format!("`{one}` does not hold"),
             (Kind::Expression, None) => format!("none of {} holds", all()),
         }

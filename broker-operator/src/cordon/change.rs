@@ -59,23 +59,19 @@ pub(super) fn change(rules: &[Value], target: &Target, wanted: Scheduling, own: 
         return Change::Nothing;
     }
     let mut changed = rules.to_vec();
-    match its_own.and_then(|index| changed.get_mut(index)) {
-        Some(rule) => set(rule, wanted),
-        None => {
-            if rules.is_empty() {
-                changed.push(json!({ "cluster": EVERYBODY }));
-            }
-            let mut rule = everybody.map(terms).unwrap_or_default();
-            rule.remove("alias");
-            rule.insert("cluster".to_owned(), target.id.clone().into());
-            let mut rule = Value::Object(rule);
-            set(&mut rule, wanted);
-            if wanted == Scheduling::Active {
-                // The one for everybody says otherwise.
-                set_word(&mut rule, wanted);
-            }
-            changed.push(rule);
+    if let Some(rule) = its_own.and_then(|index| changed.get_mut(index)) {
+        set(rule, wanted);
+    } else {
+        if rules.is_empty() {
+            changed.push(json!({ "cluster": EVERYBODY }));
         }
+        let mut rule = everybody.map(terms).unwrap_or_default();
+        rule.remove("alias");
+        rule.insert("cluster".to_owned(), target.id.clone().into());
+        let mut rule = Value::Object(rule);
+        // Where it shall be active, the one for everybody says otherwise.
+        set_word(&mut rule, wanted);
+        changed.push(rule);
     }
     if wanted == Scheduling::Active {
         tidy(&mut changed, target, own);
@@ -104,7 +100,7 @@ fn tidy(rules: &mut Vec<Value>, target: &Target, own: &BTreeSet<String>) {
 fn terms(rule: &Value) -> Map<String, Value> {
     let mut terms = rule.as_object().cloned().unwrap_or_default();
     terms.remove("cluster");
-    terms.retain(|key, value| !value.is_null() && !(key == "scheduling" && value == "Active"));
+    terms.retain(|key, value| !(value.is_null() || key == "scheduling" && value == "Active"));
     terms
 }
 

@@ -72,7 +72,9 @@ fn set(schema: &Value, value: &mut Value) {
         Value::Object(object) => set_members(schema, object),
         Value::Array(elements) => {
             if let Some(items) = schema.get("items") {
-                elements.iter_mut().for_each(|element| set(items, element));
+                for element in elements {
+                    set(items, element);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

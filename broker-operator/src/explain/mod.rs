@@ -69,15 +69,14 @@ enum Output {
 
 /// Explains, and prints the answers.
 pub async fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let reports = match &args.order {
-        Some(order) => vec![live::explain(args, order).await?],
-        None => {
-            let found = offline::explain(&args.file, &args.offers, args.resource.as_deref())?;
-            for note in &found.notes {
-                eprintln!("note: {note}");
-            }
-            found.reports
+    let reports = if let Some(order) = &args.order {
+        vec![live::explain(args, order).await?]
+    } else {
+        let found = offline::explain(&args.file, &args.offers, args.resource.as_deref())?;
+        for note in &found.notes {
+            eprintln!("note: {note}");
         }
+        found.reports
     };
     if reports.is_empty() {
         bail!(

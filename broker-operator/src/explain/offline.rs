@@ -8,7 +8,7 @@
 //! - Fields that a definition (a CustomResourceDefinition or APIResourceSchema) in the files has defaults for get them,
 //!   as the API server would set them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,8 +101,7 @@ fn report(offers: &OfferSet, api: &Gvr, order: &Object, notes: &mut Vec<String>)
     if identity.key.namespace.is_empty() {
         NAMESPACE.clone_into(&mut identity.key.namespace);
     }
-    let routing =
-        route(offers, order, api, &assignment_name(&identity), None, &std::collections::BTreeSet::new());
+    let routing = route(offers, order, api, &assignment_name(&identity), None, &BTreeSet::new());
     let by_lot =
         routing.best().is_some_and(|best| best.decided_by == broker_core::selection::DecidedBy::Hash);
     if by_lot && order.uid().is_empty() {
@@ -124,10 +123,10 @@ impl Platform {
                 }
             }
         }
-        let mut known = BTreeMap::new();
+        let mut known = BTreeSet::new();
         for (cluster, object) in &platform.offers {
             let id = OfferId::from(object.key_in(cluster));
-            if known.insert(id.clone(), ()).is_some() {
+            if !known.insert(id.clone()) {
                 notes.push(format!("AcceptAPI {id} is there twice: the last one counts"));
             }
         }

@@ -104,7 +104,7 @@ fn the_overviews_offers_decide_about_the_overviews_orders() {
     let order = the_overview("orders.yaml");
     let offers =
         [the_overview("acceptapi.yaml"), the_overview("../../../../examples/certificates/certificates.yaml")];
-    let found = offline::explain(&[order.clone()], &offers, None);
+    let found = offline::explain(std::slice::from_ref(&order), &offers, None);
     // Nothing there tells how a VirtualMachine's resource is called.
     let error = format!("{:#}", found.unwrap_err());
     assert!(

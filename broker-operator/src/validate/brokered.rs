@@ -24,7 +24,7 @@ pub(super) fn lint(value: &Value) -> Vec<Finding> {
         match Expression::compile_with(ready, &["self"]) {
             Ok(expression) => findings.extend(lint_condition(&expression, "/spec/ready")),
             Err(error) => {
-                findings.push(Finding::new(Level::Error, "Expression", "/spec/ready", error.to_string()))
+                findings.push(Finding::new(Level::Error, "Expression", "/spec/ready", error.to_string()));
             }
         }
     }

@@ -7,6 +7,7 @@ mod schema;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -221,13 +222,15 @@ fn text(outcome: &Outcome) -> String {
         let about = [object.as_str(), field.as_str()].into_iter().filter(|part| !part.is_empty());
         let about: Vec<&str> = about.collect();
         let colon = if about.is_empty() { "" } else { ": " };
-        text.push_str(&format!(
-            "{file}:{}:{}: {level}[{rule}]: {}{colon}{}\n",
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{file}:{}:{}: {level}[{rule}]: {}{colon}{}",
             at.line,
             at.column,
             about.join(" "),
             message.trim_end()
-        ));
+        );
     }
     text
 }
@@ -244,7 +247,7 @@ fn field(pointer: &str) -> String {
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         if part.chars().all(|c| c.is_ascii_digit()) {
-            field.push_str(&format!("[{part}]"));
+            let _ = write!(field, "[{part}]");
         } else {
             if !field.is_empty() {
                 field.push('.');

@@ -65,7 +65,7 @@ fn part(schema: &Value, value: &mut Value, pointer: &str, findings: &mut Vec<Fin
         Value::Object(fields) => members(schema, fields, pointer, findings),
         Value::Array(elements) => list(schema, elements, pointer, findings),
         Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
-            limits(schema, value, pointer, findings)
+            limits(schema, value, pointer, findings);
         }
     }
     // A rule about parts that are wrong already says nothing new.

@@ -62,10 +62,9 @@ fn contradiction(filters: &[&Filter]) -> Option<Finding> {
         .flat_map(|filter| filter.criteria.iter().map(|criterion| (*filter, criterion)))
         .collect();
     let (place, message) = no_value_left(&all).or_else(|| {
-        all.iter().enumerate().find_map(|(index, later)| {
-            let earlier = all.iter().take(index);
-            earlier.filter_map(|earlier| exclude(*earlier, *later)).next()
-        })
+        all.iter()
+            .enumerate()
+            .find_map(|(index, later)| all.iter().take(index).find_map(|earlier| exclude(*earlier, *later)))
     })?;
     // Where all of them may be missing, orders without the field pass.
     let (level, effect) = if filters.iter().all(|filter| filter.optional) {

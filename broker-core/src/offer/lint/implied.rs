@@ -20,7 +20,13 @@ pub(super) fn implies_all(given: &[Filter], asked: &Filter) -> bool {
             .iter()
             .filter(|filter| asked.optional || !filter.optional)
             .any(|filter| filter.criteria.contains(criterion)),
-        _ => of_the_field.iter().flat_map(|filter| &filter.criteria).any(|given| implies(given, criterion)),
+        Criterion::ValueIn(_)
+        | Criterion::NotIn(_)
+        | Criterion::Prefix(_)
+        | Criterion::Suffix(_)
+        | Criterion::Boundary { .. } => {
+            of_the_field.iter().flat_map(|filter| &filter.criteria).any(|given| implies(given, criterion))
+        }
     })
 }
 

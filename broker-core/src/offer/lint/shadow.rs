@@ -10,8 +10,8 @@ use super::{Finding, Level};
 pub fn shadows(offers: &[Offer]) -> Vec<(usize, Finding)> {
     let mut findings = Vec::new();
     for (index, offer) in offers.iter().enumerate() {
-        let before = offers.iter().enumerate().filter(|(other, _)| *other != index);
-        let shadowing = before.filter_map(|(other, first)| Some((other, shadow(first, offer)?))).next();
+        let mut others = offers.iter().enumerate().filter(|(other, _)| *other != index);
+        let shadowing = others.find_map(|(other, first)| Some((other, shadow(first, offer)?)));
         if let Some((other, words)) = shadowing {
             let (place, why) = words;
             let message = format!(
