@@ -206,7 +206,7 @@ fn told(
     dry_run: bool,
 ) -> String {
     let is = if dry_run { "would be" } else { "is" };
-    let noun = if orders == 1 { "order" } else { "orders" };
+    let (noun, stay, go) = if orders == 1 { ("order", "stays", "moves") } else { ("orders", "stay", "move") };
     let word = match wanted {
         Scheduling::Active => "active",
         Scheduling::Cordoned => "cordoned",
@@ -222,13 +222,13 @@ fn told(
         Change::Rules { before, .. } => {
             let effect = match (wanted, orders, moves) {
                 (Scheduling::Active, _, _) => "it takes orders again".to_owned(),
-                (Scheduling::Cordoned, _, _) => format!("its {orders} {noun} stay, it gets no new ones"),
+                (Scheduling::Cordoned, _, _) => format!("its {orders} {noun} {stay}, it gets no new ones"),
                 (Scheduling::Draining, 0, _) => "it serves no order, and gets no new ones".to_owned(),
                 (Scheduling::Draining, _, Moves::Free) => {
-                    format!("its {orders} {noun} move where another offer fits, it gets no new ones")
+                    format!("its {orders} {noun} {go} where another offer fits, it gets no new ones")
                 }
                 (Scheduling::Draining, _, Moves::PlaybookOnly) => format!(
-                    "its {orders} {noun} move where another offer fits and a playbook allows it, it gets no new ones"
+                    "its {orders} {noun} {go} where another offer fits and a playbook allows it, it gets no new ones"
                 ),
             };
             format!("{provider} {is} {word} (was {}): {effect}", before.as_str())

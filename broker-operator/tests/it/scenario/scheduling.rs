@@ -25,7 +25,7 @@ pub(crate) async fn a_cordoned_provider_keeps_its_orders_and_gets_no_new_ones(st
     let path = internal.workspace.as_str();
     let shown = commands.as_admin(&["cordon", path, "--dry-run"]).await;
     assert_eq!(shown.code, 0, "{shown:?}");
-    assert!(shown.out.contains("would be cordoned (was Active): its 1 order stay"), "{}", shown.out);
+    assert!(shown.out.contains("would be cordoned (was Active): its 1 order stays"), "{}", shown.out);
     assert_eq!(rules(&stage).await, json!([]), "nothing is changed by looking");
 
     let done = commands.as_admin(&["cordon", path]).await;
@@ -71,7 +71,7 @@ pub(crate) async fn a_drained_provider_loses_its_orders_and_gets_them_again_when
     let done = commands.as_admin(&["drain", &id]).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(
-        done.out.contains("is draining (was Active): its 1 order move where another offer fits"),
+        done.out.contains("is draining (was Active): its 1 order moves where another offer fits"),
         "{}",
         done.out
     );
