@@ -103,7 +103,7 @@ fn report(offers: &OfferSet, api: &Gvr, order: &Object, notes: &mut Vec<String>)
     }
     let routing = route(offers, order, api, &assignment_name(&identity), None, &BTreeSet::new());
     let by_lot =
-        routing.best().is_some_and(|best| best.decided_by == broker_core::selection::DecidedBy::Hash);
+        routing.best().is_some_and(|best| best.decided_by() == broker_core::selection::DecidedBy::Hash);
     if by_lot && order.uid().is_empty() {
         notes.push(format!(
             "{}: the lot among equal offers is drawn by the order's uid, which a new order does not have yet",

@@ -60,7 +60,7 @@ impl Report {
                 name: order.name.clone(),
             },
             current: routing.current.as_ref().map(|(offer, _)| offer.clone()),
-            chosen: routing.best().map(|chosen| chosen.id.clone()),
+            chosen: routing.best().map(|chosen| chosen.id().clone()),
             consumer_message: routing.consumer_message,
             why: routing.explanation,
             paths: BTreeMap::new(),
