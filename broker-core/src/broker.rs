@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::audit::{Violation, audit};
-use crate::matching::{Matcher, OrderFacts, Reserved, Verdict};
+use crate::matching::{Matcher, OrderFacts, Reserved, Routing, Verdict};
 use crate::offer::OfferId;
 use crate::order::{
     Action, Blocked, Chooser, Decision, Fit, LastWord, Placement, Report, Settled, World, decide,
@@ -30,6 +30,12 @@ const MAX_ROUNDS: usize = 24;
 const FIRST_RETRY: Duration = Duration::from_secs(15);
 /// The doubling ends here.
 const LONGEST_RETRY: Duration = Duration::from_mins(10);
+
+/// Two Events with the same reason about one order are at least this long apart, whatever flaps; its condition always
+/// says how it is.
+const TELL_PAUSE: Duration = Duration::from_mins(1);
+/// The same Event is not told again before this long.
+const TELL_AGAIN: Duration = Duration::from_mins(10);
 
 /// Drives orders to rest over the ports.
 #[derive(Debug)]
@@ -92,7 +98,8 @@ where
             let now = self.clock.now();
             let memory_key = assignment_name(&observed.identity);
             let memory = self.memory(&memory_key, &basis(&observed), now);
-            let decision = self.look(&observed, matcher.as_ref(), &memory, now)?;
+            let mut decision = self.look(&observed, matcher.as_ref(), &memory, now)?;
+            decision.actions.retain(|action| self.is_news(&memory_key, action, now));
             passed.report = decision.report;
             passed.wake = earlier(decision.wake, memory.next_retry());
             if decision.actions.is_empty() {
@@ -140,6 +147,23 @@ where
         }
     }
 
+    /// Which offer would serve one order and why, from what is known now, its assignment included. Writes nothing.
+    ///
+    /// `None` where there is no such order.
+    pub fn explain(&self, address: &OrderAddress) -> Result<Option<Routing>, PassError> {
+        let Some(observed) = self.observer.observe(address)? else { return Ok(None) };
+        let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
+        let identity = assignment_name(&observed.identity);
+        let none = BTreeSet::new();
+        let chooser = MatcherChooser {
+            matcher: matcher.as_ref(),
+            observed: &observed,
+            identity: &identity,
+            full: &none,
+        };
+        Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
+    }
+
     /// The ports' registry.
     pub fn registry(&self) -> &R {
         &self.registry
@@ -167,6 +191,21 @@ where
         let mut memory = memory.clone();
         memory.blocked.retain(|_, entry| entry.until > now);
         memory
+    }
+
+    /// Whether an action is to be carried out: not so for an Event that would repeat one, or come too soon after one.
+    fn is_news(&self, key: &str, action: &Action, now: Timestamp) -> bool {
+        let Action::Tell { reason, message, .. } = action else { return true };
+        let mut memories = self.memories();
+        let told = &mut memories.entry(key.to_owned()).or_default().told;
+        let is_news = told.get(reason).is_none_or(|before| {
+            let pause = if before.message == *message { TELL_AGAIN } else { TELL_PAUSE };
+            now.since(before.at) >= pause
+        });
+        if is_news {
+            told.insert(reason, Told { message: message.clone(), at: now });
+        }
+        is_news
     }
 
     fn learn(
@@ -362,6 +401,14 @@ fn blocks(action: &Action, error: &PortError) -> Option<(ObjectRef, Blocked)> {
 struct Memory {
     settled: BTreeMap<ObjectRef, Settled>,
     blocked: BTreeMap<ObjectRef, BlockedWrite>,
+    /// The last Event of each reason.
+    told: BTreeMap<&'static str, Told>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    message: String,
+    at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -416,6 +463,11 @@ impl MatcherChooser<'_> {
         silence.is_some_and(|silence| silence.last_word == LastWord::Unread)
     }
 
+    /// The offer that the order is assigned to.
+    fn current(&self) -> Option<&OfferId> {
+        self.observed.assignment.as_ref().map(|assignment| &assignment.offer)
+    }
+
     fn placement(&self, chosen: &Chosen) -> Placement {
         Placement {
             offer: chosen.id().clone(),
@@ -459,8 +511,7 @@ impl Chooser for MatcherChooser<'_> {
 
     fn explain(&self) -> serde_json::Value {
         let none = BTreeSet::new();
-        let current = self.observed.assignment.as_ref().map(|assignment| &assignment.offer);
-        self.facts(current, &none)
+        self.facts(self.current(), &none)
             .and_then(|facts| serde_json::to_value(&self.matcher.match_order(&facts).explanation).ok())
             .unwrap_or_default()
     }

@@ -3,9 +3,10 @@
 
 use std::process::ExitCode;
 
+use broker_core::offer::Scheduling;
 use clap::{Parser, Subcommand};
 
-use crate::{definitions, init, offers, run};
+use crate::{cordon, definitions, explain, init, offers, run, validate};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
@@ -28,26 +29,46 @@ enum Command {
     Crds(definitions::CrdsArgs),
     /// List what providers offer, and whether it is available.
     Offers(offers::OffersArgs),
+    /// Which offer would serve an order, and why not the others.
+    Explain(explain::ExplainArgs),
+    /// Tell what is wrong with `AcceptAPIs` and `BrokeredAPIs` in files, or probably not meant.
+    Validate(validate::ValidateArgs),
+    /// Let a provider keep its orders and get no new ones.
+    Cordon(cordon::CordonArgs),
+    /// Let a provider get no new orders, and move those that it has.
+    Drain(cordon::CordonArgs),
+    /// Let a provider take orders again.
+    Uncordon(cordon::CordonArgs),
 }
+
+/// What a command that answers with its exit status ends with where it has no answer.
+const NO_ANSWER: u8 = 2;
 
 /// Runs the command of this process's arguments. Its error is printed, cause by cause.
 pub async fn main() -> ExitCode {
     // Boxed: the commands' futures are large, and main's stack is not the place for them.
-    let outcome = match Cli::parse().command {
-        Command::Run(args) => Box::pin(run::run(&args)).await,
+    let (outcome, failure) = match Cli::parse().command {
+        Command::Run(args) => plain(Box::pin(run::run(&args)).await),
         #[cfg(feature = "demo")]
-        Command::Demo(args) => Box::pin(crate::demo::demo(&args)).await,
-        Command::Init(args) => Box::pin(init::init(&args)).await,
-        Command::Crds(args) => definitions::print(&args),
-        Command::Offers(args) => Box::pin(offers::print(&args)).await,
+        Command::Demo(args) => plain(Box::pin(crate::demo::demo(&args)).await),
+        Command::Init(args) => plain(Box::pin(init::init(&args)).await),
+        Command::Crds(args) => plain(definitions::print(&args)),
+        Command::Offers(args) => plain(Box::pin(offers::print(&args)).await),
+        Command::Explain(args) => (Box::pin(explain::explain(&args)).await, ExitCode::from(NO_ANSWER)),
+        Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
+        Command::Drain(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Draining)).await),
+        Command::Uncordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Active)).await),
+        Command::Validate(args) => (validate::validate(&args), ExitCode::from(NO_ANSWER)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", explained(&error));
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {}", explained(&error));
+        failure
+    })
+}
+
+/// The outcome of a command that only works or fails, and the exit status of its failure.
+fn plain(outcome: anyhow::Result<()>) -> (anyhow::Result<ExitCode>, ExitCode) {
+    (outcome.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
 }
 
 /// The error and its causes, each on a line of its own and none twice.

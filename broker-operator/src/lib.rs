@@ -9,10 +9,12 @@
 //! Nothing here installs a signal handler, a logger or a crypto provider for you; the binary does all three for itself.
 
 pub mod cli;
+pub mod cordon;
 pub mod definitions;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod election;
+pub mod explain;
 pub mod files;
 mod health;
 pub mod init;
@@ -20,5 +22,6 @@ pub mod offers;
 pub mod operator;
 pub mod run;
 pub mod telemetry;
+pub mod validate;
 
 pub use operator::{LeaderElection, Operator, OperatorBuilder, OperatorError, OperatorHandle};

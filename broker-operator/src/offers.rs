@@ -8,12 +8,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use broker_kcp::api::v1alpha1::AcceptApi;
-use broker_kcp::kcp::api::{ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster, PATH_ANNOTATION};
+use broker_kcp::kcp::api::{
+    ApiBinding, ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster, PATH_ANNOTATION,
+};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::init::Server;
@@ -67,6 +70,52 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
 
 /// All offers of all shards.
 async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
+    let providers = providers(server, workspace).await?;
+    let mut offers = Vec::new();
+    for url in endpoints(server, workspace).await? {
+        let list = all_of::<AcceptApi>(server, &url, "offers").await?;
+        offers.extend(list.into_iter().map(|object| {
+            let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
+            Offer { provider: providers.get(&id).cloned().unwrap_or(id), object }
+        }));
+    }
+    Ok(offers)
+}
+
+/// Who binds the export of offers: workspaces by id, with their path, or the id again where nothing tells the path.
+pub(crate) async fn providers(server: &Server, workspace: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut providers = BTreeMap::new();
+    for url in endpoints(server, workspace).await? {
+        for binding in all_of::<ApiBinding>(server, &url, "bindings").await? {
+            if let Some(id) = binding.annotations().get(CLUSTER_ANNOTATION) {
+                providers.insert(id.clone(), path(&binding).map_or_else(|| id.clone(), |(_, path)| path));
+            }
+        }
+    }
+    if providers.iter().all(|(id, path)| id != path) {
+        return Ok(providers);
+    }
+    // Of two exports that make the same claim, a workspace may show itself to one only: any of them will do.
+    let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
+    let slices = slices
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| server.failure(format!("listing the endpoints of exports in {workspace}"), error))?;
+    for slice in slices {
+        for endpoint in slice.status.unwrap_or_default().endpoints {
+            // Whose binding predates the claim, or rejects it, is shown by its id.
+            let clusters: Api<LogicalCluster> = Api::all(at(server, &endpoint.url)?);
+            let Ok(clusters) = clusters.list(&ListParams::default()).await else { continue };
+            for (id, path) in clusters.iter().filter_map(path) {
+                providers.entry(id).and_modify(|known| *known = path);
+            }
+        }
+    }
+    Ok(providers)
+}
+
+/// Where the offers are served: one address for each shard.
+pub(crate) async fn endpoints(server: &Server, workspace: &str) -> anyhow::Result<Vec<String>> {
     let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
     let Some(slice) = slices.get_opt(ACCEPT_API_EXPORT).await.map_err(|error| {
         server.failure(format!("reading the endpoints of {ACCEPT_API_EXPORT} in {workspace}"), error)
@@ -76,30 +125,26 @@ async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
             "{workspace} exports no {ACCEPT_API_EXPORT}: is it the platform's workspace, prepared by `init platform`?"
         );
     };
-    let mut offers = Vec::new();
-    for endpoint in slice.status.unwrap_or_default().endpoints {
-        let client = server.client_at(&format!("{}/clusters/*", endpoint.url))?;
-        let failed = |what: &str, error| server.failure(format!("listing {what} at {}", endpoint.url), error);
-        let clusters: Api<LogicalCluster> = Api::all(client.clone());
-        // A provider whose binding predates the claim, or rejects it, is shown by its id.
-        let paths: BTreeMap<String, String> = match clusters.list(&ListParams::default()).await {
-            Ok(list) => list.iter().filter_map(path).collect(),
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => BTreeMap::new(),
-            Err(error) => return Err(failed("the providers' workspaces", error).into()),
-        };
-        let api: Api<AcceptApi> = Api::all(client);
-        let list = api.list(&ListParams::default()).await.map_err(|error| failed("the offers", error))?;
-        offers.extend(list.into_iter().map(|object| {
-            let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
-            Offer { provider: paths.get(&id).cloned().unwrap_or(id), object }
-        }));
-    }
-    Ok(offers)
+    Ok(slice.status.unwrap_or_default().endpoints.into_iter().map(|endpoint| endpoint.url).collect())
 }
 
-/// A logical cluster's id and path.
-fn path(cluster: &LogicalCluster) -> Option<(String, String)> {
-    let annotation = |name| cluster.annotations().get(name).cloned();
+/// All objects of a kind that a virtual workspace shows.
+async fn all_of<K>(server: &Server, url: &str, what: &str) -> anyhow::Result<Vec<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(at(server, url)?);
+    let found = api.list(&ListParams::default()).await;
+    Ok(found.map_err(|error| server.failure(format!("listing the {what} at {url}"), error))?.items)
+}
+
+fn at(server: &Server, url: &str) -> anyhow::Result<Client> {
+    Ok(server.client_at(&format!("{url}/clusters/*"))?)
+}
+
+/// The id and the path of the cluster that an object is in, where it tells both.
+fn path(object: &impl ResourceExt) -> Option<(String, String)> {
+    let annotation = |name| object.annotations().get(name).cloned();
     Some((annotation(CLUSTER_ANNOTATION)?, annotation(PATH_ANNOTATION)?))
 }
 

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker_kcp::kcp::{Endpoint, EndpointError};
-use broker_kcp::reconcile::{Options, Service, Status};
+use broker_kcp::reconcile::{ExplainError, Options, OrderQuery, Service, Status};
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::election::{Terms, campaign};
-use crate::health;
+use crate::explain::Report;
+use crate::health::{self, Debugging};
 
 /// Whether brokers of the same platform take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct OperatorBuilder {
     lease_duration: Duration,
     lease_renewal: Duration,
     health: Option<std::net::SocketAddr>,
+    health_listener: Option<Arc<std::net::TcpListener>>,
+    debugging: Debugging,
 }
 
 /// Why an operator could not be started, or stopped by itself.
@@ -72,6 +76,8 @@ pub struct Operator {
     terms: Terms,
     leading: watch::Sender<bool>,
     health: Option<std::net::SocketAddr>,
+    health_listener: Option<Arc<std::net::TcpListener>>,
+    debugging: Debugging,
 }
 
 /// Looks at a running [`Operator`] from outside.
@@ -95,6 +101,8 @@ impl Operator {
             lease_duration: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
             health: None,
+            health_listener: None,
+            debugging: Debugging::default(),
         }
     }
 
@@ -103,17 +111,30 @@ impl Operator {
         OperatorHandle { service: self.service.clone(), leading: self.leading.subscribe() }
     }
 
+    /// Begins to listen where probes are answered, if they are.
+    async fn probes(&self) -> Result<Option<tokio::net::TcpListener>, OperatorError> {
+        let (address, listener) = match (&self.health_listener, self.health) {
+            (Some(bound), _) => {
+                let address = bound.local_addr().unwrap_or_else(|_| ([0, 0, 0, 0], 0).into());
+                let own = bound.try_clone().and_then(|own| {
+                    own.set_nonblocking(true)?;
+                    tokio::net::TcpListener::from_std(own)
+                });
+                (address, own)
+            }
+            (None, Some(address)) => (address, health::listen(address).await),
+            (None, None) => return Ok(None),
+        };
+        let listener = listener.map_err(|source| OperatorError::Health { address, source })?;
+        tracing::info!(%address, debugging = ?self.debugging, "serving health probes");
+        Ok(Some(listener))
+    }
+
     /// Works until `shutdown` resolves, finishes what is in hand, and gives the Lease up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OperatorError> {
         let stop = CancellationToken::new();
-        let probes = match self.health {
-            Some(address) => {
-                let listener = health::listen(address)
-                    .await
-                    .map_err(|source| OperatorError::Health { address, source })?;
-                tracing::info!(%address, "serving health probes");
-                Some(tokio::spawn(health::serve(listener, self.handle())))
-            }
+        let probes = match self.probes().await? {
+            Some(listener) => Some(tokio::spawn(health::serve(listener, self.handle(), self.debugging))),
             None => None,
         };
         tracing::info!(platform = self.endpoint.url(), identity = %self.terms.identity, "starting");
@@ -209,6 +230,19 @@ impl OperatorBuilder {
         self
     }
 
+    /// The same on a socket that is bound already, such as one that was handed over by a supervisor.
+    pub fn health_listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.health_listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Whether `/debug/explain` is served beside the probes. It shows providers' names, costs and filters to whoever
+    /// reaches the address.
+    pub fn debug_endpoints(mut self, enable: bool) -> Self {
+        self.debugging = if enable { Debugging::On } else { Debugging::Off };
+        self
+    }
+
     /// Reads the configuration. Does not connect yet: a platform that is away at the start is waited for.
     pub async fn build(self) -> Result<Operator, OperatorError> {
         let config = match (self.config, &self.kubeconfig) {
@@ -225,7 +259,16 @@ impl OperatorBuilder {
         let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace);
         terms.duration = self.lease_duration;
         terms.renewal = self.lease_renewal;
-        Ok(Operator { service, endpoint, election: self.election, terms, leading, health: self.health })
+        Ok(Operator {
+            service,
+            endpoint,
+            election: self.election,
+            terms,
+            leading,
+            health: self.health,
+            health_listener: self.health_listener,
+            debugging: self.debugging,
+        })
     }
 }
 
@@ -233,6 +276,14 @@ impl OperatorHandle {
     /// How the broker is doing.
     pub fn status(&self) -> Status {
         self.service.status()
+    }
+
+    /// Which offer serves an order, and why: from its caches, without a call.
+    ///
+    /// # Errors
+    /// Where there is no such order, or not everything was read yet.
+    pub fn explain(&self, query: &OrderQuery) -> Result<Report, ExplainError> {
+        self.service.explain(query).map(Report::from)
     }
 
     /// Whether it holds the lead.

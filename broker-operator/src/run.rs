@@ -30,6 +30,10 @@ pub struct RunArgs {
     /// Where /healthz and /readyz are served, as :8081 or 127.0.0.1:8081; 0 serves them nowhere.
     #[arg(long, env = "HEALTH_PROBE_ADDR", value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
     health_probe_addr: Address,
+    /// Whether /debug/explain is served beside the probes: which offer serves an order, and why. It shows providers'
+    /// names, costs and filters to whoever reaches the address.
+    #[arg(long, env = "DEBUG_ENDPOINTS", value_name = "BOOL", default_value = "false", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    debug_endpoints: bool,
     /// Where metrics will be served; they come with a later version, until then only the address is checked.
     #[arg(long, env = "METRICS_ADDR", value_name = "ADDRESS", default_value = ":8080", value_parser = address)]
     metrics_addr: Address,
@@ -52,7 +56,8 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<()> {
     let mut builder = Operator::builder()
         .enable_migration(args.enable_migration)
         .reconcile_interval(args.reconcile_interval)
-        .leader_election(election);
+        .leader_election(election)
+        .debug_endpoints(args.debug_endpoints);
     if let Some(path) = &args.kubeconfig {
         builder = builder.kubeconfig(path);
     }

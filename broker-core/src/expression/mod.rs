@@ -15,6 +15,7 @@
 mod budget;
 mod check;
 mod error;
+mod outcome;
 mod scope;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use serde_json::Value;
 
 pub use check::{FUNCTIONS, MAX_DEPTH, MAX_NODES};
 pub use error::{EvalError, ExpressionError};
+pub use outcome::Outcome;
 pub use scope::Scope;
 
 /// The longest accepted text, in bytes.

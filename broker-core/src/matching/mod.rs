@@ -9,6 +9,7 @@
 
 mod explain;
 mod index;
+mod missed;
 mod orders;
 mod policy;
 mod refusal;
@@ -21,8 +22,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-pub use explain::{Candidate, CandidateVerdict, Candidates, NEAREST};
+pub use explain::{Candidate, CandidateVerdict, Candidates, NEAREST, Ranked};
 pub use index::IndexMatcher;
+pub use missed::Missed;
 pub use orders::OrderIndex;
 pub use policy::{ApiPolicy, Policies, ProviderRule, Terms};
 pub use refusal::{CONSUMER_MESSAGE_MAX, Reason, Refusal, consumer_message};

@@ -90,6 +90,16 @@ impl Refusal {
         })
     }
 
+    /// The first filter that failed.
+    pub fn first_miss(&self) -> Option<&Miss> {
+        self.misses().next()
+    }
+
+    /// The filter that failed by least; of equally near ones the first.
+    pub fn nearest_miss(&self) -> Option<&Miss> {
+        self.misses().min_by_key(|miss| (miss.distance, miss.filter))
+    }
+
     /// For sorting, nearest first: reasons that the order cannot mend, filters that failed, how far they failed.
     pub fn distance(&self) -> (usize, usize, u32) {
         let misses = self.misses().count();

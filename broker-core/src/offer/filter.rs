@@ -173,7 +173,8 @@ impl Criterion {
         }
     }
 
-    fn accepts_scalar(&self, value: &Value) -> bool {
+    /// Whether it accepts a value that is no list; expressions accept none by themselves.
+    pub(super) fn accepts_scalar(&self, value: &Value) -> bool {
         if let Self::Boundary { min, max } = self {
             return Quantity::from_value(value)
                 .is_some_and(|found| lies_within(min.as_ref(), max.as_ref(), found));

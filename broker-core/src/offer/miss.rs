@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::shorten;
+use super::nearness::value_gap;
 
 /// A value in a message is shown up to this many characters.
 const SHOWN: usize = 64;
@@ -74,6 +75,20 @@ pub enum Expected {
     },
     /// That this CEL expression is true.
     Expression(String),
+}
+
+impl Expected {
+    /// What comes nearest to the text found, where the criterion accepts certain texts or numbers.
+    pub(crate) fn nearest(&self, found: &str) -> Option<String> {
+        match self {
+            Self::OneOf(values) => {
+                values.iter().min_by_key(|accepted| value_gap(found, accepted)).map(ToOwned::to_owned)
+            }
+            Self::StartsWith(text) | Self::EndsWith(text) => Some(text.clone()),
+            Self::Between { .. } => Some(self.to_string()),
+            Self::Present | Self::NoneOf(_) | Self::Expression(_) => None,
+        }
+    }
 }
 
 /// Bounded: long lists and texts are cut.

@@ -11,6 +11,7 @@ mod decimal;
 mod filter;
 mod id;
 mod invalid;
+pub mod lint;
 mod miss;
 mod nearness;
 mod parse;

@@ -165,6 +165,20 @@ impl Export {
         object.annotation("kcp.io/path").map(str::to_owned)
     }
 
+    /// All paths that bindings tell, or logical clusters by their claim, and whose they are.
+    pub fn paths(&self) -> BTreeMap<String, ClusterName> {
+        let telling = [bindings(), logical_clusters()];
+        let mut paths = BTreeMap::new();
+        for followed in telling.iter().filter_map(|resource| self.followed(&resource.gvr)) {
+            for (key, object) in followed.cache.read().iter() {
+                if let Some(path) = object.annotation("kcp.io/path") {
+                    paths.insert(path.to_owned(), key.cluster.clone());
+                }
+            }
+        }
+        paths
+    }
+
     /// Where a cluster is reached through this export; nothing while it is not known on any shard.
     pub fn home(&self, cluster: &ClusterName) -> Option<Home> {
         let source = self.source_of(cluster)?;

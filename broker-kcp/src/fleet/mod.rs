@@ -212,6 +212,11 @@ impl Fleet {
         self.exports().iter().any(|export| export.has_silent_shard() && export.silence(cluster).is_some())
     }
 
+    /// Whether what is followed is what the platform's objects ask for by now.
+    pub fn is_planned(&self) -> bool {
+        *self.plan() == Plan::of(&self.inner.platform)
+    }
+
     fn replan(&self, observer: &Arc<dyn Observer>) {
         let plan = Arc::new(Plan::of(&self.inner.platform));
         let before = self.plan();

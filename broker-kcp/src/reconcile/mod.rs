@@ -12,6 +12,7 @@ mod brokered;
 mod conditions;
 mod event;
 mod execute;
+mod explain;
 mod indexes;
 mod later;
 mod observe;
@@ -27,6 +28,7 @@ mod target;
 mod tests;
 
 pub use execute::KcpMigrationExecutor;
+pub use explain::{ExplainError, Explained, OrderQuery, explain_once};
 pub use indexes::INDEXES;
 pub use observe::KcpOrderObserver;
 pub use policy::{ApiProblem, Policies};

@@ -172,18 +172,8 @@ pub(super) fn brokered_kinds(fleet: &Fleet) -> BTreeMap<String, Resource> {
 }
 
 /// Clusters by path, as far as they are known.
-fn paths(fleet: &Fleet) -> BTreeMap<String, ClusterName> {
-    let mut paths = BTreeMap::new();
-    for export in fleet.exports() {
-        if let Some(bindings) = export.bindings() {
-            for (key, binding) in bindings.read().iter() {
-                if let Some(path) = binding.annotation("kcp.io/path") {
-                    paths.insert(path.to_owned(), key.cluster.clone());
-                }
-            }
-        }
-    }
-    paths
+pub(super) fn paths(fleet: &Fleet) -> BTreeMap<String, ClusterName> {
+    fleet.exports().iter().flat_map(|export| export.paths()).collect()
 }
 
 fn served(fleet: &Fleet, kinds: &BTreeMap<String, Resource>, cluster: &ClusterName) -> Vec<Gvr> {

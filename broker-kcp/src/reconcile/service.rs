@@ -62,7 +62,7 @@ impl Clock for SystemClock {
     }
 }
 
-type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, SystemClock>;
+pub(super) type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, SystemClock>;
 
 /// The broker on kcp. Clones share the same one.
 #[derive(Clone)]
@@ -106,6 +106,14 @@ impl Service {
     /// The clusters it reaches.
     pub fn fleet(&self) -> &Fleet {
         &self.inner.fleet
+    }
+
+    pub(super) fn routes(&self) -> &Arc<Routes> {
+        &self.inner.routes
+    }
+
+    pub(super) fn driver(&self) -> &Driver {
+        &self.inner.driver
     }
 
     /// How it is doing.

@@ -1,5 +1,6 @@
 //! Assignments.
 
+use broker_core::matching::{Candidate, CandidateVerdict, Candidates};
 use broker_core::order::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
 use broker_core::resource::{Gvr, Object, ObjectKey};
 use broker_core::time::Timestamp;
@@ -10,6 +11,9 @@ use crate::api::v1alpha1 as api;
 
 /// Type of the condition that tells the platform where an order stands.
 const CONDITION: &str = "Ready";
+/// Verdicts of the record that are no reasons of a refusal.
+const CHOSEN: &str = "Chosen";
+const FEASIBLE: &str = "Feasible";
 
 /// Reads an Assignment from its object.
 pub fn read_assignment(object: &Object) -> Result<Assignment, RecordError> {
@@ -122,35 +126,54 @@ pub fn assignment_status(status: &AssignmentStatus, before: Option<&Object>, now
         if let Some(phase) = status.phase {
             map.insert("phase".into(), phase.as_str().into());
         }
-        let candidates: Vec<Value> = status
-            .why
-            .get("nearest")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(candidate)
-            .collect();
-        if !candidates.is_empty() {
-            map.insert("candidates".into(), candidates.into());
-        }
-        if let Some(others) = status.why.get("others").filter(|others| others.is_object()) {
-            map.insert("refused".into(), others.clone());
-        }
+        map.extend(explanation(&status.why));
     }
     value
 }
 
-/// What the domain keeps as an explanation, as the record shows it.
-fn candidate(why: &Value) -> Option<Value> {
-    let text = |key: &str| why.get(key).and_then(Value::as_str);
-    let offer = serde_json::from_value(why.get("offer")?.clone()).ok()?;
-    let refused = text("verdict") == Some("Refused");
-    let verdict = if refused { text("reason").unwrap_or("Refused") } else { text("verdict")? };
+/// What the domain keeps as an explanation, as the record shows it; nothing where there is none.
+fn explanation(why: &Value) -> Map<String, Value> {
+    let Ok(why) = serde_json::from_value::<Candidates>(why.clone()) else { return Map::new() };
+    let mut shown = Map::new();
+    if !why.nearest.is_empty() {
+        shown.insert("candidates".into(), why.nearest.iter().map(candidate).collect());
+        shown.insert("refused".into(), json!(why.others));
+        shown.insert("considered".into(), why.considered.into());
+    }
+    if let Some(decided_by) = why.decided_by {
+        shown.insert("decidedBy".into(), decided_by.as_str().into());
+    }
+    shown.extend(why.decision.map(|decision| ("decision".to_owned(), decision.into())));
+    if !why.misses.is_empty() {
+        shown.insert("misses".into(), json!(why.misses));
+    }
+    shown
+}
+
+fn candidate(candidate: &Candidate) -> Value {
+    let refused = candidate.verdict == CandidateVerdict::Refused;
+    let verdict = match candidate.verdict {
+        CandidateVerdict::Refused => candidate.reason.as_deref().unwrap_or("Refused"),
+        CandidateVerdict::Chosen => CHOSEN,
+        CandidateVerdict::Feasible => FEASIBLE,
+    };
     let detail = if refused { "message" } else { "score" };
-    Some(json!({ "offer": offer_ref(&offer), "verdict": verdict, detail: text("message") }))
+    let mut shown =
+        json!({ "offer": offer_ref(&candidate.offer), "verdict": verdict, detail: candidate.message });
+    if let Some(map) = shown.as_object_mut() {
+        let more = [
+            ("alias", candidate.alias.as_ref().map(|alias| json!(alias))),
+            ("ranked", candidate.score.as_ref().map(|score| json!(score))),
+            ("first", candidate.first.as_ref().map(|missed| json!(missed))),
+            ("nearest", candidate.nearest.as_ref().map(|missed| json!(missed))),
+        ];
+        map.extend(more.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    }
+    shown
 }
 
 fn status(status: api::AssignmentStatus) -> AssignmentStatus {
+    let why = why(&status);
     let phase = status.phase.map(|phase| match phase {
         api::AssignmentPhase::Pending => Phase::Pending,
         api::AssignmentPhase::Bound => Phase::Bound,
@@ -159,29 +182,49 @@ fn status(status: api::AssignmentStatus) -> AssignmentStatus {
     });
     let condition = status.conditions.into_iter().find(|condition| condition.type_ == CONDITION);
     let (reason, message) = condition.map(|c| (c.reason, c.message)).unwrap_or_default();
-    AssignmentStatus {
-        phase,
-        reason: reason.unwrap_or_default(),
-        message: message.unwrap_or_default(),
-        why: why(&status.candidates, &status.refused),
-    }
+    AssignmentStatus { phase, reason: reason.unwrap_or_default(), message: message.unwrap_or_default(), why }
 }
 
 /// The explanation back in the domain's shape, so that it is kept where only phase or message change.
-fn why(candidates: &[api::Candidate], refused: &std::collections::BTreeMap<String, i64>) -> Value {
-    let nearest: Vec<Value> = candidates
+fn why(status: &api::AssignmentStatus) -> Value {
+    if status.candidates.is_empty() {
+        return Value::Null;
+    }
+    let nearest: Vec<Value> = status
+        .candidates
         .iter()
         .map(|candidate| {
-            let feasible = matches!(candidate.verdict.as_str(), "Chosen" | "Feasible");
-            json!({
+            let feasible = matches!(candidate.verdict.as_str(), CHOSEN | FEASIBLE);
+            let mut why = json!({
                 "offer": offer_id(&candidate.offer),
                 "verdict": if feasible { candidate.verdict.as_str() } else { "Refused" },
                 "reason": (!feasible).then_some(&candidate.verdict),
-                "message": candidate.score.as_ref().or(candidate.message.as_ref()),
-            })
+                "message": candidate.score.as_ref().or(candidate.message.as_ref()).map_or("", String::as_str),
+                "alias": candidate.alias,
+                "score": candidate.ranked,
+                "first": candidate.first,
+                "nearest": candidate.nearest,
+            });
+            drop_nulls(&mut why);
+            why
         })
         .collect();
-    if nearest.is_empty() { Value::Null } else { json!({ "nearest": nearest, "others": refused }) }
+    let mut why = json!({
+        "considered": status.considered.unwrap_or_default(),
+        "decidedBy": status.decided_by,
+        "decision": status.decision,
+        "nearest": nearest,
+        "others": status.refused,
+        "misses": status.misses,
+    });
+    drop_nulls(&mut why);
+    why
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
 }
 
 fn copy_ref(copy: &api::CopyRef) -> Option<CopyRef> {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
+use broker_core::matching::Candidates;
 use broker_core::migration::{Migration, MigrationState};
 use broker_core::offer::OfferId;
 use broker_core::order::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
@@ -75,11 +76,26 @@ fn the_status_of_an_assignment_is_read_back_with_its_explanation() {
         reason: "Bound".to_owned(),
         message: "served".to_owned(),
         why: json!({
+            "considered": 5,
+            "decidedBy": "Priority",
+            "decision": "priority 10 before 0 of b",
             "nearest": [
-                {"offer": {"cluster": "p", "namespace": "n", "name": "o"}, "verdict": "Chosen", "message": "priority 0"},
-                {"offer": {"cluster": "q", "name": "o"}, "verdict": "Refused", "reason": "Filter", "message": "no"},
+                {
+                    "offer": {"cluster": "p", "namespace": "n", "name": "o"}, "alias": "ours", "verdict": "Chosen",
+                    "message": "priority 10",
+                    "score": {"priority": 10, "specificity": 9, "cost": "0.5", "weight": 100},
+                },
+                {
+                    "offer": {"cluster": "q", "name": "o"}, "verdict": "Refused", "reason": "Filter", "message": "no",
+                    "first": {
+                        "filter": 1, "field": "spec.fqdn", "found": "a.co", "problem": "does not end with .com",
+                        "expected": ["ends with `.com`"],
+                    },
+                    "nearest": {"filter": 2, "field": "spec.x", "problem": "any value would pass", "nearest": "n"},
+                },
             ],
             "others": {"Cordoned": 3},
+            "misses": [{"field": "spec.fqdn", "found": "a.co", "problem": "does not end with .com"}],
         }),
     };
     let value = assignment_status(&status, None, Timestamp::from_millis(0));
@@ -87,10 +103,14 @@ fn the_status_of_an_assignment_is_read_back_with_its_explanation() {
     object.set(&["status"], value.clone());
     let read = read_assignment(&object).unwrap().status;
     assert_eq!((read.phase, &read.reason, &read.message), (status.phase, &status.reason, &status.message));
-    // What was read explains the same as what was written.
+    let explained = |why: &Value| serde_json::from_value::<Candidates>(why.clone()).unwrap();
+    assert_eq!(explained(&read.why), explained(&status.why));
+    // What was read is written as before.
     let again = assignment_status(&read, Some(&object), Timestamp::from_millis(99_000));
-    assert_eq!(again.get("candidates"), value.get("candidates"));
-    assert_eq!(again.get("refused"), value.get("refused"));
+    for field in ["candidates", "refused", "considered", "decidedBy", "decision", "misses"] {
+        assert!(value.get(field).is_some(), "{field}");
+        assert_eq!(again.get(field), value.get(field), "{field}");
+    }
     assert_eq!(again.pointer("/conditions"), value.pointer("/conditions"));
 }
 

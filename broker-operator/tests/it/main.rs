@@ -15,6 +15,7 @@
 )]
 
 mod actors;
+mod commands;
 mod election;
 mod init;
 mod kinds;
@@ -73,6 +74,12 @@ on_both_servers! {
     availability::a_provider_that_loses_its_binding_is_left_at_once,
     availability::a_provider_that_no_longer_binds_offers_is_left_and_cleaned,
     availability::a_provider_whose_workspace_is_deleted_is_left_and_holds_nothing,
+    explain::the_command_and_the_debug_endpoint_answer_as_the_assignment_does,
+    explain::what_cannot_be_explained_is_told,
+    explain::a_consumer_is_told_nothing_of_others_and_nothing_twice,
+    scheduling::a_cordoned_provider_keeps_its_orders_and_gets_no_new_ones,
+    scheduling::a_drained_provider_loses_its_orders_and_gets_them_again_when_it_is_uncordoned,
+    scheduling::who_may_not_write_the_platforms_word_is_told,
     deletion::an_order_deleted_before_it_is_served_leaves_nothing,
     deletion::an_order_deleted_during_a_move_leaves_nothing,
     deletion::an_order_deleted_after_a_move_leaves_nothing,

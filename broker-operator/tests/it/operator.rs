@@ -1,6 +1,7 @@
 //! The operator as the scenarios run it: in this process, on threads of its own, so that it can be killed
 //! at any instant without a word.
 
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use broker_operator::{Operator, OperatorError};
@@ -19,6 +20,8 @@ pub(crate) struct RunningOperator {
     threads: Option<Runtime>,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), OperatorError>>,
+    /// Where it answers probes and about orders.
+    pub(crate) probes: SocketAddr,
 }
 
 impl RunningOperator {
@@ -26,8 +29,10 @@ impl RunningOperator {
     pub(crate) fn start(config: Config) -> Self {
         let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shutdown = CancellationToken::new();
-        let task = threads.spawn(run(config, shutdown.clone()));
-        Self { threads: Some(threads), shutdown, task }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let probes = listener.local_addr().unwrap();
+        let task = threads.spawn(run(config, listener, shutdown.clone()));
+        Self { threads: Some(threads), shutdown, task, probes }
     }
 
     /// Ends it as a signal would.
@@ -55,8 +60,9 @@ impl Drop for RunningOperator {
     }
 }
 
-async fn run(config: Config, shutdown: CancellationToken) -> Result<(), OperatorError> {
+async fn run(config: Config, probes: TcpListener, shutdown: CancellationToken) -> Result<(), OperatorError> {
     // The Lease of one that was killed is waited out, so it is short.
-    let operator = Operator::builder().config(config).lease_times(LEASE, LEASE / 5).build().await?;
+    let builder = Operator::builder().config(config).lease_times(LEASE, LEASE / 5);
+    let operator = builder.health_listener(probes).debug_endpoints(true).build().await?;
     operator.run(shutdown.cancelled_owned()).await
 }

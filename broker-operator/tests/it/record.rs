@@ -6,16 +6,18 @@ use futures::{StreamExt, TryStreamExt};
 use kube::api::DynamicObject;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, ResourceExt};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::DEADLINE;
 use crate::look;
 
 /// Every version of one object that its watch shows.
 pub(crate) struct Versions {
     stop: CancellationToken,
-    task: JoinHandle<Vec<DynamicObject>>,
+    seen: watch::Receiver<Vec<DynamicObject>>,
+    task: JoinHandle<()>,
 }
 
 impl Versions {
@@ -24,14 +26,23 @@ impl Versions {
         let only = Config::default().fields(&format!("metadata.name={name}"));
         let stop = CancellationToken::new();
         let (open, opened) = oneshot::channel();
-        let task = tokio::spawn(versions(api, only, open, stop.clone()));
+        let (seeing, seen) = watch::channel(Vec::new());
+        let task = tokio::spawn(versions(api, only, open, seeing, stop.clone()));
         opened.await.unwrap();
-        Self { stop, task }
+        Self { stop, seen, task }
     }
 
     pub(crate) async fn finish(self) -> Vec<DynamicObject> {
         self.stop.cancel();
-        self.task.await.unwrap()
+        self.task.await.unwrap();
+        self.seen.borrow().clone()
+    }
+
+    /// The same, once a version was seen for which this holds.
+    pub(crate) async fn finish_after(mut self, last: impl Fn(&DynamicObject) -> bool) -> Vec<DynamicObject> {
+        let seen = self.seen.wait_for(|seen| seen.iter().any(&last));
+        tokio::time::timeout(DEADLINE, seen).await.expect("the version never comes").unwrap();
+        self.finish().await
     }
 }
 
@@ -39,14 +50,14 @@ async fn versions(
     api: Api<DynamicObject>,
     only: Config,
     open: oneshot::Sender<()>,
+    seen: watch::Sender<Vec<DynamicObject>>,
     stop: CancellationToken,
-) -> Vec<DynamicObject> {
+) {
     let mut open = Some(open);
-    let mut seen = Vec::new();
     let mut events = std::pin::pin!(watcher(api, only));
     while let Some(event) = stop.run_until_cancelled(events.try_next()).await {
         match event.unwrap().unwrap() {
-            Event::Apply(object) | Event::InitApply(object) => seen.push(object),
+            Event::Apply(object) | Event::InitApply(object) => seen.send_modify(|seen| seen.push(object)),
             Event::Delete(object) => panic!("{} was deleted", object.name_any()),
             Event::InitDone => {
                 open.take().map(|open| open.send(()));
@@ -54,7 +65,6 @@ async fn versions(
             Event::Init => {}
         }
     }
-    seen
 }
 
 /// When replacements got ready and when old copies went.

@@ -14,6 +14,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Config, ResourceExt};
 
 use crate::actors::{Consumer, DEADLINE, Provider};
+use crate::commands::Commands;
 use crate::operator::RunningOperator;
 use crate::record::{Endings, Versions};
 use crate::server::Server;
@@ -88,6 +89,15 @@ impl Stage {
         Client::try_from(config).unwrap()
     }
 
+    /// The command line, as the platform's administrator and as the broker.
+    pub(crate) fn commands(&self) -> Commands {
+        let folder = tempfile::tempdir().unwrap();
+        let (admin, broker) = (folder.path().join("admin"), folder.path().join("broker"));
+        std::fs::write(&admin, &self.server.kubeconfig).unwrap();
+        self.platform.write_broker_kubeconfig(&broker).unwrap();
+        Commands { platform: self.platform.path("platform"), admin, broker, _folder: folder }
+    }
+
     /// The platform's word on the brokered API.
     pub(crate) fn brokered_apis(&self) -> Api<BrokeredApi> {
         Api::all(self.platform.client("platform").unwrap())
@@ -146,6 +156,11 @@ impl World {
     /// From here on no write is made, not even one that had begun: the process is gone.
     pub(crate) fn kill_the_operator(&mut self) {
         self.operator.take().unwrap().kill();
+    }
+
+    /// The address at which the operator answers about orders.
+    pub(crate) fn debug_address(&self) -> std::net::SocketAddr {
+        self.operator.as_ref().unwrap().probes
     }
 
     pub(crate) fn start_the_operator(&mut self) {

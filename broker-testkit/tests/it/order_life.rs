@@ -146,6 +146,30 @@ pub(crate) fn broker(fleet: &MemoryFleet) -> MemoryBroker {
 }
 
 #[test]
+fn an_order_that_flaps_is_told_of_now_and_then_and_always_says_how_it_is() {
+    let story = Story::new(Moves::Free);
+    let address = story.order("acme", "cert", "app.internal.corp");
+    story.settle(&address);
+    let told = || story.fleet.told().len();
+    let before = told();
+    for round in 0..20 {
+        // Without its offer it stays served and says that none fits; with it, that it is bound.
+        story.withdraw("internal");
+        story.settle(&address);
+        assert_eq!(story.seen(&address).condition("Brokered").unwrap().reason, "NoMatchingOffer", "{round}");
+        story.offer("internal", ".internal.corp");
+        story.settle(&address);
+        assert_eq!(story.seen(&address).condition("Brokered").unwrap().reason, "Bound", "{round}");
+    }
+    assert!(told() - before <= 2, "{:?}", story.fleet.told());
+    story.fleet.advance(Duration::from_mins(10));
+    story.withdraw("internal");
+    let now = told();
+    story.settle(&address);
+    assert_eq!(told() - now, 1, "after a while it is told again: {:?}", story.fleet.told());
+}
+
+#[test]
 fn an_order_is_routed_issued_and_moved_with_the_replacement_first() {
     let story = Story::new(Moves::Free);
     let order = story.order("consumer", "my-app-cert", "app.internal.corp");

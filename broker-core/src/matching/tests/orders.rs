@@ -28,7 +28,7 @@ proptest! {
         for (key, order) in &known {
             index.insert(*key, Arc::new(order.clone()));
         }
-        let mut compare = |known: &[(usize, Object)], index: &mut OrderIndex<usize>| {
+        let compare = |known: &[(usize, Object)], index: &mut OrderIndex<usize>| {
             for offer in &offers {
                 assert_eq!(index.matched_by(offer), matched(known, offer));
             }

@@ -145,6 +145,20 @@ pub struct AssignmentStatus {
     /// How many other offers were refused, by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, i64>,
+    /// How many offers of its API were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub considered: Option<i64>,
+    /// What decided: `Sticky`, `OnlyOne`, `Priority`, `Specificity`, `Cost` or `Hash`; nothing where no
+    /// offer was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// The line of the score that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// Where no offer was chosen: the fields that stood in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub misses: Vec<Missed>,
     /// When the last decision about this order was made (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -181,7 +195,58 @@ pub struct Candidate {
     /// What it was ordered by among the feasible ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<String>,
-    /// The filter that refused, the value it found and what would have passed.
+    /// All reasons of the refusal, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What the platform calls its provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// What a feasible offer is ranked by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked: Option<Ranked>,
+    /// The first filter that refused, the value it found and what would have passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Missed>,
+    /// The filter that refused by least, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Missed>,
+}
+
+/// What a feasible offer is ranked by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ranked {
+    /// Higher goes first.
+    pub priority: i32,
+    /// Length of the longest prefix or suffix that matched; higher goes first.
+    pub specificity: i64,
+    /// Lower goes first, unstated last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
+    /// Share among equals.
+    pub weight: i64,
+}
+
+/// A field of the order that stood in the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Missed {
+    /// Index into the offer's filters; none where several offers are summed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<i64>,
+    /// Path of the field; none for an expression over the whole order.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// What was found there; none where the field is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would have passed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub expected: Vec<String>,
+    /// Of several alternatives the one that comes nearest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
 }

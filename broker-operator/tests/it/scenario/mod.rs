@@ -2,8 +2,10 @@
 
 pub(crate) mod availability;
 pub(crate) mod deletion;
+pub(crate) mod explain;
 pub(crate) mod restart;
 pub(crate) mod routing;
+pub(crate) mod scheduling;
 pub(crate) mod story;
 pub(crate) mod trespass;
 pub(crate) mod usecases;

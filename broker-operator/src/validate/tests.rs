@@ -1,0 +1,200 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+
+use super::*;
+
+/// What is told about these files, one line each.
+fn told(files: &[(&str, &str)]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let outcome = look(&[folder.path().to_owned()]).unwrap();
+    let inside = format!("{}/", folder.path().display());
+    text(&outcome).lines().map(|line| line.replace(&inside, "")).collect()
+}
+
+const BROKEN: &str = r"apiVersion: broker.platform-mesh.io/v1alpha1
+kind: AcceptAPI
+metadata:
+  name: broken
+  namespace: ca
+spec:
+  gvr:
+    resource: certificates
+    grup: example.com
+  priority: high
+  scheduling: cordoned
+  filters:
+    - key: spec.fqdn
+      suffx: .corp.com
+      valueIn: []
+    - key: spec.storage
+      boundary: {min: 100, max: 10}
+    - key: spec.a
+      valueIn: [x, y]
+      suffix: .z
+    - key: spec.b
+    - expression: self.spec.fqdn + 'x'
+    - key: status.ready
+      valueIn: ['true']
+";
+
+#[test]
+fn every_mistake_is_told_with_line_and_column() {
+    let object = "AcceptAPI ca/broken spec";
+    assert_eq!(
+        told(&[("a.yaml", BROKEN)]),
+        [
+            format!(
+                "a.yaml:9:5: error[UnknownField]: {object}.gvr.grup: there is no such field; did you mean group?"
+            ),
+            format!("a.yaml:10:13: error[Type]: {object}.priority: is the text `high`; expected an integer"),
+            format!(
+                "a.yaml:11:15: error[Value]: {object}.scheduling: is `cordoned`; accepted: Active, Cordoned, Draining; did \
+                 you mean Cordoned?"
+            ),
+            format!(
+                "a.yaml:14:7: error[UnknownField]: {object}.filters[0].suffx: there is no such field; did you mean suffix?"
+            ),
+            format!(
+                "a.yaml:15:16: error[Empty]: {object}.filters[0].valueIn: is an empty list; expected at least one value"
+            ),
+            format!(
+                "a.yaml:17:17: error[Rule]: {object}.filters[1].boundary: min is above max: nothing could pass"
+            ),
+            format!(
+                "a.yaml:21:7: error[Rule]: {object}.filters[3]: a filter needs a criterion: valueIn, notIn, prefix, suffix, \
+                 boundary or expression"
+            ),
+        ]
+    );
+    // With those mended, the meaning shows.
+    let mended = BROKEN
+        .replace("    grup: example.com\n", "")
+        .replace("high", "1")
+        .replace("cordoned", "Active")
+        .replace("suffx", "suffix")
+        .replace("      valueIn: []\n", "")
+        .replace("max: 10}", "max: 1000}")
+        .replace("    - key: spec.b\n", "");
+    assert_eq!(
+        told(&[("a.yaml", &mended)]),
+        [format!(
+            "a.yaml:20:12: error[InvalidFilter]: {object}.filters[4].key: is `status.ready`; accepted: a field of spec or \
+             metadata: the status is written by the provider itself"
+        )]
+    );
+    let mended = mended.replace("status.ready", "spec.ready");
+    assert_eq!(
+        told(&[("a.yaml", &mended)]),
+        [
+            "a.yaml:15:23: advice[BareBound]: AcceptAPI ca/broken spec.filters[1].boundary.min: 100 has no unit, on a field \
+             whose values have units: it counts as 100Gi against 100Gi, as 100G against 100G and as 100 against 100; write \
+             the unit, as in 100Gi"
+                .to_owned(),
+            "a.yaml:15:33: advice[BareBound]: AcceptAPI ca/broken spec.filters[1].boundary.max: 1000 has no unit, on a \
+             field whose values have units: it counts as 1000Gi against 100Gi, as 1000G against 100G and as 1000 against \
+             100; write the unit, as in 1000Gi"
+                .to_owned(),
+            format!(
+                "a.yaml:18:15: error[Unreachable]: {object}.filters[2].suffix: none of the values [x, y] of filters[2] \
+                 passes suffix of filters[2] (ends with `.z`): no order passes"
+            ),
+            format!(
+                "a.yaml:19:19: error[ExpressionType]: {object}.filters[3].expression: its answer is a sum: expected true \
+                 or false, as a comparison gives"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_brokered_api_is_looked_at_too() {
+    let text = r"apiVersion: broker.platform-mesh.io/v1alpha1
+kind: BrokeredAPI
+metadata: {name: certificates.example.com}
+spec:
+  gracePeriod: soon
+  ready: self.status.
+  providers:
+    - {cluster: a, alias: ours}
+    - {cluster: b, alias: ours}
+    - {cluster: c}
+    - {cluster: '*'}
+    - {}
+";
+    let object = "BrokeredAPI certificates.example.com spec";
+    let found = told(&[("api.yaml", text)]);
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(
+        found[0].starts_with(&format!("api.yaml:5:16: error[Duration]: {object}.gracePeriod: ")),
+        "{}",
+        found[0]
+    );
+    assert!(
+        found[1].starts_with(&format!("api.yaml:6:10: error[Expression]: {object}.ready: line 1")),
+        "{}",
+        found[1]
+    );
+    assert!(
+        found[2].starts_with(&format!("api.yaml:9:27: warning[Duplicate]: {object}.providers[1].alias: ")),
+        "{}",
+        found[2]
+    );
+    assert!(
+        found[3].starts_with(&format!("api.yaml:10:7: advice[Shadowed]: {object}.providers[2]: ")),
+        "{}",
+        found[3]
+    );
+    assert!(
+        found[4].starts_with(&format!("api.yaml:12:7: error[Duplicate]: {object}.providers[4]: ")),
+        "{}",
+        found[4]
+    );
+}
+
+#[test]
+fn a_condition_of_readiness_must_be_true_or_false() {
+    let text = "apiVersion: broker.platform-mesh.io/v1alpha1\nkind: BrokeredAPI\nmetadata: {name: a.example.com}\nspec: {ready: size(self.status.x)}\n";
+    assert!(told(&[("a.yaml", text)])[0].contains("error[ExpressionType]"));
+    let nobody = text.replace("size(self.status.x)", "status.ready");
+    assert!(told(&[("a.yaml", &nobody)])[0].contains("known are self"), "{:?}", told(&[("a.yaml", &nobody)]));
+}
+
+#[test]
+fn offers_of_several_files_are_looked_at_beside_each_other() {
+    let offer = |name: &str, more: &str| {
+        format!(
+            "apiVersion: broker.platform-mesh.io/v1alpha1\nkind: AcceptAPI\nmetadata: {{name: {name}}}\nspec:\n  gvr: {{resource: certificates}}\n{more}"
+        )
+    };
+    let found = told(&[
+        ("a.yaml", &offer("first", "  priority: 5\n")),
+        ("b.yaml", &offer("second", "  filters: [{key: a, prefix: x}]\n")),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "b.yaml:5:3: warning[Shadowed]: AcceptAPI second spec.priority: it never gets a new order: whatever it takes is \
+          taken by first, which goes first by its priority"
+        ]
+    );
+}
+
+#[test]
+fn the_overviews_objects_have_no_errors() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/mission");
+    let outcome = look(&[folder]).unwrap();
+    assert!(outcome.findings.iter().all(|finding| finding.level == Level::Advice), "{}", text(&outcome));
+    assert_eq!(outcome.objects, 4);
+    // Two bounds without a unit.
+    assert_eq!(summary(&outcome), "4 objects: 0 errors, 0 warnings, 2 pieces of advice");
+    assert!(outcome.notes.iter().any(|note| note.contains("Migration failover-migration is passed over")));
+}
+
+#[test]
+fn what_is_no_yaml_is_a_finding_and_what_is_not_there_an_error() {
+    let found = told(&[("a.yaml", "kind: A\nspec: [\n")]);
+    assert!(found[0].starts_with("a.yaml:2:7: error[Syntax]: "), "{found:?}");
+    assert!(matches!(look(&[PathBuf::from("/no/such/file")]), Err(FileError::Read { .. })));
+}
