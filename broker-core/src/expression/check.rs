@@ -19,7 +19,7 @@ pub const MAX_NODES: usize = 256;
 pub const MAX_DEPTH: usize = 32;
 
 /// The functions offered besides the operators and macros.
-pub const FUNCTIONS: [&str; 15] = [
+pub const FUNCTIONS: [&str; 18] = [
     "bool",
     "bytes",
     "contains",
@@ -28,13 +28,16 @@ pub const FUNCTIONS: [&str; 15] = [
     "endsWith",
     "hasValue",
     "int",
+    "lowerAscii",
     "or",
     "orValue",
     "size",
     "startsWith",
     "string",
+    "trim",
     "type",
     "uint",
+    "upperAscii",
 ];
 
 /// Names that stand for types, as in `type(x) == int`.
@@ -64,15 +67,23 @@ const OPERATORS: [&str; 20] = [
     operators::IN,
 ];
 
-/// Checks the tree, puts the meters in, and returns the names it refers to.
+/// What the tree says about itself.
+pub(super) struct Checked {
+    /// The names it refers to.
+    pub(super) names: BTreeSet<String>,
+    /// How many levels it has.
+    pub(super) depth: usize,
+}
+
+/// Checks the tree and puts the meters in.
 pub(super) fn check(
     root: &mut IdedExpr,
     source: &SourceInfo,
     known: Option<&[&str]>,
-) -> Result<BTreeSet<String>, ExpressionError> {
-    let mut walk = Walk { source, known, nodes: 0, bound: Vec::new(), names: BTreeSet::new() };
+) -> Result<Checked, ExpressionError> {
+    let mut walk = Walk { source, known, nodes: 0, depth: 0, bound: Vec::new(), names: BTreeSet::new() };
     walk.expression(root, 1)?;
-    Ok(walk.names)
+    Ok(Checked { names: walk.names, depth: walk.depth })
 }
 
 /// The type of the value, where the outermost part alone tells.
@@ -101,7 +112,7 @@ pub(super) fn result_type(root: &IdedExpr) -> Option<&'static str> {
             "size" | "int" => Some("int"),
             "uint" => Some("uint"),
             "double" => Some("double"),
-            "string" => Some("string"),
+            "string" | "lowerAscii" | "trim" | "upperAscii" => Some("string"),
             "bytes" => Some("bytes"),
             "type" => Some("type"),
             operators::SUBSTRACT
@@ -138,6 +149,8 @@ struct Walk<'w> {
     source: &'w SourceInfo,
     known: Option<&'w [&'w str]>,
     nodes: usize,
+    /// The deepest level seen.
+    depth: usize,
     /// Variables of the macros around the current place.
     bound: Vec<String>,
     names: BTreeSet<String>,
@@ -149,6 +162,7 @@ impl Walk<'_> {
         if self.nodes > MAX_NODES {
             return Err(ExpressionError::TooComplex { what: "parts", max: MAX_NODES });
         }
+        self.depth = self.depth.max(depth);
         if depth > MAX_DEPTH {
             return Err(ExpressionError::TooComplex { what: "levels of nesting", max: MAX_DEPTH });
         }
