@@ -10,6 +10,7 @@
     reason = "tests may fail loudly, and tables are long"
 )]
 
+mod guide;
 mod parsing;
 mod quantities;
 
