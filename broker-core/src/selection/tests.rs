@@ -121,7 +121,7 @@ fn one_more_equal_offer_takes_its_share_from_all_others_alike() {
         for order in 0..4_000 {
             let identity = format!("order-{order}");
             let (old, new) = (winner(before, &identity).0, winner(&all, &identity).0);
-            if new == added.id.cluster.as_str() {
+            if new == added.id().cluster.as_str() {
                 *taken.entry(old).or_default() += 1;
             } else {
                 assert_eq!(old, new, "{identity} moves between others");
@@ -241,9 +241,9 @@ proptest! {
             let restored: Score = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(restored, *score);
             prop_assert_eq!(restored.cmp(score), Ordering::Equal);
-            prop_assert_eq!(serde_json::to_string(&contender.score(&identity)).unwrap(), text);
-            let id: OfferId = serde_json::from_str(&serde_json::to_string(&contender.id).unwrap()).unwrap();
-            prop_assert_eq!(&id, &contender.id);
+            prop_assert_eq!(serde_json::to_string(&contender.score(OrderSeed::of(&identity))).unwrap(), text);
+            let id: OfferId = serde_json::from_str(&serde_json::to_string(contender.id()).unwrap()).unwrap();
+            prop_assert_eq!(&id, contender.id());
         }
         prop_assert_eq!(Ranking::new(contenders, &identity), ranking);
     }
@@ -255,14 +255,14 @@ proptest! {
     ) {
         // One contender for each name.
         let all: Vec<Contender> =
-            contenders.into_iter().map(|(name, other)| Contender { id: contender(&name).id, ..other }).collect();
+            contenders.into_iter().map(|(name, other)| Contender { offer: contender(&name).offer, ..other }).collect();
         let mut fewer = all.clone();
-        let lost = fewer.remove(index.index(all.len())).id;
-        let before = choose(all.clone(), &identity, None).chosen().unwrap().id.clone();
-        let after = choose(fewer.clone(), &identity, None).chosen().map(|chosen| chosen.id.clone());
+        let lost = fewer.remove(index.index(all.len())).id().clone();
+        let before = choose(all.clone(), &identity, None).chosen().unwrap().id().clone();
+        let after = choose(fewer.clone(), &identity, None).chosen().map(|chosen| chosen.id().clone());
         if before == lost {
             // What had it goes to the next of the ranking.
-            let next = Ranking::new(all, &identity).iter().nth(1).map(|(_, next)| next.id.clone());
+            let next = Ranking::new(all, &identity).iter().nth(1).map(|(_, next)| next.id().clone());
             prop_assert_eq!(after, next);
         } else {
             prop_assert_eq!(after, Some(before.clone()));
