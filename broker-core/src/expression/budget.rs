@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::types::{CelBytes, CelList, CelMap, CelOptional, CelString, DYN_TYPE};
+use cel::common::types::{CelBytes, CelList, CelMap, CelOptional, CelString, DYN_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError};
 
@@ -38,6 +38,10 @@ pub(super) fn environment() -> Arc<Env> {
         // A conflict is impossible: the names are not valid CEL. Without its meters every macro would fail, closed.
         let _ = env.add_overload(METER, "meter", vec![DYN_TYPE], meter);
         let _ = env.add_overload(LOOP_METER, "loop", vec![DYN_TYPE], loop_meter);
+        // Of Kubernetes' string functions those whose result is no larger than what they are given.
+        let _ = env.add_member_overload("lowerAscii", "lower", STRING_TYPE, Vec::new(), lower_ascii);
+        let _ = env.add_member_overload("upperAscii", "upper", STRING_TYPE, Vec::new(), upper_ascii);
+        let _ = env.add_member_overload("trim", "trim", STRING_TYPE, Vec::new(), trim);
         Arc::new(env)
     });
     Arc::clone(&SHARED)
@@ -72,6 +76,27 @@ fn loop_meter<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Execu
     keys.sort();
     let keys: Vec<Box<dyn Val + 'v>> = keys.into_iter().map(|key| key.inner().clone_as_boxed()).collect();
     Ok(CowVal::owned(CelList::from(keys)))
+}
+
+fn lower_ascii<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    of_text(args, str::to_ascii_lowercase)
+}
+
+fn upper_ascii<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    of_text(args, str::to_ascii_uppercase)
+}
+
+fn trim<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    of_text(args, |text| text.trim().to_owned())
+}
+
+fn of_text<'b, 'v>(
+    args: Vec<CowVal<'b, 'v>>,
+    change: impl Fn(&str) -> String,
+) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let value = only(args)?;
+    let text = value.as_ref().downcast_ref::<CelString>().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    Ok(CowVal::owned(CelString::from(change(text.inner()))))
 }
 
 fn only<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

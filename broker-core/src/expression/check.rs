@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, SourceInfo, operators};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, LiteralValue, SourceInfo, operators,
+};
 
 use super::ExpressionError;
 use super::budget::{LOOP_METER, METER};
@@ -17,7 +19,7 @@ pub const MAX_NODES: usize = 256;
 pub const MAX_DEPTH: usize = 32;
 
 /// The functions offered besides the operators and macros.
-pub const FUNCTIONS: [&str; 15] = [
+pub const FUNCTIONS: [&str; 18] = [
     "bool",
     "bytes",
     "contains",
@@ -26,13 +28,16 @@ pub const FUNCTIONS: [&str; 15] = [
     "endsWith",
     "hasValue",
     "int",
+    "lowerAscii",
     "or",
     "orValue",
     "size",
     "startsWith",
     "string",
+    "trim",
     "type",
     "uint",
+    "upperAscii",
 ];
 
 /// Names that stand for types, as in `type(x) == int`.
@@ -62,21 +67,90 @@ const OPERATORS: [&str; 20] = [
     operators::IN,
 ];
 
-/// Checks the tree, puts the meters in, and returns the names it refers to.
+/// What the tree says about itself.
+pub(super) struct Checked {
+    /// The names it refers to.
+    pub(super) names: BTreeSet<String>,
+    /// How many levels it has.
+    pub(super) depth: usize,
+}
+
+/// Checks the tree and puts the meters in.
 pub(super) fn check(
     root: &mut IdedExpr,
     source: &SourceInfo,
     known: Option<&[&str]>,
-) -> Result<BTreeSet<String>, ExpressionError> {
-    let mut walk = Walk { source, known, nodes: 0, bound: Vec::new(), names: BTreeSet::new() };
+) -> Result<Checked, ExpressionError> {
+    let mut walk = Walk { source, known, nodes: 0, depth: 0, bound: Vec::new(), names: BTreeSet::new() };
     walk.expression(root, 1)?;
-    Ok(walk.names)
+    Ok(Checked { names: walk.names, depth: walk.depth })
+}
+
+/// The type of the value, where the outermost part alone tells.
+pub(super) fn result_type(root: &IdedExpr) -> Option<&'static str> {
+    match &root.expr {
+        Expr::Literal(literal) => Some(literal_type(literal)),
+        Expr::List(_) => Some("list"),
+        Expr::Map(_) => Some("map"),
+        Expr::Select(select) if select.test => Some("bool"),
+        Expr::Call(call) => match call.func_name.as_str() {
+            operators::LOGICAL_AND
+            | operators::LOGICAL_OR
+            | operators::LOGICAL_NOT
+            | operators::EQUALS
+            | operators::NOT_EQUALS
+            | operators::GREATER
+            | operators::GREATER_EQUALS
+            | operators::LESS
+            | operators::LESS_EQUALS
+            | operators::IN
+            | "bool"
+            | "contains"
+            | "endsWith"
+            | "hasValue"
+            | "startsWith" => Some("bool"),
+            "size" | "int" => Some("int"),
+            "uint" => Some("uint"),
+            "double" => Some("double"),
+            "string" | "lowerAscii" | "trim" | "upperAscii" => Some("string"),
+            "bytes" => Some("bytes"),
+            "type" => Some("type"),
+            operators::SUBSTRACT
+            | operators::MULTIPLY
+            | operators::DIVIDE
+            | operators::MODULO
+            | operators::NEGATE => Some("number"),
+            operators::ADD => Some("number, string or list"),
+            operators::CONDITIONAL => match call.args.as_slice() {
+                [_, one, other] => result_type(one).filter(|found| result_type(other) == Some(found)),
+                _ => None,
+            },
+            _ => None,
+        },
+        Expr::Ident(_) | Expr::Select(_) | Expr::Comprehension(_) | Expr::Struct(_) | Expr::Unspecified => {
+            None
+        }
+    }
+}
+
+fn literal_type(literal: &LiteralValue) -> &'static str {
+    match literal {
+        LiteralValue::Boolean(_) => "bool",
+        LiteralValue::Bytes(_) => "bytes",
+        LiteralValue::Double(_) => "double",
+        LiteralValue::Int(_) => "int",
+        LiteralValue::Null => "null_type",
+        LiteralValue::String(_) => "string",
+        LiteralValue::UInt(_) => "uint",
+    }
 }
 
 struct Walk<'w> {
     source: &'w SourceInfo,
     known: Option<&'w [&'w str]>,
     nodes: usize,
+    /// The deepest level seen.
+    depth: usize,
     /// Variables of the macros around the current place.
     bound: Vec<String>,
     names: BTreeSet<String>,
@@ -88,6 +162,7 @@ impl Walk<'_> {
         if self.nodes > MAX_NODES {
             return Err(ExpressionError::TooComplex { what: "parts", max: MAX_NODES });
         }
+        self.depth = self.depth.max(depth);
         if depth > MAX_DEPTH {
             return Err(ExpressionError::TooComplex { what: "levels of nesting", max: MAX_DEPTH });
         }

@@ -9,8 +9,14 @@
 //! the JSON are CEL's `int`. A macro over a map sees its keys in order, so that every replica gets the same answer.
 //!
 //! Whatever is written, compiling and evaluating come back: the text, its parts, their nesting, the steps taken and the
-//! size of what is built are all bounded (the `cel` crate itself bounds neither steps nor sizes), and parsing runs on a
-//! thread with a stack that the longest accepted text cannot exhaust.
+//! size of what is built are all bounded (the `cel` crate itself bounds neither steps nor sizes). Parsing, and evaluating
+//! what is nested deeply, run on threads with a stack that no accepted text can exhaust, in builds without optimisation
+//! too: an embedder has its own profiles.
+//!
+//! Not offered of what Kubernetes has: `matches` and `find` (a pattern is compiled anew for each value, outside of every
+//! budget), `replace`, `join`, `split` and `format` (what they build may be far larger than what they are given), macros
+//! with two variables, and the libraries of lists, sets, URLs, addresses, quantities and dates. A quantity is what
+//! `boundary` is for.
 
 mod budget;
 mod check;
@@ -40,6 +46,11 @@ pub const MAX_LENGTH: usize = 1024;
 /// Enough for the parser on any text of [`MAX_LENGTH`], in builds without optimisation too (they need
 /// a hundred kilobytes per nested parenthesis); only what is used is ever touched.
 const PARSER_STACK: usize = 64 << 20;
+/// Expressions of at most so many levels are evaluated where they are asked. Without optimisation a level takes up to
+/// 130 kilobytes of stack (optimised: 6), and threads usually have two megabytes.
+const INLINE_DEPTH: usize = 8;
+/// Enough to evaluate what has [`MAX_DEPTH`] levels, four times over.
+const EVALUATION_STACK: usize = 16 << 20;
 
 /// A compiled expression. Cheap to clone; equal when its text is.
 #[derive(Clone)]
@@ -47,6 +58,7 @@ pub struct Expression {
     text: Arc<str>,
     root: Arc<cel::IdedExpr>,
     names: Arc<BTreeSet<String>>,
+    depth: usize,
 }
 
 impl Expression {
@@ -87,6 +99,11 @@ impl Expression {
         self.names.iter().map(String::as_str)
     }
 
+    /// The type that every answer has, as far as the text alone tells; `None` where it depends on values.
+    pub fn result_type(&self) -> Option<&'static str> {
+        check::result_type(&self.root)
+    }
+
     /// Whether the expression is true.
     ///
     /// # Errors
@@ -103,6 +120,18 @@ impl Expression {
         for name in self.names() {
             scope.provides(name)?;
         }
+        if self.depth <= INLINE_DEPTH {
+            return self.answer(scope);
+        }
+        let abandoned = || EvalError::Failed { message: "it was given up".to_owned() };
+        thread::scope(|threads| {
+            let evaluation = thread::Builder::new().name("cel".to_owned()).stack_size(EVALUATION_STACK);
+            let evaluation = evaluation.spawn_scoped(threads, || self.answer(scope));
+            evaluation.map_err(|_| abandoned())?.join().map_err(|_| abandoned())?
+        })
+    }
+
+    fn answer(&self, scope: &Scope) -> Result<bool, EvalError> {
         budget::metered(|| {
             let answer = cel::Value::resolve_val(&self.root, scope.context())
                 .map_err(|error| EvalError::from_cel(&error))?;
@@ -132,8 +161,13 @@ impl fmt::Debug for Expression {
 fn parse(text: &str, known: Option<&[&str]>) -> Result<Expression, ExpressionError> {
     let parser = Parser::new().enable_optional_syntax(true);
     let (mut root, source) = parser.parse_with_source_info(text).map_err(|errors| syntax_error(&errors))?;
-    let names = check::check(&mut root, &source, known)?;
-    Ok(Expression { text: text.into(), root: Arc::new(root), names: Arc::new(names) })
+    let checked = check::check(&mut root, &source, known)?;
+    Ok(Expression {
+        text: text.into(),
+        root: Arc::new(root),
+        names: Arc::new(checked.names),
+        depth: checked.depth,
+    })
 }
 
 fn syntax_error(errors: &cel::ParseErrors) -> ExpressionError {

@@ -126,7 +126,17 @@ fn unknown_names_and_functions_are_refused_when_written() {
         refused("self.spec.x == 1 &&\n  selv.spec.y").to_string(),
         "line 2, column 3: `selv` is not known here; known are self"
     );
-    for text in ["now()", "self.spec.x.matches('a')", "self.spec.x.lowerAscii()", "lists.range(3) == []"] {
+    for text in [
+        "now()",
+        "self.spec.x.matches('a')",
+        "self.spec.x.replace('a', 'b')",
+        "'a'.split('') == []",
+        "'%s'.format([1]) == ''",
+        "[''].join() == ''",
+        "duration('1h') == duration('60m')",
+        "timestamp('2026-01-01T00:00:00Z') == self",
+        "lists.range(3) == []",
+    ] {
         assert!(
             matches!(
                 refused(text),
@@ -198,6 +208,113 @@ fn hostile_texts_are_refused_and_the_process_lives() {
     let nested = "[1].map(a,".repeat(12) + &"[[[[[[[[[[[[".repeat(3);
     assert!(Expression::compile(&nested).is_err());
     assert!(Expression::compile(&("true".to_owned() + &" ".repeat(MAX_LENGTH - 4))).is_ok());
+}
+
+/// The deepest expression of a kind that is accepted.
+fn deepest(kind: impl Fn(usize) -> String) -> String {
+    let accepted = (1..=MAX_DEPTH).rev().map(kind).find(|text| Expression::compile(text).is_ok());
+    accepted.expect("one level is accepted")
+}
+
+fn deepest_of_all_kinds() -> Vec<String> {
+    let around = |open: &str, core: &str, close: &str| {
+        deepest(|n| {
+            let text = format!("{}{core}{}", open.repeat(n), close.repeat(n));
+            if core == "true" { text } else { format!("{text} == null") }
+        })
+    };
+    let behind = |part: &str, end: &str| deepest(|n| format!("self{}{end}", part.repeat(n)));
+    vec![
+        around("[", "1", "]"),
+        around("{'a': ", "1", "}"),
+        around("-(", "1", ")"),
+        around("type(", "1", ")"),
+        around("string(", "1", ")"),
+        around("size([", "1", "])"),
+        around("[1].map(x, ", "1", ")"),
+        around("!(", "true", ")"),
+        around("(true ? ", "true", " : false)"),
+        around("[1].all(x, ", "true", ")"),
+        around("[1].exists(x, ", "true", ")"),
+        around("[1].filter(x, ", "true", ").size() == 1"),
+        around("has({'a': ", "true", "}.a)"),
+        behind(" + self", " == self"),
+        behind(".a", " == 1"),
+        behind(".?a", ".hasValue()"),
+        behind("['a']", " == 1"),
+        "self.list == self.list && [self].all(x, x == self)".to_owned(),
+    ]
+}
+
+/// On 1 MiB, half of what a thread has, in a process of its own: an exhausted stack ends the whole process.
+#[test]
+fn the_deepest_expressions_evaluate_on_a_small_stack() {
+    const CHILD: &str = "EVALUATE_IN_THIS_PROCESS";
+    if std::env::var_os(CHILD).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["the_deepest_expressions_evaluate_on_a_small_stack", "--test-threads=1"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+        assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+        return;
+    }
+    let nested = |wrap: fn(Value) -> Value| (0..60).fold(json!(1), |value, _| wrap(value));
+    let object = json!({"a": nested(|value| json!({ "a": value })), "list": nested(|value| json!([value]))});
+    for text in deepest_of_all_kinds() {
+        let object = object.clone();
+        let small = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+            let expression = Expression::compile_with(&text, &["self"]).unwrap();
+            // Some of these have no answer; all of them come back.
+            let answer = expression.evaluate_bool(&[("self", &object)]);
+            assert!(
+                !matches!(answer, Err(EvalError::TooDeep { .. } | EvalError::Unbound { .. })),
+                "{text}: {answer:?}"
+            );
+        });
+        small.unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn budgets_hold_where_deep_expressions_are_evaluated_too() {
+    let hundred: Vec<u32> = (0..100).collect();
+    let object = json!({"l": hundred});
+    let deep = format!(
+        "{}self.l.all(a, self.l.all(b, self.l.all(c, true))){} || true",
+        "(false || !(".repeat(4),
+        "))".repeat(4)
+    );
+    assert_eq!(evaluate(&deep, &object), Err(EvalError::Budget));
+}
+
+#[test]
+fn the_type_of_an_answer_is_known_where_the_text_alone_tells() {
+    for (text, expected) in [
+        ("true", Some("bool")),
+        ("1", Some("int")),
+        ("'a'", Some("string")),
+        ("null", Some("null_type")),
+        ("[true]", Some("list")),
+        ("{'a': true}", Some("map")),
+        ("a == b", Some("bool")),
+        ("!a", Some("bool")),
+        ("has(a.b)", Some("bool")),
+        ("a - b", Some("number")),
+        ("a + b", Some("number, string or list")),
+        ("a.size()", Some("int")),
+        ("a.lowerAscii()", Some("string")),
+        ("a ? 1 : 2", Some("int")),
+        ("a ? 1 : b", None),
+        ("a", None),
+        ("a.b", None),
+        ("a[0]", None),
+        ("a.all(x, true)", None),
+        ("a.?b.orValue(true)", None),
+    ] {
+        assert_eq!(Expression::compile(text).unwrap().result_type(), expected, "{text}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! One filter of an offer: a field of the order, and what it must look like.
 //!
 //! Parsed once into typed criteria; evaluating cannot fail, and whatever is not clearly accepted is refused:
-//! - A missing field (an explicit null counts as missing) fails, unless the filter is `optional`.
+//! - A missing field (an explicit null counts as missing) fails, unless the filter is `optional`. A key that leads into a
+//!   text, a number or a list is not missing but wrong for this order, and fails in any case.
 //! - Texts, numbers and booleans have a text (`true`, `2.5`, numbers without trailing zeros). An object has none and
 //!   fails every criterion on it.
-//! - A list passes a criterion when each of its elements does: an order for two names is accepted by who accepts both.
-//!   An empty list counts as missing.
+//! - A list passes a criterion when each of its elements does: an order for two names is accepted by who accepts both,
+//!   and `notIn` refuses a list in which one of its values is. An empty list counts as missing.
 //! - `expression` looks at the whole order, so it is evaluated even where an optional field is missing; where it
 //!   itself reaches a field that is not there, it fails, unless the filter is `optional`.
 
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::nearness::{text_gap, value_gap};
 use super::{Bound, Expected, Miss, OrderView, Quantity, Reading};
 use crate::expression::{EvalError, Expression};
-use crate::resource::FieldPath;
+use crate::resource::{FieldPath, Lookup};
 
 /// A parsed filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,16 +98,30 @@ impl Filter {
         let failure = self.first_failure(&reading, order)?;
         let field = self.key.as_ref().map(ToString::to_string).unwrap_or_default();
         let value = reading.value();
-        let found = value.map(|value| match scalar_text(value) {
-            Some(text) => text.into_owned(),
-            None if value.is_array() => "a list with other elements".to_owned(),
-            None => "an object".to_owned(),
-        });
+        let found = match value {
+            Some(value) => Some(match scalar_text(value) {
+                Some(text) => text.into_owned(),
+                None if value.is_array() => "a list with other elements".to_owned(),
+                None => "an object".to_owned(),
+            }),
+            None => self.obstacle(order),
+        };
         let (expected, distance) = match failure {
             Failure::Missing => (self.expected(), 1000),
             Failure::Criterion(criterion) => (criterion.expected(), criterion.distance(value)),
         };
         Some(Miss { filter: self.index, field, found, expected, distance })
+    }
+
+    /// What the key leads into, where that is a value without fields.
+    fn obstacle(&self, order: &OrderView<'_>) -> Option<String> {
+        let key = self.key.as_ref()?;
+        match key.look(order.object()) {
+            Lookup::Blocked { segments, found } => {
+                Some(format!("out of reach: {} is {found}", key.up_to(segments)))
+            }
+            Lookup::Found(_) | Lookup::Missing => None,
+        }
     }
 
     fn read<'o>(&self, order: &OrderView<'o>) -> Reading<'o> {
@@ -115,7 +130,9 @@ impl Filter {
 
     fn first_failure(&self, field: &Reading<'_>, order: &OrderView<'_>) -> Option<Failure<'_>> {
         let value = field.value();
-        if value.is_none() && self.key.is_some() && !self.optional {
+        if let (None, Some(key)) = (value, &self.key)
+            && (!self.optional || matches!(key.look(order.object()), Lookup::Blocked { .. }))
+        {
             return Some(Failure::Missing);
         }
         self.criteria
@@ -152,6 +169,7 @@ impl Filter {
 }
 
 enum Failure<'f> {
+    /// The field is not there, or out of reach.
     Missing,
     Criterion(&'f Criterion),
 }

@@ -31,7 +31,7 @@ impl InvalidFilter {
         Self {
             filter: None,
             key: String::new(),
-            field: field.to_owned(),
+            field: shorten(field, SHOWN),
             found: shorten(found, SHOWN),
             accepted: accepted.into(),
         }
@@ -58,7 +58,7 @@ impl InvalidFilter {
         Self {
             filter: Some(filter),
             key: shorten(key, SHOWN),
-            field: field.to_owned(),
+            field: shorten(field, SHOWN),
             found: shorten(found, SHOWN),
             accepted: accepted.into(),
         }

@@ -11,12 +11,14 @@ mod decimal;
 mod filter;
 mod id;
 mod invalid;
+pub mod limits;
 pub mod lint;
 mod miss;
 mod nearness;
 mod parse;
 mod quantity;
 mod reading;
+mod shape;
 mod spec;
 mod view;
 
@@ -80,7 +82,7 @@ impl Offer {
         let typed = <OfferSpec as serde::Deserialize>::deserialize(spec);
         match typed {
             Ok(spec) => parse::offer(id, &spec),
-            Err(error) => Err(vec![InvalidFilter::misshapen(&error.to_string())]),
+            Err(error) => Err(shape::faults(spec, &error.to_string())),
         }
     }
 

@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
+use super::limits::{
+    MAX_EXPRESSIONS, MAX_FAULTS, MAX_FILTERS, MAX_GROUP, MAX_NAME, MAX_SIZE, MAX_TEXT, MAX_VALUES,
+};
 use super::{
-    ApiPattern, Bound, BoundarySpec, Cost, Criterion, DEFAULT_WEIGHT, Decimal, FALLBACK_NAMESPACE, Filter,
-    FilterSpec, InvalidFilter, MAX_WEIGHT, Offer, OfferId, OfferSpec, Unit,
+    ApiPattern, ApiSpec, Bound, BoundarySpec, Cost, Criterion, DEFAULT_WEIGHT, Decimal, FALLBACK_NAMESPACE,
+    Filter, FilterSpec, InvalidFilter, MAX_WEIGHT, Offer, OfferId, OfferSpec, Unit,
 };
 use crate::expression::Expression;
 use crate::resource::{FieldPath, ParsePathError};
@@ -12,23 +15,14 @@ use crate::selection::rendezvous::OfferSeed;
 
 const ACCEPTED_BOUND: &str = "an integer, a decimal such as \"2.5\" or a quantity such as 10Gi";
 const ACCEPTED_LIST: &str = "at least one value: an empty list accepts no order";
+const ACCEPTED_REFUSALS: &str = "at least one value, or nothing at all: an empty list refuses no order";
 const ACCEPTED_TEXT: &str = "a text that is not empty, or nothing at all";
 
 pub(super) fn offer(id: OfferId, spec: &OfferSpec) -> Result<Offer, Vec<InvalidFilter>> {
     let mut invalid = Vec::new();
-    if spec.gvr.resource.is_empty() {
-        invalid.push(InvalidFilter::of_spec(
-            "gvr.resource",
-            "",
-            "the plural name of an API's resource, such as certificates",
-        ));
-    }
-    let filters = spec
-        .filters
-        .iter()
-        .enumerate()
-        .map(|(index, spec)| FilterParser { index, spec, invalid: &mut invalid }.parse())
-        .collect();
+    api(&spec.gvr, &mut invalid);
+    namespace(spec, &mut invalid);
+    let filters = filters(spec, &mut invalid);
     let priority = priority(spec, &mut invalid);
     let weight = weight(spec, &mut invalid);
     let cost = cost(spec, &mut invalid);
@@ -57,6 +51,90 @@ pub(super) fn offer(id: OfferId, spec: &OfferSpec) -> Result<Offer, Vec<InvalidF
     let scheduling = spec.scheduling.unwrap_or_default();
     let seed = OfferSeed::of(&id);
     Ok(Offer { id, seed, api, copy_namespace, filters, priority, weight, cost, capacity, scheduling })
+}
+
+fn api(spec: &ApiSpec, invalid: &mut Vec<InvalidFilter>) {
+    if !is_name(&spec.resource) {
+        invalid.push(InvalidFilter::of_spec(
+            "gvr.resource",
+            &spec.resource,
+            "the plural name of an API's resource, such as certificates",
+        ));
+    }
+    if let Some(version) = spec.version.as_deref().filter(|version| !version.is_empty() && !is_name(version))
+    {
+        invalid.push(InvalidFilter::of_spec(
+            "gvr.version",
+            version,
+            "an API's version, such as v1alpha1, or nothing",
+        ));
+    }
+    if let Some(group) = spec.group.as_deref().filter(|group| !group.is_empty() && !is_dns_name(group)) {
+        let accepted = "an API's group, such as example.com, \"\" for the core group, or nothing";
+        invalid.push(InvalidFilter::of_spec("gvr.group", group, accepted));
+    }
+}
+
+/// The namespace becomes part of the path of requests: nothing but a namespace's name may get there.
+fn namespace(spec: &OfferSpec, invalid: &mut Vec<InvalidFilter>) {
+    if let Some(namespace) = spec.namespace.as_deref().filter(|name| !name.is_empty() && !is_name(name)) {
+        invalid.push(InvalidFilter::of_spec("namespace", namespace, "the name of a namespace, or nothing"));
+    }
+}
+
+fn filters(spec: &OfferSpec, invalid: &mut Vec<InvalidFilter>) -> Vec<Filter> {
+    let count = spec.filters.len();
+    if count > MAX_FILTERS {
+        let accepted = format!("at most {MAX_FILTERS} filters");
+        invalid.push(InvalidFilter::of_spec("filters", &format!("{count} filters"), accepted));
+        return Vec::new();
+    }
+    let expressions = spec.filters.iter().filter(|filter| filter.expression.is_some()).count();
+    if expressions > MAX_EXPRESSIONS {
+        let accepted =
+            format!("at most {MAX_EXPRESSIONS} filters with an expression: each costs time for every order");
+        invalid.push(InvalidFilter::of_spec(
+            "filters",
+            &format!("{expressions} filters with an expression"),
+            accepted,
+        ));
+        return Vec::new();
+    }
+    let size: usize = spec.filters.iter().map(size).sum();
+    if size > MAX_SIZE {
+        let accepted = format!("at most {MAX_SIZE} bytes in all keys and texts together");
+        invalid.push(InvalidFilter::of_spec("filters", &format!("{size} bytes"), accepted));
+        return Vec::new();
+    }
+    let mut filters = Vec::with_capacity(count);
+    for (index, spec) in spec.filters.iter().enumerate() {
+        if invalid.len() > MAX_FAULTS {
+            break;
+        }
+        filters.push(FilterParser { index, spec, invalid }.parse());
+    }
+    filters
+}
+
+fn size(filter: &FilterSpec) -> usize {
+    let lists = [&filter.value_in, &filter.not_in].into_iter().flatten().flatten();
+    let texts = [&filter.prefix, &filter.suffix, &filter.expression].into_iter().flatten();
+    lists.chain(texts).map(String::len).sum::<usize>() + filter.key.len()
+}
+
+/// A DNS label, as names of resources, versions and namespaces are.
+fn is_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty()
+        && text.len() <= MAX_NAME
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// DNS labels with points between them.
+fn is_dns_name(text: &str) -> bool {
+    text.len() <= MAX_GROUP && text.split('.').all(is_name)
 }
 
 fn priority(spec: &OfferSpec, invalid: &mut Vec<InvalidFilter>) -> i32 {
@@ -138,8 +216,17 @@ impl FilterParser<'_> {
                     ParsePathError::UnfinishedQuote(_) => {
                         "a path of named fields, those with dots quoted: metadata.labels['a.b/c']"
                     }
+                    ParsePathError::Unquoted(_) => {
+                        "a path of named fields, those with other characters than letters, digits, _, - and / quoted: \
+                         metadata.labels['a.b/c']"
+                    }
+                    ParsePathError::ListPosition(_) => {
+                        "a path that ends at a list, each element of which must pass, or an expression on its elements: \
+                         self.spec.nodes.all(n, n.size < 5)"
+                    }
+                    ParsePathError::TooLong => "a path of at most 512 characters and 32 named fields",
                     ParsePathError::Status(_) => {
-                        "a field of spec or metadata: the status is written by the provider itself"
+                        "a field of spec or metadata: the status, and what changes with it, is written by the provider itself"
                     }
                 };
                 self.refuse("key", &spec.key, accepted);
@@ -151,25 +238,24 @@ impl FilterParser<'_> {
     fn criteria(&mut self) -> Vec<Criterion> {
         let spec = self.spec;
         let mut criteria = Vec::new();
-        if let Some(values) = &spec.value_in {
-            if values.is_empty() {
-                self.refuse("valueIn", "[]", ACCEPTED_LIST);
-            }
-            criteria.push(Criterion::ValueIn(values.iter().cloned().collect()));
-        }
-        if let Some(values) = &spec.not_in {
-            criteria.push(Criterion::NotIn(values.iter().cloned().collect()));
+        for (field, values, accepted) in
+            [("valueIn", &spec.value_in, ACCEPTED_LIST), ("notIn", &spec.not_in, ACCEPTED_REFUSALS)]
+        {
+            let Some(values) = values else { continue };
+            self.list(field, values, accepted);
+            let values = values.iter().cloned().collect();
+            criteria.push(if field == "valueIn" {
+                Criterion::ValueIn(values)
+            } else {
+                Criterion::NotIn(values)
+            });
         }
         if let Some(prefix) = &spec.prefix {
-            if prefix.is_empty() {
-                self.refuse("prefix", "", ACCEPTED_TEXT);
-            }
+            self.text("prefix", prefix);
             criteria.push(Criterion::Prefix(prefix.clone()));
         }
         if let Some(suffix) = &spec.suffix {
-            if suffix.is_empty() {
-                self.refuse("suffix", "", ACCEPTED_TEXT);
-            }
+            self.text("suffix", suffix);
             criteria.push(Criterion::Suffix(suffix.clone()));
         }
         if let Some(boundary) = &spec.boundary {
@@ -177,6 +263,12 @@ impl FilterParser<'_> {
         }
         if let Some(text) = &spec.expression {
             match Expression::compile_with(text, &["self"]) {
+                Ok(expression) if expression.result_type().is_some_and(|found| found != "bool") => {
+                    let found = expression.result_type().unwrap_or_default();
+                    let accepted =
+                        format!("an expression that is true or false; this is always of type {found}");
+                    self.refuse("expression", text, accepted);
+                }
                 Ok(expression) => criteria.push(Criterion::Expression(expression)),
                 Err(error) => {
                     self.refuse("expression", text, format!("a CEL expression over self: {error}"));
@@ -184,6 +276,28 @@ impl FilterParser<'_> {
             }
         }
         criteria
+    }
+
+    fn list(&mut self, field: &str, values: &[String], accepted: &str) {
+        if values.is_empty() {
+            self.refuse(field, "[]", accepted);
+        }
+        if values.len() > MAX_VALUES {
+            let found = format!("{} values", values.len());
+            self.refuse(field, &found, format!("at most {MAX_VALUES} values"));
+        }
+        if let Some(long) = values.iter().find(|value| value.chars().nth(MAX_TEXT).is_some()) {
+            self.refuse(field, long, format!("values of at most {MAX_TEXT} characters"));
+        }
+    }
+
+    fn text(&mut self, field: &str, text: &str) {
+        if text.is_empty() {
+            self.refuse(field, "", ACCEPTED_TEXT);
+        }
+        if text.chars().nth(MAX_TEXT).is_some() {
+            self.refuse(field, text, format!("a text of at most {MAX_TEXT} characters"));
+        }
     }
 
     fn boundary(&mut self, spec: &BoundarySpec) -> Option<Criterion> {
@@ -227,7 +341,7 @@ fn plain_text(value: &Value) -> Option<String> {
 }
 
 /// A value as shown in a refusal: what is no text or number only by its kind, as it may be large.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

@@ -43,12 +43,9 @@ impl OfferSpec {
     /// Reads a spec from JSON.
     ///
     /// # Errors
-    /// What is not of the shape of a spec, as the one thing that is wrong with the offer.
+    /// Everything that is not of the shape of a spec, each with its place.
     pub fn read(spec: &Value) -> Result<Self, Vec<InvalidFilter>> {
-        serde_json::from_value(spec.clone()).map_err(|error| {
-            let found = error.to_string();
-            vec![InvalidFilter::of_spec("gvr, filters, …", &found, "the fields of AcceptAPI.spec")]
-        })
+        Self::deserialize(spec).map_err(|error| super::shape::faults(spec, &error.to_string()))
     }
 
     /// An offer of everything of one API.

@@ -11,4 +11,4 @@ mod path;
 
 pub use name::{ClusterName, Gvk, Gvr, ObjectKey, ObjectRef, ParseGvrError};
 pub use object::{Condition, ConditionStatus, NotAnObject, Object};
-pub use path::{FieldPath, ParsePathError};
+pub use path::{FieldPath, Lookup, MAX_PATH, MAX_SEGMENTS, ParsePathError};

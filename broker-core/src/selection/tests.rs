@@ -112,14 +112,98 @@ fn losing_one_of_ten_equal_offers_moves_only_its_own_orders() {
     assert!((130..270).contains(&moved), "about a tenth of the orders moves: {moved}");
 }
 
+#[test]
+fn one_more_equal_offer_takes_its_share_from_all_others_alike() {
+    for n in [1_u32, 2, 5, 20] {
+        let all: Vec<Contender> = (0..=n).map(|n| contender(&format!("provider-{n}"))).collect();
+        let (added, before) = all.split_last().unwrap();
+        let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+        for order in 0..4_000 {
+            let identity = format!("order-{order}");
+            let (old, new) = (winner(before, &identity).0, winner(&all, &identity).0);
+            if new == added.id().cluster.as_str() {
+                *taken.entry(old).or_default() += 1;
+            } else {
+                assert_eq!(old, new, "{identity} moves between others");
+            }
+        }
+        // Five standard deviations of a binomial: of 4,000 below 160, of the part of each below 160 too.
+        let moved: u32 = taken.values().sum();
+        assert!(moved.abs_diff(4_000 / (n + 1)) < 160, "{n}: {moved}");
+        for (from, moved) in taken {
+            let share = 4_000 / (n + 1) / n;
+            assert!(moved.abs_diff(share) < 20 + 5 * share.isqrt(), "{n}: {moved} from {from}, not {share}");
+        }
+    }
+}
+
+#[test]
+fn a_greater_weight_only_attracts_and_a_smaller_only_lets_go() {
+    let others: Vec<Contender> = (0..5).map(|n| contender(&format!("provider-{n}"))).collect();
+    let with = |weight: u32| {
+        let mut all = others.clone();
+        all.push(Contender { weight, ..contender("changing") });
+        all
+    };
+    let (light, heavy) = (with(50), with(500));
+    let mut attracted = 0;
+    for order in 0..2_000 {
+        let identity = format!("order-{order}");
+        let (before, after) = (winner(&light, &identity).0, winner(&heavy, &identity).0);
+        if before != after {
+            assert_eq!(after, "changing", "{identity}");
+            attracted += 1;
+        }
+    }
+    // From 50 of 550 to 500 of 1,000: nine twenty-seconds of the orders, about 818.
+    assert!((700..940).contains(&attracted), "{attracted}");
+}
+
+#[test]
+fn extreme_weights_are_respected() {
+    let all =
+        [Contender { weight: 1, ..contender("least") }, Contender { weight: 1000, ..contender("most") }];
+    let least = (0..20_000).filter(|order| winner(&all, &format!("order-{order}")).0 == "least").count();
+    // A thousand and first part of 20,000 is 20; five standard deviations are 22.
+    assert!((1..43).contains(&least), "{least}");
+}
+
+/// Names as nobody should write them: empty, long, of any script, nearly equal.
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => (0_u8..6).prop_map(|name| format!("provider-{name}")),
+        1 => proptest::sample::select(vec!["", " ", "ü", "u\u{308}", "🦀", "\u{0}", "a/b", "a", "A"]).prop_map(str::to_owned),
+        1 => any::<String>(),
+        1 => Just("n".repeat(300)),
+    ]
+}
+
+fn any_cost() -> impl Strategy<Value = Option<Cost>> {
+    let edges = vec![
+        "0",
+        "1",
+        "1.0",
+        "1e0",
+        "1e-100",
+        "1e100",
+        "0.10000000000000000000000000000000000001",
+        "170141183460469231731687303715884105727",
+        "170141183460469231731687303715884105726",
+    ];
+    prop_oneof![1 => Just(None), 3 => proptest::sample::select(edges).prop_map(cost)]
+}
+
 fn any_contender() -> impl Strategy<Value = Contender> {
-    (0_u8..6, -1_i32..2, 0_u32..3, proptest::option::of(0_u32..3), 0_u32..4).prop_map(
-        |(name, priority, specificity, amount, weight)| Contender {
+    let priority = prop_oneof![3 => -1_i32..2, 1 => any::<i32>()];
+    let specificity = prop_oneof![3 => 0_u32..3, 1 => any::<u32>()];
+    let weight = prop_oneof![3 => 0_u32..4, 1 => any::<u32>()];
+    (any_name(), priority, specificity, any_cost(), weight).prop_map(
+        |(name, priority, specificity, cost, weight)| Contender {
             priority,
             specificity,
-            cost: amount.and_then(|amount| cost(&amount.to_string())),
+            cost,
             weight,
-            ..contender(&format!("provider-{name}"))
+            ..contender(&name)
         },
     )
 }
@@ -144,5 +228,47 @@ proptest! {
         let one = choose(contenders, "order", None);
         let other = choose(shuffled, "order", None);
         prop_assert_eq!(one.chosen().map(|c| (c.id(), c.standing())), other.chosen().map(|c| (c.id(), c.standing())));
+    }
+
+    #[test]
+    fn the_answer_survives_a_restart(
+        contenders in proptest::collection::vec(any_contender(), 0..8), identity in any_name(),
+    ) {
+        // What is recorded of a choice, and what is computed anew from equal facts, are the same.
+        let ranking = Ranking::new(contenders.clone(), &identity);
+        for (score, contender) in ranking.iter() {
+            let text = serde_json::to_string(score).unwrap();
+            let restored: Score = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(restored, *score);
+            prop_assert_eq!(restored.cmp(score), Ordering::Equal);
+            prop_assert_eq!(serde_json::to_string(&contender.score(OrderSeed::of(&identity))).unwrap(), text);
+            let id: OfferId = serde_json::from_str(&serde_json::to_string(contender.id()).unwrap()).unwrap();
+            prop_assert_eq!(&id, contender.id());
+        }
+        prop_assert_eq!(Ranking::new(contenders, &identity), ranking);
+    }
+
+    #[test]
+    fn losing_a_contender_moves_only_what_it_had(
+        contenders in proptest::collection::btree_map(any_name(), any_contender(), 1..8),
+        identity in any_name(), index in any::<prop::sample::Index>(),
+    ) {
+        // One contender for each name.
+        let all: Vec<Contender> =
+            contenders.into_iter().map(|(name, other)| Contender { offer: contender(&name).offer, ..other }).collect();
+        let mut fewer = all.clone();
+        let lost = fewer.remove(index.index(all.len())).id().clone();
+        let before = choose(all.clone(), &identity, None).chosen().unwrap().id().clone();
+        let after = choose(fewer.clone(), &identity, None).chosen().map(|chosen| chosen.id().clone());
+        if before == lost {
+            // What had it goes to the next of the ranking.
+            let next = Ranking::new(all, &identity).iter().nth(1).map(|(_, next)| next.id().clone());
+            prop_assert_eq!(after, next);
+        } else {
+            prop_assert_eq!(after, Some(before.clone()));
+        }
+        // Whoever is held stays, whatever else is there.
+        let kept = choose(fewer, &identity, Some(&before));
+        prop_assert_eq!(before == lost, !matches!(kept, Choice::Keep(_)));
     }
 }

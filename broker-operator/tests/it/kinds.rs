@@ -128,6 +128,29 @@ pub(crate) async fn what_no_field_can_hold_is_refused_by_its_name(ground: Ground
         (filter(json!({"key": "spec.a", "boundary": {"min": 0.5}})), "spec.filters[0].boundary.min"),
         (offer(json!({"weight": 0})), "spec.weight"),
         (offer(json!({"cost": "cheap"})), "spec.cost"),
+        (offer(json!({"cost": "-1"})), "spec.cost"),
+        (offer(json!({"weight": 1001})), "spec.weight"),
+        (offer(json!({"capacity": {"orders": -1}})), "spec.capacity.orders"),
+        (offer(json!({"namespace": "../../clusters/other"})), "spec.namespace"),
+        (offer(json!({"gvr": {"resource": "a/b"}})), "spec.gvr.resource"),
+        (offer(json!({"gvr": {"resource": "a", "group": "a..b"}})), "spec.gvr.group"),
+        (offer(json!({"gvr": {"resource": "a", "version": "v1/x"}})), "spec.gvr.version"),
+        (offer(json!({"filters": vec![json!({"key": "a", "prefix": "b"}); 257]})), "spec.filters"),
+        (filter(json!({"key": "", "prefix": "b"})), "spec.filters[0].key"),
+        (filter(json!({"key": "a".repeat(513), "prefix": "b"})), "spec.filters[0].key"),
+        (filter(json!({"key": "a", "valueIn": []})), "spec.filters[0].valueIn"),
+        (filter(json!({"key": "a", "valueIn": [1]})), "spec.filters[0].valueIn[0]"),
+        (filter(json!({"key": "a", "valueIn": vec!["v"; 257]})), "spec.filters[0].valueIn"),
+        (filter(json!({"key": "a", "valueIn": ["v".repeat(513)]})), "spec.filters[0].valueIn[0]"),
+        (filter(json!({"key": "a", "notIn": []})), "spec.filters[0].notIn"),
+        (filter(json!({"key": "a", "prefix": ""})), "spec.filters[0].prefix"),
+        (filter(json!({"key": "a", "suffix": "s".repeat(513)})), "spec.filters[0].suffix"),
+        (filter(json!({"key": "a", "boundary": {"min": "ten"}})), "spec.filters[0].boundary.min"),
+        (filter(json!({"key": "a", "boundary": {"max": "10GiB"}})), "spec.filters[0].boundary.max"),
+        (filter(json!({"key": "a", "boundary": {"max": "1".repeat(65)}})), "spec.filters[0].boundary.max"),
+        (filter(json!({"expression": ""})), "spec.filters[0].expression"),
+        (filter(json!({"expression": "x".repeat(1025)})), "spec.filters[0].expression"),
+        (filter(json!({"key": "a", "prefix": "b", "optional": "yes"})), "spec.filters[0].optional"),
         (offer(json!({"scheduling": "Never"})), "spec.scheduling"),
         (offer(json!({"gvr": {"resource": ""}})), "spec.gvr.resource"),
         (api(json!({"gracePeriod": "soon"})), "spec.gracePeriod"),
@@ -144,6 +167,22 @@ pub(crate) async fn what_no_field_can_hold_is_refused_by_its_name(ground: Ground
 pub(crate) async fn what_cannot_be_meant_is_refused_in_words(ground: Ground) {
     let refusals = [
         (filter(json!({"key": "status.ready", "valueIn": ["true"]})), "cannot filter on status"),
+        (filter(json!({"key": "status", "valueIn": ["true"]})), "cannot filter on status"),
+        (filter(json!({"key": "['status'].ready", "valueIn": ["true"]})), "cannot filter on status"),
+        (filter(json!({"key": "[\"status\"].ready", "valueIn": ["true"]})), "cannot filter on status"),
+        (filter(json!({"key": "metadata.resourceVersion", "prefix": "1"})), "cannot filter on status"),
+        (filter(json!({"key": "metadata['managedFields']", "prefix": "1"})), "cannot filter on status"),
+        (filter(json!({"key": "a..b", "prefix": "1"})), "a key is a path of named fields"),
+        (filter(json!({"key": ".a", "prefix": "1"})), "a key is a path of named fields"),
+        (filter(json!({"key": "a b", "prefix": "1"})), "a key is a path of named fields"),
+        (filter(json!({"key": "a[0]", "prefix": "1"})), "paths do not look into lists"),
+        (filter(json!({"key": "a[*].b", "prefix": "1"})), "paths do not look into lists"),
+        (filter(json!({"key": "a['b", "prefix": "1"})), "a key is a path of named fields"),
+        (offer(json!({"cost": -1})), "a cost is zero or more"),
+        (
+            offer(json!({"filters": vec![json!({"expression": "self.spec.a == 1"}); 17]})),
+            "at most 16 filters may have an expression",
+        ),
         (filter(json!({"key": "spec.fqdn"})), "a filter needs a criterion"),
         (filter(json!({"suffix": ".corp"})), "need a key"),
         (filter(json!({"key": "spec.a", "boundary": {}})), "needs min, max or both"),
@@ -152,6 +191,36 @@ pub(crate) async fn what_cannot_be_meant_is_refused_in_words(ground: Ground) {
         (api(json!({"relatedName": "fixed"})), "must contain ${order} and ${key}"),
     ];
     each_is_refused(&ground, refusals).await;
+}
+
+pub(crate) async fn every_way_to_write_a_filter_is_accepted(ground: Ground) {
+    let client = served(&ground).await;
+    let filters = json!([
+        {"key": "fqdn", "suffix": ".corp.com", "optional": true},
+        {"key": "metadata.labels['topology.kubernetes.io/region']", "prefix": "eu-"},
+        {"key": "metadata.labels[\"it's\"].x", "notIn": ["a", ""]},
+        {"key": "['a.b'].c['d'].['e']", "valueIn": [""]},
+        {"key": "spec.status", "valueIn": ["a"]},
+        {"key": "statusPage", "valueIn": ["a"]},
+        {"key": "size", "boundary": {"min": -5, "max": "1e3"}},
+        {"key": "size", "boundary": {"min": "-0.5", "max": "10Gi"}},
+        {"key": "size", "boundary": {"min": ".5E", "max": "5."}},
+        {"key": "size", "boundary": {"min": "500m", "max": "1E+2"}, "expression": "has(self.spec.a)"},
+        {"expression": "self.spec.a == 1"},
+    ]);
+    let offers = [
+        offer(json!({"filters": filters, "cost": "0.12", "weight": 1000, "priority": -1})),
+        offer(json!({"gvr": {"group": "", "resource": "configmaps"}, "cost": 0, "namespace": "copies"})),
+        offer(json!({"filters": vec![json!({"key": "a", "prefix": "b"}); 256]})),
+    ];
+    for (index, mut object) in offers.into_iter().enumerate() {
+        object["metadata"]["name"] = json!(format!("offer-{index}"));
+        let spec = broker_core::offer::OfferSpec::read(&object["spec"]).unwrap();
+        broker_core::offer::Offer::parse(broker_core::offer::OfferId::new("p", "n", "o"), &spec).unwrap();
+        let typed = serde_json::from_value(object.clone()).unwrap();
+        let found = api_of(&client, &object).create(&PostParams::default(), &typed).await.unwrap();
+        assert!(contains(&found.data["spec"], &object["spec"]), "{found:?}");
+    }
 }
 
 pub(crate) async fn a_migration_keeps_its_ends(ground: Ground) {
@@ -188,9 +257,23 @@ mod embedded {
     async fn what_no_field_can_hold_is_refused_by_its_name() {
         super::what_no_field_can_hold_is_refused_by_its_name(Ground::embedded().await).await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_meant_is_refused_in_words() {
+        super::what_cannot_be_meant_is_refused_in_words(Ground::embedded().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_way_to_write_a_filter_is_accepted() {
+        super::every_way_to_write_a_filter_is_accepted(Ground::embedded().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_migration_keeps_its_ends() {
+        super::a_migration_keeps_its_ends(Ground::embedded().await).await;
+    }
 }
 
-/// The embedded control plane does not evaluate the rules of a schema yet, so those are shown here alone.
 mod kcp {
     use super::Ground;
 
@@ -207,6 +290,11 @@ mod kcp {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_cannot_be_meant_is_refused_in_words() {
         super::what_cannot_be_meant_is_refused_in_words(Ground::kcp().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_way_to_write_a_filter_is_accepted() {
+        super::every_way_to_write_a_filter_is_accepted(Ground::kcp().await).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -316,17 +316,17 @@ fn an_accept_api_is_read_whatever_is_in_there() {
     for (spec, expected) in [
         (
             json!({"gvr": {"resource": "certificates"}, "filter": []}),
-            "spec cannot be read: unknown field `filter`",
+            "spec.filter is `a list`; accepted: there is no such field, only gvr, namespace, filters, ",
         ),
         (
             json!({"gvr": {"resource": "certificates"}, "filters": [{"key": 5}]}),
-            "spec cannot be read: invalid type",
+            "spec.filters[0]: key is `5`; accepted: a text",
         ),
         (
             json!({"gvr": {"resource": "certificates"}, "scheduling": "Asleep"}),
-            "spec cannot be read: unknown variant",
+            "spec.scheduling is `Asleep`; accepted: Active, Cordoned or Draining",
         ),
-        (json!({}), "spec cannot be read: missing field `gvr`"),
+        (json!({}), "spec.gvr is `missing`; accepted: an object"),
         (json!("text"), "spec cannot be read: invalid type"),
         (json!(null), "spec cannot be read: invalid type"),
     ] {

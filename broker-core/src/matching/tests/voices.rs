@@ -230,7 +230,12 @@ fn the_consumer_reads_of_its_own_field_and_what_would_be_accepted() {
 fn a_message_for_the_consumer_is_bounded() {
     let huge = "ü".repeat(2_000);
     let offers: Vec<Offered> = (0..50)
-        .map(|n| certificates(&format!("p{n}"), json!([{"key": "fqdn", "valueIn": [format!("{n}{huge}")]}])))
+        .map(|n| {
+            certificates(
+                &format!("p{n}"),
+                json!([{"key": "fqdn", "valueIn": [format!("{n}{}", &huge[..1000])]}]),
+            )
+        })
         .collect();
     let set = OfferSet::new(&anybody(), offers);
     let routing = route(&set, &order(&huge), &api(), "uid", None, &BTreeSet::new());

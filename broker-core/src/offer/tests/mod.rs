@@ -11,6 +11,7 @@
 )]
 
 mod availability;
+mod guide;
 mod parsing;
 mod quantities;
 
@@ -67,7 +68,7 @@ fn criteria_on_texts_numbers_booleans_and_lists() {
         (json!({"notIn": ["prod"]}), json!("dev"), Some(0)),
         (json!({"notIn": ["prod"]}), json!("prod"), None),
         (json!({"notIn": ["prod"]}), json!({"a": 1}), None),
-        (json!({"notIn": []}), json!("prod"), Some(0)),
+        (json!({"notIn": ["prod"]}), json!(["dev", "test"]), Some(0)),
         (json!({"valueIn": ["a", "b"], "notIn": ["b"]}), json!("b"), None),
         (json!({"valueIn": ["a", "b"]}), json!(["a", "b"]), Some(0)),
         (json!({"valueIn": ["a", "b"]}), json!(["a", "c"]), None),
@@ -108,6 +109,55 @@ fn keys_reach_labels_and_quoted_segments() {
     assert_eq!(matches(one, order.clone()), Some(0));
     let dotted = json!({"key": "metadata.labels['topology.kubernetes.io/region']", "prefix": "eu"});
     assert_eq!(matches(dotted, order), Some(2));
+}
+
+#[test]
+fn a_key_into_what_has_no_fields_fails_even_where_it_is_optional() {
+    let order = json!({"spec": {"text": "t", "nodes": [{"size": 1}], "none": [], "null": null}});
+    for (key, expected) in [
+        (
+            "text.size",
+            "spec.text.size is `out of reach: spec.text is a text`; accepted: a number of at most 5",
+        ),
+        (
+            "nodes.size",
+            "spec.nodes.size is `out of reach: spec.nodes is a list`; accepted: a number of at most 5",
+        ),
+    ] {
+        for optional in [true, false] {
+            let filter = json!({"key": key, "boundary": {"max": 5}, "optional": optional});
+            assert_eq!(miss(filter, order.clone()), expected);
+        }
+    }
+    for key in ["none.size", "null.size", "nope.size", "nope.nope.size"] {
+        let filter = |optional: bool| json!({"key": key, "boundary": {"max": 5}, "optional": optional});
+        assert_eq!(matches(filter(true), order.clone()), Some(0), "{key}");
+        assert_eq!(matches(filter(false), order.clone()), None, "{key}");
+    }
+}
+
+#[test]
+fn expressions_see_neither_status_nor_what_changes_with_it() {
+    let order = json!({
+        "metadata": {"name": "n", "resourceVersion": "7", "managedFields": [{}], "labels": {"a": "b"}},
+        "spec": {"status": "s"}, "status": {"ready": true},
+    });
+    for (expression, holds) in [
+        ("has(self.status)", false),
+        ("has(self.status) || has(self.metadata.resourceVersion) || has(self.metadata.managedFields)", false),
+        ("self.status.ready", false),
+        ("'status' in self || 'resourceVersion' in self.metadata", false),
+        ("self.exists(field, field == 'status')", false),
+        ("self == {'metadata': {'name': 'n', 'labels': {'a': 'b'}}, 'spec': {'status': 's'}}", true),
+        ("self.spec.status == 's'", true),
+    ] {
+        assert_eq!(
+            matches(json!({"expression": expression}), order.clone()).is_some(),
+            holds,
+            "{expression}"
+        );
+    }
+    assert_eq!(matches(json!({"key": "spec.status", "valueIn": ["s"]}), order), Some(0));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use broker_core::offer::limits::{MAX_GROUP, MAX_NAME, MAX_TEXT, MAX_VALUES};
+use broker_core::resource::MAX_PATH;
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,20 @@ use super::{
     Condition, Gvk, Template,
     rules::{MAX_EXPRESSION, rule},
 };
+
+/// A DNS label.
+const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// DNS labels with points between them, or nothing: the core group.
+const GROUP: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$";
+/// A decimal, with an exponent or a suffix of Kubernetes' quantities.
+const QUANTITY: &str = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$";
+/// A key that leads neither into the status nor to what changes with it, however it is quoted.
+const STATUS: &str = r"!self.matches(r'^(status|\[[\x27\x22]status[\x27\x22]\])($|[.\[])') && !self.matches(r'^(metadata|\[[\x27\x22]metadata[\x27\x22]\])[.]?(\[[\x27\x22])?(resourceVersion|managedFields)')";
+/// Named fields with points between them, and quoted ones in brackets.
+const SYNTAX: &str = r"self.matches(r'^([^\s.\[\]\x27\x22*]+|\[\x27.+\x27\]|\[\x22.+\x22\])([.][^\s.\[\]\x27\x22*]+|[.]?\[\x27.+\x27\]|[.]?\[\x22.+\x22\])*$')";
+/// Fewer than the broker would take: an API server refuses definitions whose rules could cost much, and it counts with
+/// the longest of lists.
+const MOST_FILTERS: usize = 256;
 
 /// What one provider promises to serve: an API, and which of its objects.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,11 +70,16 @@ pub struct AcceptApiSpec {
     pub gvr: OfferGvr,
     /// Where copies go; by default this object's own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = LABEL))]
     pub namespace: Option<String>,
     /// Which objects it serves: those that pass all of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(
+        length(max = MOST_FILTERS),
+        extend("x-kubernetes-validations" = [
+            rule("self.filter(filter, has(filter.expression)).size() <= 16", "at most 16 filters may have an expression: each costs time for every order")
+        ])
+    )]
     pub filters: Vec<Filter>,
     /// Offers of a higher priority are taken first.
     #[serde(default)]
@@ -70,7 +91,9 @@ pub struct AcceptApiSpec {
     /// What an order costs here, in any unit that the platform's offers share; lower comes first.
     /// A decimal in quotes, or an integer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxLength" = 32, "pattern" = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    #[schemars(extend("maxLength" = 32, "pattern" = r"^[0-9]+(\.[0-9]+)?$", "x-kubernetes-validations" = [
+        rule("type(self) != int || self >= 0", "a cost is zero or more")
+    ]))]
     pub cost: Option<IntOrText>,
     /// How much it can hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,14 +113,14 @@ pub struct OfferGvr {
     /// The API group; where it is omitted, the one brokered API of that resource name. Empty for
     /// Kubernetes' core group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = MAX_GROUP), regex(pattern = GROUP))]
     pub group: Option<String>,
     /// The API version; where it is omitted, any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = LABEL))]
     pub version: Option<String>,
     /// The plural resource name.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = LABEL))]
     pub resource: String,
 }
 
@@ -119,27 +142,28 @@ pub struct Filter {
     /// brackets: `metadata.labels['topology.kubernetes.io/region']`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(
-        length(min = 1, max = 512),
+        length(min = 1, max = MAX_PATH),
         extend("x-kubernetes-validations" = [
-            rule("!self.matches('^status($|[.\\\\[])')", "an offer cannot filter on status: the provider would make its own orders flap; use spec or metadata")
+            rule(STATUS, "an offer cannot filter on status, nor on what changes with it: the provider would make its own orders flap; use spec or metadata"),
+            rule(SYNTAX, "a key is a path of named fields, those with other characters than letters, digits, _, -, / in brackets and quotes: metadata.labels['a.b/c']; paths do not look into lists")
         ])
     )]
     pub key: String,
     /// The values accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), inner(length(max = 512)))]
+    #[schemars(length(min = 1, max = MAX_VALUES), inner(length(max = MAX_TEXT)))]
     pub value_in: Option<Vec<String>>,
     /// The values refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), inner(length(max = 512)))]
+    #[schemars(length(min = 1, max = MAX_VALUES), inner(length(max = MAX_TEXT)))]
     pub not_in: Option<Vec<String>>,
     /// How the value must begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = MAX_TEXT))]
     pub prefix: Option<String>,
     /// How the value must end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = MAX_TEXT))]
     pub suffix: Option<String>,
     /// The range the value must lie in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,11 +190,11 @@ pub struct Filter {
 pub struct Boundary {
     /// The least value accepted: an integer, a decimal in quotes, or a quantity such as 10Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxLength" = 64))]
+    #[schemars(extend("maxLength" = 64, "pattern" = QUANTITY))]
     pub min: Option<IntOrText>,
     /// The greatest value accepted: an integer, a decimal in quotes, or a quantity such as 10Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxLength" = 64))]
+    #[schemars(extend("maxLength" = 64, "pattern" = QUANTITY))]
     pub max: Option<IntOrText>,
 }
 
