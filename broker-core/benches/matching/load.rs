@@ -146,10 +146,6 @@ pub(crate) const PATHOLOGICAL: &[Load] = &[
 ];
 
 impl Load {
-    pub(crate) fn id(&self, n: usize) -> OfferId {
-        OfferId::new(format!("provider-{n}"), "offers", "certificates")
-    }
-
     pub(crate) fn offered(&self, id: OfferId, n: usize, of: usize) -> Offered {
         let spec = json!({
             "gvr": {"group": API.group, "resource": API.resource},
@@ -167,7 +163,7 @@ impl Load {
     }
 
     pub(crate) fn offers(&self, size: usize) -> OfferSet {
-        OfferSet::new(&policies(), (0..size).map(|n| self.offered(self.id(n), n, size)))
+        OfferSet::new(&policies(), (0..size).map(|n| self.offered(id(n), n, size)))
     }
 
     pub(crate) fn order(&self, n: usize, offers: usize) -> Object {
@@ -181,6 +177,11 @@ impl Load {
     pub(crate) fn orders(&self, offers: usize) -> Vec<Object> {
         (0..ORDERS).map(|n| self.order(n, offers)).collect()
     }
+}
+
+/// The n-th offer.
+pub(crate) fn id(n: usize) -> OfferId {
+    OfferId::new(format!("provider-{n}"), "offers", "certificates")
 }
 
 pub(crate) fn api() -> &'static Gvr {

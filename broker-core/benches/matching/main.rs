@@ -8,6 +8,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -113,7 +114,7 @@ fn concerned(load: &Load, count: usize) {
     let mut index = OrderIndex::default();
     orders.iter().enumerate().for_each(|(key, order)| index.insert(key, order.clone()));
     let offers: Vec<Arc<Offer>> =
-        (0..64).filter_map(|n| load.offered(load.id(n), n, count).parsed.ok()).collect();
+        (0..64).filter_map(|n| load.offered(load::id(n), n, count).parsed.ok()).collect();
     let found: usize = offers.iter().map(|offer| index.matched_by(offer).len()).sum();
     let all = time(&offers[..4.min(offers.len())], |offer| {
         let fit = orders.iter().filter(|order| offer.matches(&OrderView::new(order)).is_some());
@@ -133,7 +134,8 @@ fn writer(size: usize) {
         let bytes = allocated().saturating_sub(before) / size;
         let built = once(|| IndexMatcher::new(offers.clone()));
         let mut sequence = Sequence::new(7);
-        let changed: Vec<OfferId> = (0..256).map(|_| load.id(sequence.below(size as u64) as usize)).collect();
+        let changed: Vec<OfferId> =
+            (0..256).map(|_| load::id(sequence.below(size as u64) as usize)).collect();
         let policies = load::policies();
         // Another offer under the same name each time, in the snapshot and in the index.
         let mut latest = index;

@@ -51,9 +51,9 @@ pub(crate) fn once<M>(mut make: impl FnMut() -> M) -> f64 {
     let mut rounds: Vec<u64> = (0..ROUNDS)
         .map(|_| {
             let start = now();
-            let made = make();
+            let product = make();
             let end = now();
-            drop(made);
+            drop(product);
             end - start
         })
         .collect();

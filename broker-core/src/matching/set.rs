@@ -1,5 +1,6 @@
 //! The immutable snapshot that orders are matched against.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
@@ -107,6 +108,19 @@ impl Listing {
     pub fn assigned(&self) -> u64 {
         self.assigned
     }
+
+    /// Whether the same was parsed, and the same came of it.
+    fn is_same(&self, other: &Self) -> bool {
+        let same_offer = match (&self.offer, &other.offer) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        same_offer
+            && self.assigned == other.assigned
+            && self.api == other.api
+            && self.terms == other.terms
+            && self.availability == other.availability
+    }
 }
 
 /// An immutable snapshot of all offers, under the platform's policy.
@@ -125,12 +139,15 @@ impl OfferSet {
     }
 
     /// The snapshot in which these offers are new, or take the place of what they were. The policies are to be those
-    /// that the others were listed under.
+    /// that the others were listed under. What comes out as it was is shared.
     #[must_use]
     pub fn with(&self, policies: &Policies, offers: impl IntoIterator<Item = Offered>) -> Self {
         let mut listings = self.listings.clone();
         for offered in offers {
-            listings.insert_mut(offered.id.clone(), Arc::new(list(policies, offered)));
+            let listing = list(policies, offered);
+            if !listings.get(&listing.id).is_some_and(|known| known.is_same(&listing)) {
+                listings.insert_mut(listing.id.clone(), Arc::new(listing));
+            }
         }
         Self { listings }
     }
@@ -160,6 +177,27 @@ impl OfferSet {
     /// One offer.
     pub fn get(&self, id: &OfferId) -> Option<&Arc<Listing>> {
         self.listings.get(id)
+    }
+
+    /// The offers that are not what they were in another snapshot, those that are in one of the two alone included.
+    pub fn changes_since(&self, other: &Self) -> Vec<OfferId> {
+        let (mut ours, mut theirs) = (self.listings.values().peekable(), other.listings.values().peekable());
+        let mut changed = Vec::new();
+        loop {
+            let order = match (ours.peek(), theirs.peek()) {
+                (Some(one), Some(two)) => one.id.cmp(&two.id),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return changed,
+            };
+            let one = if order.is_le() { ours.next() } else { None };
+            let two = if order.is_ge() { theirs.next() } else { None };
+            match (one, two) {
+                (Some(one), Some(two)) if Arc::ptr_eq(one, two) => {}
+                (Some(listing), _) | (None, Some(listing)) => changed.push(listing.id.clone()),
+                (None, None) => return changed,
+            }
+        }
     }
 
     /// How many offers there are, unavailable ones included.

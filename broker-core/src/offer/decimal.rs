@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// The powers of ten that a mantissa can hold.
+#[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
 const POWERS: [u128; 39] = {
     let mut powers = [1; 39];
     let mut at = 1;

@@ -10,7 +10,7 @@ use broker_core::resource::{ClusterName, Gvr, ObjectKey};
 use kube::Config;
 use tokio::sync::watch;
 
-use super::registry::{brokered_kinds, paths};
+use super::market::{brokered_kinds, paths};
 use super::service::{Options, Service};
 use crate::fleet::Fleet;
 use crate::kcp::{Resource, Scope};

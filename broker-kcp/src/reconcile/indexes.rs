@@ -84,18 +84,21 @@ fn copies(_: &ObjectKey, object: &Object) -> Vec<String> {
         .collect()
 }
 
-/// The offer that serves the order, and those of its copies: while it moves, it has a place with both.
 fn offer(_: &ObjectKey, object: &Object) -> Vec<String> {
-    let serving = object.get(&["spec", "offer"]);
-    let copies = object.get(&["spec", "copies"]).and_then(Value::as_array);
+    offers_of(object).iter().map(ObjectKey::to_string).collect()
+}
+
+/// The offer that serves an assignment's order, and those of its copies: while it moves, it has a place with both.
+pub(super) fn offers_of(assignment: &Object) -> BTreeSet<ObjectKey> {
+    let serving = assignment.get(&["spec", "offer"]);
+    let copies = assignment.get(&["spec", "copies"]).and_then(Value::as_array);
     let offers = serving.into_iter().chain(copies.into_iter().flatten().filter_map(|copy| copy.get("offer")));
-    let texts: BTreeSet<String> = offers
+    offers
         .map(|offer| {
             let text = |key: &str| offer.get(key).and_then(Value::as_str).unwrap_or_default();
-            ObjectKey::new(text("clusterName"), text("namespace"), text("name")).to_string()
+            ObjectKey::new(text("clusterName"), text("namespace"), text("name"))
         })
-        .collect();
-    texts.into_iter().collect()
+        .collect()
 }
 
 fn group_resource(group: &str, resource: &str) -> String {

@@ -8,6 +8,7 @@
 //! Everything is observed from caches: an order at rest costs no calls. Besides the executor only the reporters of
 //! status and the removal of orphans write.
 
+mod books;
 mod brokered;
 mod conditions;
 mod event;
@@ -15,6 +16,7 @@ mod execute;
 mod explain;
 mod indexes;
 mod later;
+mod market;
 mod observe;
 mod offers;
 mod orphans;

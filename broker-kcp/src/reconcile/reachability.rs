@@ -32,13 +32,7 @@ pub(super) fn turned(routes: &Routes, turn: Turn, clusters: &BTreeSet<ClusterNam
     let plan = routes.fleet.plan();
     match turn {
         Turn::Silent => {
-            let assignments: Vec<Arc<Object>> =
-                routes.fleet.platform().assignments.read().iter().map(|(_, object)| object.clone()).collect();
-            for assignment in assignments.iter().filter(|assignment| names_any(assignment, clusters)) {
-                if let Some(order) = order_of(assignment) {
-                    routes.orders.add(order);
-                }
-            }
+            orders_in(routes, clusters);
             for api in plan.apis.keys() {
                 routes.chores.add_after(Chore::Api(api.clone()), GATHER);
             }
@@ -48,6 +42,17 @@ pub(super) fn turned(routes: &Routes, turn: Turn, clusters: &BTreeSet<ClusterNam
                 routes.all_orders(api);
             }
             routes.all_offers();
+        }
+    }
+}
+
+/// Asks for work on the orders that have a copy in any of these clusters.
+pub(super) fn orders_in(routes: &Routes, clusters: &BTreeSet<ClusterName>) {
+    let assignments: Vec<Arc<Object>> =
+        routes.fleet.platform().assignments.read().iter().map(|(_, object)| object.clone()).collect();
+    for assignment in assignments.iter().filter(|assignment| names_any(assignment, clusters)) {
+        if let Some(order) = order_of(assignment) {
+            routes.orders.add(order);
         }
     }
 }

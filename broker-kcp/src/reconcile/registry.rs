@@ -1,22 +1,21 @@
-//! Which providers offer what: an immutable snapshot, rebuilt when what it is made from changed.
+//! Which providers offer what: an immutable snapshot and an index over it, brought up to date when the next question
+//! is asked, by as much as changed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use broker_core::matching::{Matcher, OfferSet, Offered, ScanMatcher};
-use broker_core::offer::{ApiPattern, InvalidFilter, Offer, OfferId, OfferSpec};
+use broker_core::matching::{IndexMatcher, Matcher, OfferSet, Reservations, Reserved};
+use broker_core::offer::OfferId;
 use broker_core::port::ProviderRegistry;
-use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
-use serde_json::Value;
+use broker_core::resource::{ClusterName, ObjectKey};
 
 use super::indexes::BY_OFFER;
+use super::market::MarketReader;
 use super::policy::Policies;
-use super::reachability::reachability;
 use crate::fleet::Fleet;
-use crate::kcp::Resource;
 
 /// The offers of all providers of a fleet. Clones share the same snapshots.
 #[derive(Clone)]
@@ -26,43 +25,72 @@ pub struct KcpProviderRegistry {
 
 struct Shared {
     fleet: Fleet,
-    migrations_enabled: bool,
     stale: AtomicBool,
+    changed: Mutex<Changed>,
     published: ArcSwap<Snapshot>,
-    /// Parsed offers by key and version, and the guard of whoever rebuilds.
-    parsed: Mutex<BTreeMap<ObjectKey, Parsed>>,
+    /// The reader, which is also the guard of whoever publishes.
+    reader: Mutex<MarketReader>,
+    reservations: Mutex<Reservations>,
 }
 
-#[derive(Clone)]
-struct Parsed {
-    version: String,
-    api: ApiPattern,
-    offer: Result<Arc<Offer>, Vec<InvalidFilter>>,
+/// What is not as it was when it was read last.
+#[derive(Debug, Default)]
+struct Changed {
+    everything: bool,
+    policies: bool,
+    clusters: BTreeSet<ClusterName>,
+    offers: BTreeSet<ObjectKey>,
 }
 
 /// One state of policies and offers.
 #[derive(Default)]
 struct Snapshot {
     policies: Arc<Policies>,
-    offers: Arc<OfferSet>,
-    matcher: Option<Arc<dyn Matcher>>,
+    index: Arc<IndexMatcher>,
+    /// Whether all that the offers are made from was read.
+    complete: bool,
 }
 
 impl KcpProviderRegistry {
     /// The registry of a fleet.
     pub fn new(fleet: Fleet, migrations_enabled: bool) -> Self {
         let shared = Shared {
-            fleet,
-            migrations_enabled,
             stale: AtomicBool::new(true),
+            changed: Mutex::new(Changed { everything: true, ..Changed::default() }),
             published: ArcSwap::from_pointee(Snapshot::default()),
-            parsed: Mutex::default(),
+            reader: Mutex::new(MarketReader::new(fleet.clone(), migrations_enabled)),
+            reservations: Mutex::default(),
+            fleet,
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// What the snapshot is made from changed: the next question is answered from a new one.
+    /// Anything may have changed: all is compared before the next question is answered.
     pub fn invalidate(&self) {
+        self.change(|changed| changed.everything = true);
+    }
+
+    /// The platform's policies may have changed, or the names of clusters by which they speak of providers.
+    pub(super) fn policies_changed(&self) {
+        self.change(|changed| changed.policies = true);
+    }
+
+    /// What this cluster serves may have changed.
+    pub(super) fn cluster_changed(&self, cluster: &ClusterName) {
+        self.change(|changed| {
+            changed.clusters.insert(cluster.clone());
+        });
+    }
+
+    /// This offer changed, or how many orders it has.
+    pub(super) fn offer_changed(&self, key: &ObjectKey) {
+        self.change(|changed| {
+            changed.offers.insert(key.clone());
+        });
+    }
+
+    fn change(&self, note: impl FnOnce(&mut Changed)) {
+        note(&mut lock(&self.shared.changed));
         self.shared.stale.store(true, Ordering::Release);
     }
 
@@ -73,86 +101,85 @@ impl KcpProviderRegistry {
 
     fn snapshot(&self) -> Arc<Snapshot> {
         if self.shared.stale.load(Ordering::Acquire) {
-            let mut parsed = self.shared.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reader = lock(&self.shared.reader);
             // Cleared before reading: what changes from here on asks for the next one.
             if self.shared.stale.swap(false, Ordering::AcqRel) {
-                let snapshot = self.build(&mut parsed);
-                self.shared.published.store(Arc::new(snapshot));
+                let changed = std::mem::take(&mut *lock(&self.shared.changed));
+                let before = self.shared.published.load_full();
+                self.shared.published.store(Arc::new(self.next(&before, changed, &mut reader)));
             }
         }
         self.shared.published.load_full()
     }
 
-    fn build(&self, parsed: &mut BTreeMap<ObjectKey, Parsed>) -> Snapshot {
+    /// The snapshot after `before`.
+    fn next(&self, before: &Snapshot, changed: Changed, reader: &mut MarketReader) -> Snapshot {
         let fleet = &self.shared.fleet;
-        let kinds = brokered_kinds(fleet);
-        let paths = paths(fleet);
-        let resolve = |name: &str| paths.get(name).cloned().unwrap_or_else(|| ClusterName::from(name));
-        let apis: Vec<Arc<Object>> =
-            fleet.platform().brokered_apis.read().iter().map(|(_, api)| api.clone()).collect();
-        let policies = Policies::read(apis.iter(), &kinds, self.shared.migrations_enabled, resolve);
-        let objects: Vec<(ObjectKey, Arc<Object>)> = fleet
-            .offers()
-            .map(|export| {
-                let followed = export.kinds().values().filter_map(|kind| export.followed(&kind.gvr));
-                followed
-                    .flat_map(|f| {
-                        f.cache.read().iter().map(|(k, o)| (k.clone(), o.clone())).collect::<Vec<_>>()
-                    })
-                    .collect()
-            })
-            .unwrap_or_default();
-        parsed.retain(|key, _| objects.binary_search_by(|(other, _)| other.cmp(key)).is_ok());
-        let offered: Vec<Offered> = objects
-            .iter()
-            .filter(|(_, object)| !object.is_deleting())
-            .map(|(key, object)| {
-                let known = parsed.get(key).filter(|known| known.version == object.resource_version());
-                let known = known.cloned().unwrap_or_else(|| {
-                    let fresh = parse(key, object);
-                    parsed.insert(key.clone(), fresh.clone());
-                    fresh
-                });
-                Offered {
-                    id: OfferId::from(key.clone()),
-                    api: known.api,
-                    parsed: known.offer,
-                    ready: object.condition("Ready"),
-                    served: served(fleet, &kinds, &key.cluster),
-                    reachability: reachability(fleet, &key.cluster),
-                    assigned: self.assigned(key),
-                }
-            })
-            .collect();
-        let offers = Arc::new(OfferSet::new(&policies.offers, offered));
         let complete = fleet.platform_is_synced() && fleet.offers().is_some_and(|export| export.is_synced());
-        let matcher = complete.then(|| Arc::new(ScanMatcher::new(offers.clone())) as Arc<dyn Matcher>);
-        Snapshot { policies: Arc::new(policies), offers, matcher }
+        let policies = if changed.everything || changed.policies {
+            Arc::new(reader.policies())
+        } else {
+            before.policies.clone()
+        };
+        let same_terms = policies.offers == before.policies.offers;
+        let known = before.index.offers();
+        let index = if changed.everything || !same_terms {
+            // Listed under other terms, nothing is what it was.
+            let nothing = OfferSet::default();
+            let base = if same_terms { known.as_ref() } else { &nothing };
+            let offers = reader.all(&policies.offers, base, |key| self.assigned(key));
+            Arc::new(before.index.on(Arc::new(offers)))
+        } else {
+            let mut keys = changed.offers;
+            for cluster in &changed.clusters {
+                keys.extend(reader.keys_in(cluster));
+                keys.extend(known.of_provider(cluster).map(|listing| listing.id().clone().into()));
+            }
+            if keys.is_empty() {
+                before.index.clone()
+            } else {
+                let offers = reader.some(&policies.offers, known, &keys, |key| self.assigned(key));
+                let ids: Vec<OfferId> = keys.into_iter().map(OfferId::from).collect();
+                Arc::new(before.index.updated(Arc::new(offers), &ids))
+            }
+        };
+        Snapshot { policies, index, complete }
     }
 
-    /// How many orders an offer serves.
+    /// How many orders have a place with an offer.
     pub(super) fn assigned(&self, key: &ObjectKey) -> u64 {
         let count = self.shared.fleet.platform().assignments.read().count(BY_OFFER, &key.to_string());
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
-    /// Whether any offer limits how many orders it takes: only then do assignments change who may be chosen.
-    pub(super) fn any_capacity(&self) -> bool {
-        let snapshot = self.shared.published.load();
-        snapshot
-            .offers
-            .listings()
-            .any(|listing| listing.offer().is_some_and(|offer| offer.capacity().is_some()))
+    /// How many orders an offer takes at most, where it says so: only then do assignments change who may be chosen.
+    pub(super) fn capacity(&self, key: &ObjectKey) -> Option<u64> {
+        self.offers().get(&OfferId::from(key.clone()))?.offer()?.capacity()
     }
 }
 
 impl ProviderRegistry for KcpProviderRegistry {
     fn offers(&self) -> Arc<OfferSet> {
-        self.snapshot().offers.clone()
+        self.snapshot().index.offers().clone()
     }
 
     fn matcher(&self) -> Option<Arc<dyn Matcher>> {
-        self.snapshot().matcher.clone()
+        let snapshot = self.snapshot();
+        snapshot.complete.then(|| snapshot.index.clone() as Arc<dyn Matcher>)
+    }
+
+    fn reserve(&self, offer: &OfferId, order: &str) -> Reserved {
+        let key = ObjectKey::from(offer.clone());
+        let Some(capacity) = self.capacity(&key) else { return Reserved::Granted };
+        let mut reservations = lock(&self.shared.reservations);
+        let assignments = &self.shared.fleet.platform().assignments;
+        let found = assignments.read().find(BY_OFFER, &key.to_string());
+        let assigned: BTreeSet<String> = found.into_iter().map(|(key, _)| key.name).collect();
+        reservations.reserve(offer, order, capacity, &assigned)
+    }
+
+    fn release(&self, order: &str) {
+        lock(&self.shared.reservations).release(order);
     }
 }
 
@@ -162,45 +189,7 @@ impl fmt::Debug for KcpProviderRegistry {
     }
 }
 
-/// The brokered kinds that are served, by `<resource>.<group>`.
-pub(super) fn brokered_kinds(fleet: &Fleet) -> BTreeMap<String, Resource> {
-    let plan = fleet.plan();
-    plan.apis
-        .iter()
-        .filter_map(|(api, export)| Some((api.clone(), plan.exports.get(export)?.kinds.get(api)?.clone())))
-        .collect()
-}
-
-/// Clusters by path, as far as they are known.
-pub(super) fn paths(fleet: &Fleet) -> BTreeMap<String, ClusterName> {
-    fleet.exports().iter().flat_map(|export| export.paths()).collect()
-}
-
-fn served(fleet: &Fleet, kinds: &BTreeMap<String, Resource>, cluster: &ClusterName) -> Vec<Gvr> {
-    let plan = fleet.plan();
-    kinds
-        .iter()
-        .filter(|(api, _)| {
-            plan.apis.get(*api).and_then(|export| fleet.export(export)).is_some_and(|export| {
-                export.binding(cluster).is_some_and(|binding| {
-                    !binding.is_deleting() && binding.text(&["status", "phase"]) == Some("Bound")
-                })
-            })
-        })
-        .map(|(_, kind)| kind.gvr.clone())
-        .collect()
-}
-
-fn parse(key: &ObjectKey, object: &Object) -> Parsed {
-    let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-    let text =
-        |field: &str| spec.pointer(&format!("/gvr/{field}")).and_then(Value::as_str).map(str::to_owned);
-    let api = ApiPattern {
-        group: text("group"),
-        version: text("version"),
-        resource: text("resource").unwrap_or_default(),
-    };
-    let offer =
-        OfferSpec::read(&spec).and_then(|spec| Offer::parse(OfferId::from(key.clone()), &spec)).map(Arc::new);
-    Parsed { version: object.resource_version().to_owned(), api, offer }
+/// Nothing that is locked here is left half changed by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use broker_core::port::ProviderRegistry as _;
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, marker};
 use tokio::sync::Notify;
 
-use super::indexes::{BY_COPY, BY_RELATED, object_text, related_text};
+use super::books::Books;
+use super::indexes::{BY_COPY, BY_OFFER, BY_ORDER, BY_RELATED, object_text, offers_of, related_text};
 use super::later::Asking;
 use super::observe::carries_our_mark;
 use super::reachability;
@@ -39,6 +41,8 @@ pub(super) enum Chore {
     Offer(ObjectKey),
     /// Report the status of a BrokeredAPI.
     Api(String),
+    /// Tell the orders of an API that wait for an offer what is near now.
+    Waiting(String),
     /// Look whether a marked object is an orphan.
     Orphan(String, ObjectKey),
     /// Say of a record that it is not supported yet.
@@ -51,7 +55,7 @@ impl Laned for Chore {
     fn lane(&self) -> ClusterName {
         match self {
             Self::Offer(key) | Self::Orphan(_, key) => key.cluster.clone(),
-            Self::Api(_) | Self::Later(..) => PLATFORM.into(),
+            Self::Api(_) | Self::Waiting(_) | Self::Later(..) => PLATFORM.into(),
         }
     }
 }
@@ -68,6 +72,8 @@ pub(super) struct Routes {
     pub(super) registry: KcpProviderRegistry,
     pub(super) orders: Queue<OrderKey>,
     pub(super) chores: Queue<Chore>,
+    /// The orders by what is in them.
+    pub(super) books: Books,
     /// Told when more may have become known.
     pub(super) progress: Arc<Notify>,
 }
@@ -143,6 +149,16 @@ impl Routes {
         }
     }
 
+    /// Copies, and what pretends to be one, are not looked for by offers.
+    fn keep_book(&self, api: &str, change: &Change) {
+        match &change.new {
+            Some(object) if !carries_our_mark(object) && self.owner_of_copy(api, &change.key).is_none() => {
+                self.books.enter(api, &change.key, object);
+            }
+            Some(_) | None => self.books.strike(api, &change.key),
+        }
+    }
+
     fn owner_of_copy(&self, api: &str, key: &ObjectKey) -> Option<OrderKey> {
         let found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
         found.first().and_then(|(_, assignment)| order_of(assignment))
@@ -172,42 +188,134 @@ impl Routes {
         }
     }
 
-    fn assignment(&self, object: &Object) {
-        if let Some(order) = order_of(object) {
-            self.orders.add(order);
-        }
-        if let Some(offer) = offer_of(object) {
-            self.chores.add_after(Chore::Offer(offer), GATHER);
-        }
-        let gvr = |key: &str| object.text(&["spec", "order", "gvr", key]).unwrap_or_default().to_owned();
-        let api = Gvr::new(gvr("group"), "", gvr("resource")).group_resource();
-        self.chores.add_after(Chore::Api(api), GATHER);
-        if self.registry.any_capacity() {
-            self.registry.invalidate();
+    fn assignments_changed(&self, changes: &[Change]) {
+        for change in changes {
+            for object in [&change.old, &change.new].into_iter().flatten() {
+                if let Some(order) = order_of(object) {
+                    self.chores.add_after(Chore::Api(order.api.clone()), GATHER);
+                    self.orders.add(order);
+                }
+            }
+            let offers = |object: &Option<Arc<Object>>| object.as_deref().map(offers_of).unwrap_or_default();
+            self.places_changed(&offers(&change.old), &offers(&change.new));
         }
     }
 
-    fn offers_changed(&self, changes: &[Change]) {
-        let mut matters = false;
-        for change in changes {
-            self.chores.add_after(Chore::Offer(change.key.clone()), GATHER);
-            matters |= !same_offer(change.old.as_deref(), change.new.as_deref());
-        }
-        if matters {
-            self.registry.invalidate();
-            for api in self.fleet.plan().apis.keys() {
-                self.all_orders(api);
+    /// An order had places with these offers, and has them with those now. What we write ourselves no watch tells as a
+    /// change: whoever wrote says it.
+    pub(super) fn places_changed(&self, before: &BTreeSet<ObjectKey>, after: &BTreeSet<ObjectKey>) {
+        for offer in before.symmetric_difference(after) {
+            self.chores.add_after(Chore::Offer(offer.clone()), GATHER);
+            if self.registry.capacity(offer).is_none() {
+                continue;
+            }
+            self.registry.offer_changed(offer);
+            if before.contains(offer) {
+                // There is room for somebody who waits.
+                self.wanted_by(offer);
             }
         }
     }
 
-    fn bindings_changed(&self, export: &str) {
-        self.registry.invalidate();
-        let plan = self.fleet.plan();
-        for api in plan.apis.iter().filter(|(_, of)| *of == export).map(|(api, _)| api) {
-            self.all_orders(api);
+    fn offers_changed(&self, changes: &[Change]) {
+        let matters: Vec<&Change> = changes
+            .iter()
+            .filter(|change| !same_offer(change.old.as_deref(), change.new.as_deref()))
+            .collect();
+        // All first: orders that are asked for are decided about with all of them.
+        for change in &matters {
+            self.registry.offer_changed(&change.key);
         }
-        self.all_offers();
+        for change in changes {
+            self.chores.add_after(Chore::Offer(change.key.clone()), GATHER);
+        }
+        for change in matters {
+            self.offer_turned(&change.key);
+        }
+    }
+
+    /// Whoever has a place with an offer, or would fit it now.
+    fn offer_turned(&self, offer: &ObjectKey) {
+        for (_, assignment) in self.fleet.platform().assignments.find(BY_OFFER, &offer.to_string()) {
+            if let Some(order) = order_of(&assignment) {
+                self.orders.add(order);
+            }
+        }
+        self.wanted_by(offer);
+        for api in self.fleet.plan().apis.keys() {
+            self.chores.add_after(Chore::Waiting(api.clone()), GATHER);
+        }
+    }
+
+    /// The orders that an offer would serve.
+    fn wanted_by(&self, key: &ObjectKey) {
+        let offers = self.registry.offers();
+        let Some(listing) = offers.get(&key.clone().into()) else { return };
+        let (Some(api), Some(offer)) = (&listing.availability().api, listing.offer()) else { return };
+        let api = api.group_resource();
+        for key in self.books.matched_by(&api, offer) {
+            self.orders.add(OrderKey { api: api.clone(), key });
+        }
+    }
+
+    /// The orders of an API that nobody serves.
+    pub(super) fn waiting_orders(&self, api: &str) {
+        let Some(export) = self.fleet.plan().apis.get(api).and_then(|export| self.fleet.export(export))
+        else {
+            return;
+        };
+        let Some(followed) = export.kinds().get(api).and_then(|kind| export.followed(&kind.gvr)) else {
+            return;
+        };
+        let keys: Vec<ObjectKey> = followed.cache.read().iter().map(|(key, _)| key.clone()).collect();
+        let assignments = self.fleet.platform().assignments.clone();
+        for key in keys {
+            let text = object_text(api, &key);
+            let known = {
+                let table = assignments.read();
+                table.count(BY_ORDER, &text) + table.count(BY_COPY, &text)
+            };
+            if known == 0 {
+                self.orders.add(OrderKey { api: api.to_owned(), key });
+            }
+        }
+    }
+
+    /// Clusters begin or cease to bind an export: as consumers, as providers, or both.
+    fn bindings_changed(&self, export: &str, changes: &[Change]) {
+        let clusters: BTreeSet<ClusterName> =
+            changes.iter().map(|change| change.key.cluster.clone()).collect();
+        self.registry.policies_changed();
+        for cluster in &clusters {
+            self.registry.cluster_changed(cluster);
+        }
+        let plan = self.fleet.plan();
+        if let Some(followed) = self.fleet.export(export) {
+            for (api, kind) in followed.kinds() {
+                let Some(orders) = followed.followed(&kind.gvr).filter(|_| plan.apis.contains_key(api))
+                else {
+                    continue;
+                };
+                for cluster in &clusters {
+                    let objects: Vec<(ObjectKey, Arc<Object>)> = orders
+                        .cache
+                        .read()
+                        .in_cluster(cluster)
+                        .map(|(k, o)| (k.clone(), o.clone()))
+                        .collect();
+                    for (key, object) in &objects {
+                        self.object(api, key, object);
+                    }
+                }
+            }
+        }
+        reachability::orders_in(self, &clusters);
+        let offers = self.registry.offers();
+        for listing in clusters.iter().flat_map(|cluster| offers.of_provider(cluster)) {
+            let key: ObjectKey = listing.id().clone().into();
+            self.chores.add_after(Chore::Offer(key.clone()), GATHER);
+            self.offer_turned(&key);
+        }
     }
 }
 
@@ -226,6 +334,9 @@ impl Observer for Routes {
         };
         match topic {
             Topic::Orders(api) => {
+                for change in changes {
+                    self.keep_book(api, change);
+                }
                 objects().for_each(|(key, object)| self.object(api, key, object));
                 if changes.iter().any(|change| change.old.is_none() || change.new.is_none()) {
                     self.chores.add_after(Chore::Api(api.clone()), GATHER);
@@ -234,7 +345,7 @@ impl Observer for Routes {
             Topic::Related(export) => {
                 objects().for_each(|(key, object)| self.related(export, key, object));
             }
-            Topic::Assignments => objects().for_each(|(_, object)| self.assignment(object)),
+            Topic::Assignments => self.assignments_changed(changes),
             Topic::Migrations => {
                 objects().for_each(|(_, object)| {
                     if let Some(mark) = object.label(marker::ORDER_LABEL) {
@@ -245,7 +356,7 @@ impl Observer for Routes {
             }
             Topic::Configurations => self.asked(Asking::Configuration, changes),
             Topic::BrokeredApis => {
-                self.registry.invalidate();
+                self.registry.policies_changed();
                 for change in changes {
                     if spec_changed(change) {
                         self.all_orders(&change.key.name);
@@ -255,8 +366,8 @@ impl Observer for Routes {
                 }
             }
             Topic::Offers => self.offers_changed(changes),
-            Topic::Bindings(export) => self.bindings_changed(export),
-            Topic::Clusters(_) => self.registry.invalidate(),
+            Topic::Bindings(export) => self.bindings_changed(export, changes),
+            Topic::Clusters(_) => self.registry.policies_changed(),
             Topic::Exports | Topic::Slices | Topic::Schemas => {}
         }
     }
@@ -278,11 +389,6 @@ pub(super) fn order_of(assignment: &Object) -> Option<OrderKey> {
     let api = Gvr::new(gvr("group"), "", gvr("resource")).group_resource();
     let key = ObjectKey::new(text("clusterName")?, text("namespace").unwrap_or_default(), text("name")?);
     Some(OrderKey { api, key })
-}
-
-fn offer_of(assignment: &Object) -> Option<ObjectKey> {
-    let text = |key: &str| assignment.text(&["spec", "offer", key]);
-    Some(ObjectKey::new(text("clusterName")?, text("namespace").unwrap_or_default(), text("name")?))
 }
 
 /// Whether two states of an AcceptAPI promise the same: our own words in its status do not count.

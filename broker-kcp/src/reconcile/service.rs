@@ -1,5 +1,6 @@
 //! Runs it all: the fleet, the queues, the driver of `broker-core`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -7,13 +8,15 @@ use std::time::Duration;
 
 use broker_core::broker::{Broker, PassError, Passed};
 use broker_core::port::{Clock, OrderAddress, PortErrorKind};
+use broker_core::resource::ObjectKey;
 use broker_core::time::Timestamp;
 use kube::Config;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::books::Books;
 use super::execute::KcpMigrationExecutor;
-use super::indexes::{BY_ORDER, INDEXES, object_text};
+use super::indexes::{BY_ORDER, INDEXES, object_text, offers_of};
 use super::observe::KcpOrderObserver;
 use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
@@ -97,6 +100,7 @@ impl Service {
             registry: registry.clone(),
             orders: Queue::default(),
             chores: Queue::default(),
+            books: Books::default(),
             progress: Arc::new(Notify::new()),
         });
         let inner = Inner { fleet, registry, driver, routes, leading, options };
@@ -199,6 +203,7 @@ impl Service {
             return Outcome::Done;
         }
         let mut outcome = Outcome::Done;
+        let before = self.places(key);
         for address in self.addresses(key) {
             let next = match self.inner.driver.pass(&address).await {
                 Ok(passed) => settled(key, &passed),
@@ -206,7 +211,15 @@ impl Service {
             };
             outcome = sooner(outcome, next);
         }
+        self.inner.routes.places_changed(&before, &self.places(key));
         outcome
+    }
+
+    /// The offers with which an order has a place.
+    fn places(&self, key: &OrderKey) -> BTreeSet<ObjectKey> {
+        let assignments = &self.inner.fleet.platform().assignments;
+        let found = assignments.find(BY_ORDER, &object_text(&key.api, &key.key));
+        found.iter().flat_map(|(_, assignment)| offers_of(assignment)).collect()
     }
 
     fn is_out_of_reach(&self, key: &OrderKey) -> bool {
@@ -253,6 +266,10 @@ impl Service {
         let Inner { fleet, registry, .. } = &*self.inner;
         let result = match chore {
             Chore::Offer(key) => offers::report(fleet, registry, key).await.map(drop),
+            Chore::Waiting(api) => {
+                self.inner.routes.waiting_orders(api);
+                Ok(())
+            }
             Chore::Api(name) => brokered::report(fleet, registry, name).await,
             Chore::Later(what, name) => later::report(fleet, *what, name).await,
             Chore::Orphan(api, key) => orphans::examine(fleet, api, key).await.map(drop),

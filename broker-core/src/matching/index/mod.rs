@@ -30,6 +30,9 @@ use crate::offer::OfferId;
 use crate::resource::Gvr;
 use crate::selection::Choice;
 
+/// Where more than one of this many offers changed, building costs less than updating.
+const REBUILT: usize = 16;
+
 /// A [`Matcher`] over a compiled index.
 #[derive(Clone, Default)]
 pub struct IndexMatcher {
@@ -73,6 +76,16 @@ impl IndexMatcher {
             }
         }
         Self { offers, shelves }
+    }
+
+    /// The matcher on any other snapshot: what changed is found by comparing, and where that is much, all is built anew.
+    #[must_use]
+    pub fn on(&self, offers: Arc<OfferSet>) -> Self {
+        let changed = offers.changes_since(&self.offers);
+        if changed.len() > offers.len() / REBUILT {
+            return Self::new(offers);
+        }
+        self.updated(offers, &changed)
     }
 
     /// The snapshot.

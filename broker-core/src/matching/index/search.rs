@@ -69,7 +69,9 @@ impl<'i> Podium<'i> {
     /// Lets offers compete that nothing but their lots tells apart.
     pub(super) fn consider_run(&mut self, run: &Run, filed: &'i [Filed], question: &Question<'_>) {
         if !run.exact {
-            filed.iter().for_each(|filed| self.consider(filed, question));
+            for filed in filed {
+                self.consider(filed, question);
+            }
             return;
         }
         // Of equal weights the two greatest numbers win: whoever draws less than both need not be asked.

@@ -29,13 +29,16 @@ struct Leaf {
     nodes: Vec<Node>,
 }
 
+/// Kinds of second terms, with how many are filed under each.
+type Seconds = SmallVec<[(Kind, u32); 2]>;
+
 /// What is known under one term.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     /// Who is filed here.
     pub(super) posting: Posting,
     /// By which kinds of a second term others are filed under this one and that, and how many of each.
-    pub(super) seconds: Option<Box<SmallVec<[(Kind, u32); 2]>>>,
+    pub(super) seconds: Option<Box<Seconds>>,
 }
 
 impl Node {

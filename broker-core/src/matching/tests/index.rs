@@ -94,13 +94,15 @@ proptest! {
                 compare_plain(&matcher, order);
             }
         }
-        let anew = IndexMatcher::new(Arc::new(OfferSet::new(&policies, after)));
+        let anew = IndexMatcher::new(Arc::new(OfferSet::new(&policies, after.clone())));
+        let compared = IndexMatcher::new(Arc::new(OfferSet::new(&policies, before))).on(anew.offers().clone());
         prop_assert_eq!(anew.offers().len(), matcher.offers().len());
         for order in &orders {
             compare_plain(&matcher, order);
             let (api, none) = (api(), BTreeSet::new());
             let facts = OrderFacts { object: order, api: &api, identity: "uid", current: None, excluded: &none };
             prop_assert_eq!(anew.choose_offer(&facts), matcher.choose_offer(&facts));
+            prop_assert_eq!(anew.choose_offer(&facts), compared.choose_offer(&facts));
         }
     }
 }
@@ -179,6 +181,24 @@ fn long_postings_answer_as_the_scan_does_while_offers_come_and_go() {
         matcher = matcher.updated(set, &all);
         compare_all(&matcher);
     }
+}
+
+#[test]
+fn a_snapshot_shares_what_comes_out_as_it_was_and_tells_what_does_not() {
+    let policies = everyone();
+    let spec =
+        |tier: &str| json!({"gvr": {"resource": "widgets"}, "filters": [{"key": "tier", "valueIn": [tier]}]});
+    let all: Vec<Offered> = (0..40).map(|n| offered(&format!("p-{n:02}"), spec("gold"))).collect();
+    let old = OfferSet::new(&policies, all.clone());
+    // The same offers, as observed again: nothing changed.
+    let same = old.with(&policies, all.clone());
+    assert_eq!(same.changes_since(&old), []);
+    let fuller = Offered { assigned: 3, ..all[1].clone() };
+    let next = same.with(&policies, [fuller, offered("p-99", spec("gold"))]).without(&all[7].id);
+    let names: Vec<String> = next.changes_since(&old).iter().map(|id| id.cluster.to_string()).collect();
+    assert_eq!(names, ["p-01", "p-07", "p-99"]);
+    let matcher = IndexMatcher::new(Arc::new(old)).on(Arc::new(next));
+    compare_plain(&matcher, &widget(json!({"tier": "gold"})));
 }
 
 #[test]
