@@ -9,7 +9,7 @@ use broker_core::resource::{Gvk, Gvr, Object};
 use serde_json::{Value, json};
 
 /// Orders that are asked about, in turn.
-const ORDERS: usize = 1_024;
+const ORDERS: usize = 4_096;
 
 /// No offers.
 pub(crate) static NONE: BTreeSet<OfferId> = BTreeSet::new();

@@ -86,65 +86,6 @@ pub(super) fn check(
     Ok(Checked { names: walk.names, depth: walk.depth })
 }
 
-/// The type of the value, where the outermost part alone tells.
-pub(super) fn result_type(root: &IdedExpr) -> Option<&'static str> {
-    match &root.expr {
-        Expr::Literal(literal) => Some(literal_type(literal)),
-        Expr::List(_) => Some("list"),
-        Expr::Map(_) => Some("map"),
-        Expr::Select(select) if select.test => Some("bool"),
-        Expr::Call(call) => match call.func_name.as_str() {
-            operators::LOGICAL_AND
-            | operators::LOGICAL_OR
-            | operators::LOGICAL_NOT
-            | operators::EQUALS
-            | operators::NOT_EQUALS
-            | operators::GREATER
-            | operators::GREATER_EQUALS
-            | operators::LESS
-            | operators::LESS_EQUALS
-            | operators::IN
-            | "bool"
-            | "contains"
-            | "endsWith"
-            | "hasValue"
-            | "startsWith" => Some("bool"),
-            "size" | "int" => Some("int"),
-            "uint" => Some("uint"),
-            "double" => Some("double"),
-            "string" | "lowerAscii" | "trim" | "upperAscii" => Some("string"),
-            "bytes" => Some("bytes"),
-            "type" => Some("type"),
-            operators::SUBSTRACT
-            | operators::MULTIPLY
-            | operators::DIVIDE
-            | operators::MODULO
-            | operators::NEGATE => Some("number"),
-            operators::ADD => Some("number, string or list"),
-            operators::CONDITIONAL => match call.args.as_slice() {
-                [_, one, other] => result_type(one).filter(|found| result_type(other) == Some(found)),
-                _ => None,
-            },
-            _ => None,
-        },
-        Expr::Ident(_) | Expr::Select(_) | Expr::Comprehension(_) | Expr::Struct(_) | Expr::Unspecified => {
-            None
-        }
-    }
-}
-
-fn literal_type(literal: &LiteralValue) -> &'static str {
-    match literal {
-        LiteralValue::Boolean(_) => "bool",
-        LiteralValue::Bytes(_) => "bytes",
-        LiteralValue::Double(_) => "double",
-        LiteralValue::Int(_) => "int",
-        LiteralValue::Null => "null_type",
-        LiteralValue::String(_) => "string",
-        LiteralValue::UInt(_) => "uint",
-    }
-}
-
 struct Walk<'w> {
     source: &'w SourceInfo,
     known: Option<&'w [&'w str]>,

@@ -99,11 +99,6 @@ impl Expression {
         self.names.iter().map(String::as_str)
     }
 
-    /// The type that every answer has, as far as the text alone tells; `None` where it depends on values.
-    pub fn result_type(&self) -> Option<&'static str> {
-        check::result_type(&self.root)
-    }
-
     /// Whether the expression is true.
     ///
     /// # Errors

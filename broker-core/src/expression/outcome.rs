@@ -91,7 +91,7 @@ fn of_call(call: &CallExpr) -> Outcome {
         "size" | "int" => Outcome::Other("int"),
         "uint" => Outcome::Other("uint"),
         "double" => Outcome::Other("double"),
-        "string" => Outcome::Other("string"),
+        "string" | "lowerAscii" | "upperAscii" | "trim" => Outcome::Other("string"),
         "bytes" => Outcome::Other("bytes"),
         "type" => Outcome::Other("type"),
         operators::OPT_INDEX | operators::OPT_SELECT => Outcome::Other("optional"),
@@ -124,6 +124,9 @@ mod tests {
             ("self.spec.a == 1 ? self.spec.b : false", Outcome::Unknown),
             ("self.?spec.a.orValue(true)", Outcome::Unknown),
             ("[self.spec.a]", Outcome::Other("list")),
+            ("self.spec.fqdn.lowerAscii()", Outcome::Other("string")),
+            ("null", Outcome::Other("null")),
+            ("{'a': true}", Outcome::Other("map")),
         ] {
             assert_eq!(Expression::compile(text).unwrap().outcome(), expected, "{text}");
         }

@@ -8,7 +8,7 @@ use super::missed::Missed;
 use super::refusal::Refusal;
 use super::{Listing, OfferSet};
 use crate::offer::{Cost, OfferId, shorten};
-use crate::selection::{Choice, Chosen, Contender, DecidedBy, Ranking, Score};
+use crate::selection::{Choice, Contender, DecidedBy, Ranking, Score};
 
 /// Offers that are explained one by one; the others are counted.
 pub const NEAREST: usize = 10;
@@ -126,7 +126,7 @@ pub(super) fn explain(
     let alias = |id: &OfferId| Some(shorten(offers.get(id)?.terms()?.alias.as_deref()?, NAMED));
     let mut candidates = Candidates {
         considered: feasible.len() + refused.len(),
-        decided_by: chosen.map(Chosen::decided_by),
+        decided_by: ranking.decided_by(choice),
         decision: decision(choice, ranking, alias),
         misses: if chosen.is_none() { summed_up(&refused) } else { Vec::new() },
         ..Candidates::default()
@@ -170,8 +170,9 @@ fn decision(
     alias: impl Fn(&OfferId) -> Option<String>,
 ) -> Option<String> {
     let chosen = choice.chosen()?;
+    let decided_by = ranking.decided_by(choice)?;
     let Some((next, runner_up)) = ranking.iter().find(|(_, contender)| contender.id() != chosen.id()) else {
-        return Some(match chosen.decided_by() {
+        return Some(match decided_by {
             DecidedBy::Sticky => "it serves the order already, and no other would".to_owned(),
             DecidedBy::OnlyOne
             | DecidedBy::Priority
@@ -188,7 +189,7 @@ fn decision(
     let of = alias(of).unwrap_or_else(|| shorten(of.cluster.as_str(), NAMED));
     let cost = |cost: Option<Cost>| cost.map_or_else(|| "none stated".to_owned(), |cost| cost.to_string());
     let (own, next) = (chosen.standing(), &next.standing);
-    Some(match chosen.decided_by() {
+    Some(match decided_by {
         DecidedBy::Sticky => "it serves the order already: a better offer alone moves nothing".to_owned(),
         DecidedBy::OnlyOne => "no other offer would serve the order".to_owned(),
         DecidedBy::Priority => format!("priority {} before {} of {of}", own.priority, next.priority),

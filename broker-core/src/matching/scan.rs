@@ -8,7 +8,7 @@ use super::refusal::{Reason, Refusal, consumer_message};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::{OfferId, OrderView, UnavailableReason};
 use crate::resource::{Gvr, Object};
-use crate::selection::{Choice, Chosen, Contender, DecidedBy, Ranking, Standing, choose};
+use crate::selection::{Choice, Chosen, Contender, Ranking, Standing, choose};
 
 /// A [`Matcher`] that asks every offer of its snapshot.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(super) fn choose_held(offers: &OfferSet, order: &OrderFacts<'_>) -> Option<C
     let specificity = feasible(listing, order, &OrderView::new(order.object), true)?;
     let Contender { offer, priority, specificity, cost, .. } = contender(listing, specificity)?;
     let standing = Standing { priority, specificity, cost };
-    Some(Choice::Keep(Chosen::new(offer, standing, DecidedBy::Sticky)))
+    Some(Choice::Keep(Chosen::new(offer, standing)))
 }
 
 /// Decides which offer serves an order: what every [`Matcher`] answers.

@@ -9,7 +9,7 @@ use super::{
     ApiPattern, ApiSpec, Bound, BoundarySpec, Cost, Criterion, DEFAULT_WEIGHT, Decimal, FALLBACK_NAMESPACE,
     Filter, FilterSpec, InvalidFilter, MAX_WEIGHT, Offer, OfferId, OfferSpec, Unit,
 };
-use crate::expression::Expression;
+use crate::expression::{Expression, Outcome};
 use crate::resource::{FieldPath, ParsePathError};
 use crate::selection::rendezvous::OfferSeed;
 
@@ -263,13 +263,16 @@ impl FilterParser<'_> {
         }
         if let Some(text) = &spec.expression {
             match Expression::compile_with(text, &["self"]) {
-                Ok(expression) if expression.result_type().is_some_and(|found| found != "bool") => {
-                    let found = expression.result_type().unwrap_or_default();
-                    let accepted =
-                        format!("an expression that is true or false; this is always of type {found}");
-                    self.refuse("expression", text, accepted);
-                }
-                Ok(expression) => criteria.push(Criterion::Expression(expression)),
+                Ok(expression) => match expression.outcome() {
+                    Outcome::Other(found) => {
+                        let accepted =
+                            format!("an expression that is true or false; this is always of type {found}");
+                        self.refuse("expression", text, accepted);
+                    }
+                    Outcome::Bool | Outcome::Field | Outcome::Unknown => {
+                        criteria.push(Criterion::Expression(expression));
+                    }
+                },
                 Err(error) => {
                     self.refuse("expression", text, format!("a CEL expression over self: {error}"));
                 }

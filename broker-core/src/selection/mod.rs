@@ -145,12 +145,11 @@ impl Choice {
 pub struct Chosen {
     offer: Arc<Offer>,
     standing: Standing,
-    decided_by: DecidedBy,
 }
 
 impl Chosen {
-    pub(crate) fn new(offer: Arc<Offer>, standing: Standing, decided_by: DecidedBy) -> Self {
-        Self { offer, standing, decided_by }
+    pub(crate) fn new(offer: Arc<Offer>, standing: Standing) -> Self {
+        Self { offer, standing }
     }
 
     /// Which offer.
@@ -173,21 +172,16 @@ impl Chosen {
         &self.standing
     }
 
-    /// What decided between it and the next best.
-    pub fn decided_by(&self) -> DecidedBy {
-        self.decided_by
-    }
-
     /// The provider's cluster, in which the copy goes.
     pub fn provider(&self) -> &ClusterName {
         &self.id().cluster
     }
 }
 
-/// Choices are equal that name the same offer for the same reason.
+/// Choices are equal that name the same offer with the same standing.
 impl PartialEq for Chosen {
     fn eq(&self, other: &Self) -> bool {
-        self.id() == other.id() && self.standing == other.standing && self.decided_by == other.decided_by
+        self.id() == other.id() && self.standing == other.standing
     }
 }
 
@@ -247,18 +241,23 @@ impl Ranking {
 
     /// The current offer while it contends, else the best.
     pub fn choose(&self, current: Option<&OfferId>) -> Choice {
-        let chosen = |(score, contender): &(Score, Contender), decided_by| {
-            Chosen::new(contender.offer.clone(), score.standing, decided_by)
-        };
-        if let Some(held) = self.iter().find(|(_, contender)| Some(contender.id()) == current) {
-            return Choice::Keep(chosen(held, DecidedBy::Sticky));
+        let chosen =
+            |(score, contender): &(Score, Contender)| Chosen::new(contender.offer.clone(), score.standing);
+        match self.iter().find(|(_, contender)| Some(contender.id()) == current) {
+            Some(held) => Choice::Keep(chosen(held)),
+            None => self.0.first().map_or(Choice::None, |best| Choice::Take(chosen(best))),
         }
-        match (self.0.first(), self.0.get(1)) {
-            (Some(best), Some((next, _))) => {
-                Choice::Take(chosen(best, best.0.standing.decided_by(&next.standing)))
+    }
+
+    /// What decided a choice from this ranking; `None` where nothing was chosen.
+    pub fn decided_by(&self, choice: &Choice) -> Option<DecidedBy> {
+        match choice {
+            Choice::Keep(_) => Some(DecidedBy::Sticky),
+            Choice::Take(best) => {
+                let next = self.iter().find(|(_, contender)| contender.id() != best.id());
+                Some(next.map_or(DecidedBy::OnlyOne, |(next, _)| best.standing.decided_by(&next.standing)))
             }
-            (Some(best), None) => Choice::Take(chosen(best, DecidedBy::OnlyOne)),
-            (None, _) => Choice::None,
+            Choice::None => None,
         }
     }
 }

@@ -34,9 +34,9 @@ fn cost(text: &str) -> Option<Cost> {
 }
 
 fn winner(contenders: &[Contender], identity: &str) -> (String, DecidedBy) {
-    let choice = choose(contenders.to_vec(), identity, None);
-    let chosen = choice.chosen().unwrap();
-    (chosen.provider().to_string(), chosen.decided_by())
+    let ranking = Ranking::new(contenders.to_vec(), identity);
+    let choice = ranking.choose(None);
+    (choice.chosen().unwrap().provider().to_string(), ranking.decided_by(&choice).unwrap())
 }
 
 #[test]
@@ -69,7 +69,9 @@ fn the_assigned_offer_stays_however_much_better_another_is() {
     let Choice::Keep(kept) = choose(contenders(), "order", Some(held.id())) else {
         unreachable!("a contending offer is kept")
     };
-    assert_eq!((kept.id(), kept.decided_by()), (held.id(), DecidedBy::Sticky));
+    assert_eq!(kept.id(), held.id());
+    let kept = Choice::Keep(kept);
+    assert_eq!(Ranking::new(contenders(), "order").decided_by(&kept), Some(DecidedBy::Sticky));
     let gone = OfferId::new("gone", "", "x");
     assert!(
         matches!(choose(contenders(), "order", Some(&gone)), Choice::Take(chosen) if chosen.id() == better.id())

@@ -102,8 +102,7 @@ fn report(offers: &OfferSet, api: &Gvr, order: &Object, notes: &mut Vec<String>)
         NAMESPACE.clone_into(&mut identity.key.namespace);
     }
     let routing = route(offers, order, api, &assignment_name(&identity), None, &BTreeSet::new());
-    let by_lot =
-        routing.best().is_some_and(|best| best.decided_by() == broker_core::selection::DecidedBy::Hash);
+    let by_lot = routing.explanation.decided_by == Some(broker_core::selection::DecidedBy::Hash);
     if by_lot && order.uid().is_empty() {
         notes.push(format!(
             "{}: the lot among equal offers is drawn by the order's uid, which a new order does not have yet",

@@ -79,12 +79,19 @@ fn every_mistake_is_told_with_line_and_column() {
         .replace("    - key: spec.b\n", "");
     assert_eq!(
         told(&[("a.yaml", &mended)]),
-        [format!(
-            "a.yaml:20:12: error[InvalidFilter]: {object}.filters[4].key: is `status.ready`; accepted: a field of spec or \
-             metadata: the status is written by the provider itself"
-        )]
+        [
+            format!(
+                "a.yaml:19:19: error[InvalidFilter]: {object}.filters[3].expression: is `self.spec.fqdn + 'x'`; accepted: \
+                 an expression that is true or false; this is always of type sum"
+            ),
+            format!(
+                "a.yaml:20:12: error[InvalidFilter]: {object}.filters[4].key: is `status.ready`; accepted: a field of spec \
+                 or metadata: the status, and what changes with it, is written by the provider itself"
+            ),
+        ]
     );
-    let mended = mended.replace("status.ready", "spec.ready");
+    let mended =
+        mended.replace("status.ready", "spec.ready").replace("self.spec.fqdn + 'x'", "self.spec.fqdn");
     assert_eq!(
         told(&[("a.yaml", &mended)]),
         [
@@ -101,8 +108,8 @@ fn every_mistake_is_told_with_line_and_column() {
                  passes suffix of filters[2] (ends with `.z`): no order passes"
             ),
             format!(
-                "a.yaml:19:19: error[ExpressionType]: {object}.filters[3].expression: its answer is a sum: expected true \
-                 or false, as a comparison gives"
+                "a.yaml:19:19: warning[ExpressionType]: {object}.filters[3].expression: its answer is whatever the field \
+                 holds, and it holds only where that is the boolean true; compare it, as in self.spec.fqdn == 'value'"
             ),
         ]
     );

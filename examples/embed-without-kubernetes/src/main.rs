@@ -6,6 +6,7 @@ use std::sync::Arc;
 use broker_core::matching::{IndexMatcher, Matcher, OfferSet, Offered, OrderFacts, Policies};
 use broker_core::offer::OfferId;
 use broker_core::resource::{Gvr, Object};
+use broker_core::selection::DecidedBy;
 use serde_json::{Value, json};
 
 /// Who offers what, in the words of an AcceptAPI's `spec`.
@@ -45,7 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let routing = matcher.match_order(&OrderFacts::new(&order, &api, order.name()));
         println!();
         match routing.best() {
-            Some(best) => println!("{} -> {} by {:?}", order.name(), best.provider(), best.decided_by()),
+            Some(best) => {
+                let decided_by = routing.explanation.decided_by.map_or("", DecidedBy::as_str);
+                println!("{} -> {} by {decided_by}", order.name(), best.provider());
+            }
             None => println!("{} -> nobody: {}", order.name(), routing.consumer_message),
         }
         for candidate in &routing.explanation.nearest {

@@ -8,9 +8,12 @@ use super::term::{Form, Kind, Term};
 use crate::offer::{Criterion, Offer, Reading, scalar_text};
 use crate::resource::{FieldPath, Object};
 
-/// Fields with a place of their own; a filter on one more reads its field by itself. The bound keeps what is copied for
-/// a new field short, whatever keys providers invent.
-pub(super) const MOST_FIELDS: usize = 1024;
+/// Fields with a place of their own; a filter on one more reads its field by itself, and finds its offer by whether the
+/// field is there. The bound keeps short what is read of every order, and what is copied for a new field, whatever keys
+/// providers invent.
+pub(super) const MOST_FIELDS: usize = 256;
+/// In the place of the place of a field that has none.
+const NO_PLACE: Place = Place::MAX;
 /// Prefixes and suffixes up to this many bytes can be looked up.
 pub(super) const LONGEST: usize = 127;
 /// Keys and fields up to this many are compared each with each.
@@ -26,6 +29,8 @@ pub(super) type Place = u16;
 pub(super) struct Fields {
     root: Branch,
     forms: Vec<Forms>,
+    /// Whether some field has no place: only then are all paths of an order gone through.
+    crowded: bool,
 }
 
 /// One step of a path, and what lies below it.
@@ -92,7 +97,7 @@ impl Fields {
                 Some(forms) => {
                     filter.is_optional() || filter.criteria().iter().all(|criterion| forms.know(criterion))
                 }
-                None => full,
+                None => full && self.crowded,
             }
         })
     }
@@ -101,6 +106,7 @@ impl Fields {
     pub(super) fn learn(&mut self, offer: &Offer) {
         for filter in offer.filters() {
             let place = filter.key().and_then(|path| self.place(path));
+            self.crowded |= place.is_none() && filter.key().is_some();
             let Some(forms) = place.and_then(|place| self.forms.get_mut(usize::from(place))) else {
                 continue;
             };
@@ -115,7 +121,15 @@ impl Fields {
     pub(super) fn predicates(&self, offer: &Offer) -> SmallVec<[Predicate; 4]> {
         let mut predicates = SmallVec::new();
         for filter in offer.filters().iter().filter(|filter| !filter.is_optional()) {
-            let Some(place) = filter.key().and_then(|path| self.find(path)) else { continue };
+            let Some(path) = filter.key() else { continue };
+            let Some(place) = self.find(path) else {
+                if path.segments().len() > MOST_STEPS {
+                    continue;
+                }
+                let kind = Kind::new(NO_PLACE, Form::Exact);
+                predicates.push(Predicate { kind, terms: SmallVec::from_iter([term_of(path)]) });
+                continue;
+            };
             for criterion in filter.criteria() {
                 let Some((form, texts)) = looked_up(criterion) else { continue };
                 let kind = Kind::new(place, form);
@@ -137,8 +151,15 @@ impl Fields {
     /// The terms under which an order that was read is looked up.
     ///
     /// Each element of a list has to pass, so the first one alone finds every offer that the list does.
-    pub(super) fn terms(&self, readings: &[Reading<'_>]) -> SmallVec<[(Kind, Term); 12]> {
+    pub(super) fn terms(&self, order: &Object, readings: &[Reading<'_>]) -> SmallVec<[(Kind, Term); 12]> {
         let mut terms = SmallVec::new();
+        if self.crowded {
+            for root in ["spec", "metadata"] {
+                if let Some(Value::Object(fields)) = order.fields().get(root) {
+                    paths_below(fields, step(None, root), MOST_STEPS, &mut terms);
+                }
+            }
+        }
         for (place, (forms, reading)) in self.forms.iter().zip(readings).enumerate() {
             let Some(value) = reading.value() else { continue };
             let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
@@ -238,6 +259,36 @@ impl Forms {
         }
         for length in bits(self.prefixes).take_while(|length| *length <= bytes.len()) {
             found(Kind::new(place, Form::Prefix), bytes.get(..length).unwrap_or_default());
+        }
+    }
+}
+
+/// Paths of more steps are not found by.
+const MOST_STEPS: usize = 16;
+
+/// The term under which an offer is found that looks at a field without a place.
+fn term_of(path: &FieldPath) -> Term {
+    let first = Kind::new(NO_PLACE, Form::Exact).term(&[]);
+    path.segments().iter().fold(None, |above, key| Some(step(above, key))).unwrap_or(first)
+}
+
+fn step(above: Option<Term>, key: &str) -> Term {
+    let own = Kind::new(NO_PLACE, Form::Exact).term(key.as_bytes());
+    above.map_or(own, |above| above.and(own))
+}
+
+/// The terms of all paths below a field.
+fn paths_below(
+    fields: &Map<String, Value>,
+    above: Term,
+    steps: usize,
+    terms: &mut SmallVec<[(Kind, Term); 12]>,
+) {
+    for (key, value) in fields {
+        let term = step(Some(above), key);
+        terms.push((Kind::new(NO_PLACE, Form::Exact), term));
+        if let (Value::Object(fields), Some(steps)) = (value, steps.checked_sub(1)) {
+            paths_below(fields, term, steps, terms);
         }
     }
 }

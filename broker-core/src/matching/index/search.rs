@@ -1,10 +1,10 @@
-//! Finding the best offer and the next best, looking closely at as few as possible.
+//! Finding the best offer, looking closely at as few as possible.
 //!
 //! What decides between offers is known for most of them before their filters are asked: priority, specificity and
 //! cost; and among equals a number that costs a nanosecond. So whoever could not win is not asked, and of thousands of
-//! equal offers some ten are.
+//! equal offers some ten are. Collisions of hashes do no harm: an offer that is found twice is still the best.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::posting::{Filed, Run};
 use crate::matching::OrderFacts;
 use crate::offer::{OrderView, Reading};
 use crate::selection::rendezvous::{APART, Draw, OfferSeed, OrderSeed};
-use crate::selection::{Choice, Chosen, DecidedBy, Standing};
+use crate::selection::{Choice, Chosen, Standing};
 
 /// One order, read once.
 pub(super) struct Question<'q> {
@@ -34,35 +34,35 @@ impl<'q> Question<'q> {
     }
 }
 
-/// The best two so far.
+/// The best so far.
 #[derive(Default)]
 pub(super) struct Podium<'i> {
     best: Option<Contestant<'i>>,
-    next: Option<Contestant<'i>>,
-    /// The run that was considered last, and the two greatest numbers in it: a run may go on in the next chunk.
-    run: Option<(Run, [u64; 2])>,
+    /// The run that was considered last, and the greatest number in it: a run may go on in the next chunk.
+    run: Option<(Run, u64)>,
 }
 
 struct Contestant<'i> {
     entry: &'i Arc<Entry>,
     seed: OfferSeed,
     standing: Standing,
-    draw: Cell<Option<Draw>>,
 }
 
 impl<'i> Podium<'i> {
-    /// Whether an offer of this standing cannot be among the best two.
+    /// Whether an offer of this standing cannot be the best.
     pub(super) fn is_beyond(&self, standing: &Standing) -> bool {
-        self.next.as_ref().is_some_and(|next| *standing > next.standing)
+        self.best.as_ref().is_some_and(|best| *standing > best.standing)
     }
 
     /// Lets one offer compete.
     pub(super) fn consider(&mut self, filed: &'i Filed, question: &Question<'_>) {
-        if self.next.is_some() && self.is_beyond(&filed.entry.standing()) {
+        // As well as it can match: where even that is not enough, its filters need not be asked.
+        let greatest = Contestant { entry: &filed.entry, seed: filed.seed, standing: filed.entry.standing() };
+        if !self.is_beaten_by(&greatest, question) {
             return;
         }
         if let Some(specificity) = filed.entry.check(question) {
-            self.place(filed, Standing { specificity, ..filed.entry.standing() }, question);
+            self.place(filed, Standing { specificity, ..greatest.standing }, question);
         }
     }
 
@@ -74,47 +74,37 @@ impl<'i> Podium<'i> {
             }
             return;
         }
-        // Of equal weights the two greatest numbers win: whoever draws less than both need not be asked.
-        let mut greatest =
-            self.run.filter(|(last, _)| last.is_like(run)).map_or([0, 0], |(_, greatest)| greatest);
+        // Of equal weights the greatest number wins: whoever draws less than one that passed need not be asked.
         let order = question.seed();
-        let mut floor = greatest[1].saturating_sub(APART);
+        let mut greatest = self.run.filter(|(last, _)| last.is_like(run)).map_or(0, |(_, greatest)| greatest);
+        let mut floor = greatest.saturating_sub(APART);
         for filed in filed {
             let number = order.number(filed.seed);
             if number < floor || filed.entry.check(question).is_none() {
                 continue;
             }
             self.place(filed, run.standing, question);
-            let [first, second] = greatest;
-            greatest = if number > first { [number, first] } else { [first, second.max(number)] };
-            floor = greatest[1].saturating_sub(APART);
+            greatest = greatest.max(number);
+            floor = greatest.saturating_sub(APART);
         }
         self.run = Some((*run, greatest));
     }
 
     fn place(&mut self, filed: &'i Filed, standing: Standing, question: &Question<'_>) {
-        let new = Contestant { entry: &filed.entry, seed: filed.seed, standing, draw: Cell::new(None) };
-        // Texts whose hashes collide may lead to the same offer twice.
-        let is_new = |other: &Contestant<'_>| Arc::ptr_eq(other.entry, new.entry);
-        if self.best.as_ref().is_some_and(is_new) || self.next.as_ref().is_some_and(is_new) {
-            return;
+        let new = Contestant { entry: &filed.entry, seed: filed.seed, standing };
+        if self.is_beaten_by(&new, question) {
+            self.best = Some(new);
         }
-        let goes_before = |other: &Option<Contestant<'_>>| {
-            other.as_ref().is_none_or(|other| new.cmp(other, question).is_lt())
-        };
-        if goes_before(&self.best) {
-            self.next = self.best.replace(new);
-        } else if goes_before(&self.next) {
-            self.next = Some(new);
-        }
+    }
+
+    fn is_beaten_by(&self, new: &Contestant<'_>, question: &Question<'_>) -> bool {
+        self.best.as_ref().is_none_or(|best| new.cmp(best, question).is_lt())
     }
 
     /// The choice for an order that keeps no offer.
     pub(super) fn choice(&self) -> Choice {
         let Some(best) = &self.best else { return Choice::None };
-        let decided_by =
-            self.next.as_ref().map_or(DecidedBy::OnlyOne, |next| best.standing.decided_by(&next.standing));
-        Choice::Take(Chosen::new(best.entry.offer().clone(), best.standing, decided_by))
+        Choice::Take(Chosen::new(best.entry.offer().clone(), best.standing))
     }
 }
 
@@ -137,9 +127,6 @@ impl Contestant<'_> {
     }
 
     fn draw(&self, question: &Question<'_>) -> Draw {
-        let draw =
-            self.draw.get().unwrap_or_else(|| Draw::of(question.seed(), self.seed, self.entry.weight()));
-        self.draw.set(Some(draw));
-        draw
+        Draw::of(question.seed(), self.seed, self.entry.weight())
     }
 }

@@ -39,14 +39,20 @@ enum Home {
 
 impl Shelf {
     /// Files all these offers at once.
-    pub(super) fn of<'l>(listings: impl Iterator<Item = &'l Arc<Listing>> + Clone) -> Self {
+    pub(super) fn of<'l>(listings: impl Iterator<Item = &'l Arc<Listing>>) -> Self {
         let mut fields = Fields::default();
-        for offer in listings.clone().filter_map(|listing| listing.offer()) {
-            fields.learn(offer);
+        let mut entries: Vec<Arc<Entry>> = Vec::new();
+        let mut predicates: Vec<SmallVec<[Predicate; 4]>> = Vec::new();
+        // One look at each: most of the time goes into fetching them.
+        for listing in listings {
+            let Some(offer) = listing.offer() else { continue };
+            if !fields.know(offer) {
+                fields.learn(offer);
+            }
+            let Some(entry) = Entry::new(listing, &fields) else { continue };
+            predicates.push(fields.predicates(offer));
+            entries.push(Arc::new(entry));
         }
-        let entries: Vec<Arc<Entry>> =
-            listings.filter_map(|listing| Entry::new(listing, &fields)).map(Arc::new).collect();
-        let predicates: Vec<_> = entries.iter().map(|entry| fields.predicates(entry.offer())).collect();
         let crowds = Crowds::of(predicates.iter().flatten(), entries.len());
         let mut rest = SmallVec::new();
         let mut filed: Vec<(Term, Filed)> = Vec::with_capacity(entries.len());
@@ -168,7 +174,7 @@ impl Shelf {
     /// The best offer for an order that keeps none.
     pub(super) fn choose(&self, order: &OrderFacts<'_>) -> Choice {
         let readings = self.fields.read(order.object);
-        let terms = self.fields.terms(&readings);
+        let terms = self.fields.terms(order.object, &readings);
         let question = Question::new(order, &readings);
         let mut podium = Podium::default();
         for (_, term) in &terms {

@@ -254,7 +254,7 @@ fn the_platform_caps_priority_and_weight() {
     };
     let capped = ask(&rules(vec![ProviderRule::default(), rule]), vec![loud, fair], None);
     assert_eq!(capped.best().unwrap().provider().as_str(), "fair");
-    assert_eq!(capped.best().unwrap().decided_by(), DecidedBy::Priority);
+    assert_eq!(capped.explanation.decided_by, Some(DecidedBy::Priority));
     let other = &capped.explanation.nearest[1];
     assert_eq!(
         (other.alias.as_deref(), other.message.as_str()),

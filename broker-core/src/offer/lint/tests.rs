@@ -67,9 +67,9 @@ fn each_rule_speaks_where_it_should_and_is_silent_beside() {
         (json!([{"expression": "self.spec.fqdn"}]), vec![(Warning, "ExpressionType", "/0/expression")]),
         (
             json!([{"expression": "self.spec.a + self.spec.b"}]),
-            vec![(Error, "ExpressionType", "/0/expression")],
+            vec![(Error, "InvalidFilter", "/0/expression")],
         ),
-        (json!([{"expression": "'a'"}]), vec![(Error, "ExpressionType", "/0/expression")]),
+        (json!([{"expression": "'a'"}]), vec![(Error, "InvalidFilter", "/0/expression")]),
         (json!([{"expression": "1 < 2"}]), vec![(Warning, "ConstantExpression", "/0/expression")]),
         (json!([{"expression": "self.spec.a == 'x'"}]), vec![]),
         // Units.

@@ -81,7 +81,7 @@ pub(crate) async fn every_word_of_platform_and_provider_is_told_on_the_offer_and
         (json!({"scheduling": "Draining"}), "Draining", "move away"),
         (json!({"scheduling": null, "gvr": {"resource": "castles"}}), "APINotServed", "castles"),
         (
-            json!({"gvr": {"resource": "certificates"}, "filters": [{"key": "fqdn", "boundary": {"min": "ten"}}]}),
+            json!({"gvr": {"resource": "certificates"}, "filters": [{"key": "fqdn", "boundary": {"min": "10Gi", "max": "1Gi"}}]}),
             "InvalidFilter",
             "ten",
         ),

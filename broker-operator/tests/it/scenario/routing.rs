@@ -81,10 +81,10 @@ pub(crate) async fn an_offer_withdrawn_with_no_other_keeps_serving(stage: Stage)
 pub(crate) async fn a_broken_filter_is_told_and_serves_nobody(stage: Stage) {
     let world = stage.with_two_authorities().await;
     let (internal, consumer) = (&world.internal, &world.consumer);
-    let broken = json!([{"key": "fqdn", "suffix": ".example.org"}, {"key": "spec.keySize", "boundary": {"min": "ten"}}]);
+    let broken = json!([{"key": "fqdn", "suffix": ".example.org"}, {"key": "spec.keySize", "boundary": {"min": "10Gi", "max": "1Gi"}}]);
     internal.offer("broken", broken).await;
     let message = internal.until_offer("broken", "False", "InvalidFilter").await;
-    assert!(message.contains("filters[1]") && message.contains("ten"), "{message}");
+    assert!(message.contains("filters[1]") && message.contains("10Gi to 1Gi"), "{message}");
     assert!(message.contains("10Gi"), "what would be accepted: {message}");
 
     // The filter before it would let this order through; the offer as a whole must not.
