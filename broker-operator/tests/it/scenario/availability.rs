@@ -83,7 +83,7 @@ pub(crate) async fn every_word_of_platform_and_provider_is_told_on_the_offer_and
         (
             json!({"gvr": {"resource": "certificates"}, "filters": [{"key": "fqdn", "boundary": {"min": "10Gi", "max": "1Gi"}}]}),
             "InvalidFilter",
-            "ten",
+            "10Gi to 1Gi",
         ),
     ] {
         change(internal, spec).await;
