@@ -3,24 +3,24 @@
 //! It needs no runtime of its own; whoever embeds it polls the future of [`Broker::pass`]. One order must not be passed
 //! twice at the same time; different orders may.
 
+mod chooser;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use self::chooser::MatcherChooser;
 use crate::audit::{Violation, audit};
-use crate::matching::{Matcher, OrderFacts, Reserved, Routing, Verdict};
+use crate::matching::{Matcher, Reserved, Routing};
 use crate::offer::OfferId;
-use crate::order::{
-    Action, Blocked, Chooser, Decision, Fit, LastWord, Placement, Report, Settled, World, decide,
-};
+use crate::order::{Action, Blocked, Decision, Report, Settled, World, decide};
 use crate::port::{
     Clock, MigrationExecutor, Observed, OrderAddress, OrderObserver, PortError, PortErrorKind,
     ProviderRegistry, Written,
 };
 use crate::resource::{Object, ObjectRef};
-use crate::selection::Chosen;
 use crate::time::Timestamp;
 use crate::translate::assignment_name;
 
@@ -429,97 +429,5 @@ impl Memory {
 
     fn next_retry(&self) -> Option<Timestamp> {
         self.blocked.values().map(|entry| entry.until).min()
-    }
-}
-
-/// The matcher, asked about one order.
-struct MatcherChooser<'a> {
-    matcher: &'a dyn Matcher,
-    observed: &'a Observed,
-    identity: &'a str,
-    /// Offers whose last place was taken a moment ago.
-    full: &'a BTreeSet<OfferId>,
-}
-
-impl std::fmt::Debug for MatcherChooser<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MatcherChooser").field("order", &self.observed.identity).finish_non_exhaustive()
-    }
-}
-
-impl MatcherChooser<'_> {
-    fn facts<'f>(
-        &'f self,
-        current: Option<&'f OfferId>,
-        excluded: &'f BTreeSet<OfferId>,
-    ) -> Option<OrderFacts<'f>> {
-        let object = self.observed.order.as_ref()?;
-        let api = &self.observed.identity.gvr;
-        Some(OrderFacts { object, api, identity: self.identity, current, excluded })
-    }
-
-    fn is_unread(&self, offer: &OfferId) -> bool {
-        let silence = self.observed.unreachable.get(&offer.cluster);
-        silence.is_some_and(|silence| silence.last_word == LastWord::Unread)
-    }
-
-    /// The offer that the order is assigned to.
-    fn current(&self) -> Option<&OfferId> {
-        self.observed.assignment.as_ref().map(|assignment| &assignment.offer)
-    }
-
-    fn placement(&self, chosen: &Chosen) -> Placement {
-        Placement {
-            offer: chosen.id().clone(),
-            namespace: chosen.copy_namespace().to_owned(),
-            gvr: self.observed.identity.gvr.clone(),
-            kind: self.observed.policy.kind.clone(),
-        }
-    }
-}
-
-impl Chooser for MatcherChooser<'_> {
-    fn fit(&self, offer: &OfferId) -> Fit {
-        if self.full.contains(offer) {
-            return Fit::Refused("the last place was taken by another order".to_owned());
-        }
-        let none = BTreeSet::new();
-        let Some(facts) = self.facts(Some(offer), &none) else { return Fit::Withdrawn };
-        // The usual answer, found without building reasons.
-        if let Some(chosen) = self.matcher.choose_offer(&facts).chosen().filter(|chosen| chosen.id() == offer)
-        {
-            return Fit::Fits(self.placement(chosen));
-        }
-        match self.matcher.judge_offer(&facts, offer) {
-            // What a cluster that was never read does not show may be there all the same.
-            Verdict::Refused(refusal) if refusal.is_only_unseen() && self.is_unread(offer) => {
-                Fit::Unreachable
-            }
-            Verdict::Refused(refusal) if refusal.is_withdrawn() => Fit::Withdrawn,
-            Verdict::Refused(refusal) if refusal.is_only_unreachable() => Fit::Unreachable,
-            Verdict::Refused(refusal) => Fit::Refused(refusal.to_string()),
-            // Closed, should choosing and judging ever disagree.
-            Verdict::Matches { .. } => Fit::Withdrawn,
-        }
-    }
-
-    fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement> {
-        let excluded: BTreeSet<OfferId> = excluded.union(self.full).cloned().collect();
-        let choice = self.matcher.choose_offer(&self.facts(None, &excluded)?);
-        choice.chosen().map(|chosen| self.placement(chosen))
-    }
-
-    fn explain(&self) -> serde_json::Value {
-        let none = BTreeSet::new();
-        self.facts(self.current(), &none)
-            .and_then(|facts| serde_json::to_value(&self.matcher.match_order(&facts).explanation).ok())
-            .unwrap_or_default()
-    }
-
-    fn refusal(&self) -> String {
-        let none = BTreeSet::new();
-        self.facts(None, &none)
-            .map(|facts| self.matcher.match_order(&facts).consumer_message)
-            .unwrap_or_default()
     }
 }
