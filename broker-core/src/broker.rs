@@ -45,6 +45,9 @@ pub struct Broker<R, O, E, C> {
     executor: E,
     clock: C,
     memories: Mutex<BTreeMap<String, Memory>>,
+    /// Orders whose last pass failed, by address: places may be kept for them, and they may be gone when it is asked
+    /// for them next.
+    unsettled: Mutex<BTreeMap<OrderAddress, String>>,
 }
 
 /// What one pass came to.
@@ -86,14 +89,16 @@ where
 {
     /// A broker over these ports.
     pub fn new(registry: R, observer: O, executor: E, clock: C) -> Self {
-        Self { registry, observer, executor, clock, memories: Mutex::default() }
+        Self { registry, observer, executor, clock, memories: Mutex::default(), unsettled: Mutex::default() }
     }
 
     /// Brings one order to rest: to the point where it waits for a provider, a consumer or the time.
     pub async fn pass(&self, address: &OrderAddress) -> Result<Passed, PassError> {
         let mut passed = Passed::default();
         for _ in 0..MAX_ROUNDS {
-            let Some(observed) = self.observer.observe(address)? else { return Ok(passed) };
+            let observed = self.observer.observe(address)?;
+            self.let_go(address, observed.as_ref());
+            let Some(observed) = observed else { return Ok(passed) };
             let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
             let now = self.clock.now();
             let memory_key = assignment_name(&observed.identity);
@@ -104,6 +109,7 @@ where
             passed.wake = earlier(decision.wake, memory.next_retry());
             if decision.actions.is_empty() {
                 self.registry.release(&memory_key);
+                self.unsettled().remove(address);
                 if observed.order.is_none() && observed.assignment.is_none() {
                     self.memories().remove(&memory_key);
                 }
@@ -119,6 +125,7 @@ where
                 }
             }
             if let Some(error) = failure {
+                self.unsettled().insert(address.clone(), memory_key);
                 return Err(error.into());
             }
         }
@@ -162,6 +169,21 @@ where
             full: &none,
         };
         Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
+    }
+
+    /// Gives back what was kept for an order whose last pass failed and that is gone, or another one by now.
+    fn let_go(&self, address: &OrderAddress, observed: Option<&Observed>) {
+        let mut unsettled = self.unsettled();
+        let Some(order) = unsettled.get(address) else { return };
+        let is_there = observed.is_some_and(|observed| assignment_name(&observed.identity) == *order);
+        if !is_there {
+            self.registry.release(order);
+            unsettled.remove(address);
+        }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, BTreeMap<OrderAddress, String>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ports' registry.

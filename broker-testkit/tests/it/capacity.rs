@@ -14,7 +14,7 @@ use broker_core::broker::Broker;
 use broker_core::offer::{OfferId, OfferSpec};
 use broker_core::order::{Action, Moves};
 use broker_core::port::{MigrationExecutor, OrderAddress, PortError, Written};
-use broker_testkit::memory::MemoryFleet;
+use broker_testkit::memory::{Crash, MemoryFleet};
 use futures::FutureExt as _;
 use futures::future::{join_all, poll_fn};
 use serde_json::json;
@@ -93,6 +93,25 @@ async fn orders_decided_about_at_once_never_overfill_an_offer() {
         places(&story.fleet),
         BTreeMap::from([("external".to_owned(), 5), ("internal".to_owned(), 4)])
     );
+}
+
+#[tokio::test]
+async fn a_place_kept_for_an_order_that_was_never_recorded_is_free_when_it_is_gone() {
+    let story = Story::new(Moves::Free);
+    limited(&story.fleet, "internal", ".internal.corp", 1);
+    let first = story.order("consumer-1", "cert", "app.internal.corp");
+    let second = story.order("consumer-2", "cert", "app.internal.corp");
+    story.fleet.crash(Some(Crash::Before(0)));
+    story.broker.pass(&first).now_or_never().unwrap().unwrap_err();
+    story.fleet.crash(None);
+    // Whether the record was written is not known: the place is kept.
+    story.broker.pass(&second).now_or_never().unwrap().unwrap();
+    assert_eq!(places(&story.fleet), BTreeMap::new());
+    story.fleet.delete(&Story::target(&first)).unwrap();
+    for address in [&first, &second] {
+        story.broker.pass(address).now_or_never().unwrap().unwrap();
+    }
+    assert_eq!(places(&story.fleet), BTreeMap::from([("internal".to_owned(), 1)]));
 }
 
 #[tokio::test]
