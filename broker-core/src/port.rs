@@ -83,6 +83,12 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> crate::time::Timestamp;
 }
 
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> crate::time::Timestamp {
+        (**self).now()
+    }
+}
+
 /// Which order is meant, before its uid is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderAddress {

@@ -15,3 +15,6 @@ pub mod kcp;
 pub mod reconcile;
 pub mod record;
 pub mod store;
+mod surroundings;
+
+pub use surroundings::{Connect, KubeConnect, Surroundings, SystemClock};

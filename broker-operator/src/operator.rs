@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_kcp::Surroundings;
 use broker_kcp::kcp::{Endpoint, EndpointError};
 use broker_kcp::reconcile::{ExplainError, Options, OrderQuery, Service, Status};
 use kube::Config;
@@ -33,6 +34,7 @@ pub enum LeaderElection {
 pub struct OperatorBuilder {
     config: Option<Config>,
     kubeconfig: Option<PathBuf>,
+    surroundings: Surroundings,
     options: Options,
     election: LeaderElection,
     identity: Option<String>,
@@ -94,6 +96,7 @@ impl Operator {
         OperatorBuilder {
             config: None,
             kubeconfig: None,
+            surroundings: Surroundings::default(),
             options: Options::default(),
             election: LeaderElection::default(),
             identity: None,
@@ -187,6 +190,12 @@ impl OperatorBuilder {
         self
     }
 
+    /// Where the time comes from and how servers are reached, instead of the wall clock and kube's own clients.
+    pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings;
+        self
+    }
+
     /// The file that names the platform workspace and who we are there.
     pub fn kubeconfig(mut self, path: impl Into<PathBuf>) -> Self {
         self.kubeconfig = Some(path.into());
@@ -254,11 +263,13 @@ impl OperatorBuilder {
             })?,
         };
         let (leading, watching) = watch::channel(false);
-        let service = Service::new(config, self.options, watching)?;
+        let clock = self.surroundings.clock.clone();
+        let service = Service::new(config, self.surroundings, self.options, watching)?;
         let endpoint = service.fleet().endpoint().clone();
         let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace);
         terms.duration = self.lease_duration;
         terms.renewal = self.lease_renewal;
+        terms.clock = clock;
         Ok(Operator {
             service,
             endpoint,

@@ -83,6 +83,7 @@ impl<K: Laned + Clone + Ord> Queue<K> {
             match wake {
                 Some(at) => {
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep_until(Instant::from_std(at)) => {}
                     }

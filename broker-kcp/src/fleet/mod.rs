@@ -19,7 +19,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use broker_core::order::LastWord;
+use broker_core::port::Clock;
 use broker_core::resource::{ClusterName, Gvr, marker};
+use broker_core::time::Timestamp;
 use kube::Config;
 use tokio::sync::Notify;
 
@@ -29,6 +31,7 @@ pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
 use crate::store::{Cache, Index, Source};
+use crate::surroundings::Surroundings;
 use follow::{Follower, Keying};
 use health::Health;
 
@@ -59,6 +62,7 @@ pub struct Fleet {
 
 struct Inner {
     connector: Connector,
+    clock: Arc<dyn Clock>,
     endpoint: Endpoint,
     platform: Platform,
     exports: RwLock<BTreeMap<String, Arc<Export>>>,
@@ -71,8 +75,13 @@ struct Inner {
 
 impl Fleet {
     /// A fleet that begins at the platform workspace which `config` names; nothing is followed before [`Self::run`].
-    pub fn new(config: Config, indexes: Indexes) -> Result<Self, EndpointError> {
-        let connector = Connector::new(config);
+    pub fn new(
+        config: Config,
+        surroundings: Surroundings,
+        indexes: Indexes,
+    ) -> Result<Self, EndpointError> {
+        let Surroundings { clock, connect } = surroundings;
+        let connector = Connector::new(config, connect);
         let endpoint = connector.home()?;
         let platform = Platform {
             brokered_apis: Cache::new(&[]),
@@ -85,6 +94,7 @@ impl Fleet {
         };
         let inner = Inner {
             connector,
+            clock,
             endpoint,
             platform,
             exports: RwLock::default(),
@@ -126,6 +136,11 @@ impl Fleet {
                 self.replan(&told);
             }
         }
+    }
+
+    /// Now, by the clock that decisions are made with and records are written with.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     /// The platform's records.

@@ -11,11 +11,13 @@ use kube::{Client, Config};
 
 use super::ClusterApi;
 use crate::store::Source;
+use crate::surroundings::Connect;
 
 /// Makes endpoints with the same credentials; URLs on one server share one client, and so its connections.
 #[derive(Clone)]
 pub struct Connector {
     config: Config,
+    connect: Arc<dyn Connect>,
     clients: Arc<Mutex<BTreeMap<String, Client>>>,
 }
 
@@ -41,11 +43,11 @@ pub struct EndpointError {
 
 impl Connector {
     /// A connector with the credentials of a configuration.
-    pub fn new(mut config: Config) -> Self {
+    pub fn new(mut config: Config, connect: Arc<dyn Connect>) -> Self {
         // Retries are decided per object by the queue: a client that retries by itself would hide for minutes that
         // a server is away, and hold a worker meanwhile.
         config.default_retry = false;
-        Self { config, clients: Arc::default() }
+        Self { config, connect, clients: Arc::default() }
     }
 
     /// The endpoint that the configuration itself names.
@@ -70,7 +72,7 @@ impl Connector {
         } else {
             let mut config = self.config.clone();
             config.cluster_url = server.clone();
-            let client = Client::try_from(config).map_err(|error| failed(error.to_string()))?;
+            let client = self.connect.connect(config).map_err(|error| failed(error.to_string()))?;
             clients.insert(server.to_string(), client.clone());
             client
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use broker_core::port::{Clock, ProviderRegistry};
+use broker_core::port::ProviderRegistry;
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::json;
 
@@ -11,7 +11,6 @@ use super::indexes::BY_COPY;
 use super::observe::carries_our_mark;
 use super::reachability::Told;
 use super::registry::KcpProviderRegistry;
-use super::service::SystemClock;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 
@@ -37,10 +36,10 @@ pub(super) async fn report(
         None => ("True", "Brokered", "orders of this API are brokered"),
     };
     let wanted = Wanted { kind: "Ready", status, reason, message };
-    let mut conditions = vec![entry(&wanted, &object, SystemClock.now())];
+    let mut conditions = vec![entry(&wanted, &object, fleet.now())];
     if problem.is_none() {
         let told = Told::of(fleet, &registry.offers(), name);
-        conditions.push(entry(&told.wanted(), &object, SystemClock.now()));
+        conditions.push(entry(&told.wanted(), &object, fleet.now()));
     }
     let mut status = json!({ "conditions": conditions, "observedGeneration": object.generation() });
     if problem.is_none()

@@ -2,13 +2,12 @@
 
 use broker_core::migration::Migration;
 use broker_core::order::{Action, Assignment, AssignmentStatus, OrderIdentity, Severity};
-use broker_core::port::{Clock, MigrationExecutor, PortError, PortErrorKind, Written};
+use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::event::event;
-use super::service::SystemClock;
 use super::target::{Target, port_error};
 use crate::controller::{Gate, Urgency};
 use crate::fleet::{Fleet, PLATFORM};
@@ -99,7 +98,7 @@ impl KcpMigrationExecutor {
         if !export.claims("", "events") {
             return Ok(Written::default());
         }
-        let event = event(order, kind, severity, reason, message, SystemClock.now());
+        let event = event(order, kind, severity, reason, message, self.fleet.now());
         match home.api.create(&Resource::events(), &event, marker::MANAGER).await {
             Ok(_) => Ok(Written::default()),
             // The same thing was told in this very second.
@@ -134,7 +133,7 @@ impl KcpMigrationExecutor {
         let before = target.cache.get(&ObjectKey::new(PLATFORM, "", name));
         let mut object = Object::named(&target.resource.gvk(), "", name);
         object.set(&["metadata", "uid"], uid.into());
-        object.set(&["status"], assignment_status(status, before.as_deref(), SystemClock.now()));
+        object.set(&["status"], assignment_status(status, before.as_deref(), self.fleet.now()));
         let result = target.api.apply_status(&target.resource, &object, marker::MANAGER).await;
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }
@@ -150,7 +149,7 @@ impl KcpMigrationExecutor {
         let before = target.cache.get(&ObjectKey::new(PLATFORM, "", &migration.name));
         let patch = json!({
             "metadata": { "uid": migration.uid, "resourceVersion": migration.resource_version },
-            "status": migration_status(migration, before.as_deref(), SystemClock.now()),
+            "status": migration_status(migration, before.as_deref(), self.fleet.now()),
         });
         let result =
             target.api.merge_status(&target.resource, "", &migration.name, &patch, marker::MANAGER).await;

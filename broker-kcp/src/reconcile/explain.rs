@@ -14,6 +14,7 @@ use super::market::{brokered_kinds, paths};
 use super::service::{Options, Service};
 use crate::fleet::Fleet;
 use crate::kcp::{Resource, Scope};
+use crate::surroundings::Surroundings;
 
 /// An order as people name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,7 +142,7 @@ impl Service {
 /// Ends when all that the answer depends on was read; it is the caller's to lose patience.
 pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explained, ExplainError> {
     let (_never_leading, leading) = watch::channel(false);
-    let service = Service::new(config, Options::default(), leading)
+    let service = Service::new(config, Surroundings::default(), Options::default(), leading)
         .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
     let fleet = service.fleet().clone();
     let routes = service.routes();

@@ -2,12 +2,10 @@
 //!
 //! Playbooks, migrations that a person asks for, and a person's word on a running migration have no effect so far.
 
-use broker_core::port::Clock;
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
-use super::service::SystemClock;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 use crate::record::{HONOURED, controls_without_effect, read_migration};
@@ -74,7 +72,7 @@ pub(super) async fn report(fleet: &Fleet, asking: Asking, name: &str) -> Result<
     match asking.refusal(&object) {
         Some((kind, message)) => {
             let wanted = Wanted { kind, status: "False", reason: "NotSupported", message: &message };
-            let said = entry(&wanted, &object, SystemClock.now());
+            let said = entry(&wanted, &object, fleet.now());
             if there.iter().any(|condition| says(Some(condition), &said)) {
                 return Ok(());
             }

@@ -36,4 +36,4 @@ pub use observe::KcpOrderObserver;
 pub use policy::{ApiProblem, Policies};
 pub use registry::KcpProviderRegistry;
 pub use routes::OrderKey;
-pub use service::{Options, Service, Status, SystemClock};
+pub use service::{Options, Service, Status};

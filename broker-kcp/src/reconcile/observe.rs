@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use broker_core::migration::Migration;
 use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Provided, Silence};
-use broker_core::port::{Clock as _, Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
+use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
 use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, references};
 
 use super::indexes::{BY_COPY, BY_MARK, BY_RELATED, object_text, related_text};
 use super::registry::KcpProviderRegistry;
-use super::service::SystemClock;
 use crate::fleet::{Export, Fleet, PLATFORM};
 use crate::kcp::Resource;
 use crate::record::{read_assignment, read_migration};
@@ -93,7 +92,7 @@ impl KcpOrderObserver {
         clusters
             .filter_map(|cluster| {
                 let silent = self.fleet.silence(export, cluster)?;
-                let since = SystemClock.now().before(silent.since.elapsed());
+                let since = self.fleet.now().before(silent.since.elapsed());
                 Some((cluster.clone(), Silence { since, last_word: silent.last_word }))
             })
             .collect()

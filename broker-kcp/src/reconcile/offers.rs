@@ -3,13 +3,12 @@
 //! Nothing decides by what is written here: availability is computed where it is needed.
 
 use broker_core::offer::OfferId;
-use broker_core::port::{Clock, ProviderRegistry};
+use broker_core::port::ProviderRegistry;
 use broker_core::resource::{Object, ObjectKey, marker};
 use serde_json::json;
 
 use super::conditions::{Wanted, entry, says};
 use super::registry::KcpProviderRegistry;
-use super::service::SystemClock;
 use crate::fleet::Fleet;
 use crate::kcp::ApiError;
 
@@ -36,7 +35,7 @@ pub(super) async fn report(
         message: &availability.message,
     };
     let status = json!({
-        "conditions": [entry(&wanted, &object, SystemClock.now())],
+        "conditions": [entry(&wanted, &object, fleet.now())],
         "assignedOrders": registry.assigned(key),
         "observedGeneration": object.generation(),
     });

@@ -24,6 +24,7 @@ use super::{brokered, later, offers, orphans};
 use crate::controller::{Outcome, Queue, QueueState, run};
 use crate::fleet::Fleet;
 use crate::kcp::{ApiError, EndpointError};
+use crate::surroundings::Surroundings;
 
 /// Orders worked on at the same time. What limits the load is how many writes are on their way; an order that waits
 /// for a less urgent one must not keep another from being placed.
@@ -55,17 +56,7 @@ pub struct Status {
     pub orders: QueueState,
 }
 
-/// The wall clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
-    }
-}
-
-pub(super) type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, SystemClock>;
+pub(super) type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, Arc<dyn Clock>>;
 
 /// The broker on kcp. Clones share the same one.
 #[derive(Clone)]
@@ -87,14 +78,16 @@ impl Service {
     /// `leading` is true.
     pub fn new(
         config: Config,
+        surroundings: Surroundings,
         options: Options,
         leading: watch::Receiver<bool>,
     ) -> Result<Self, EndpointError> {
-        let fleet = Fleet::new(config, INDEXES)?;
+        let clock = surroundings.clock.clone();
+        let fleet = Fleet::new(config, surroundings, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
         let observer = KcpOrderObserver::new(fleet.clone(), registry.clone());
         let executor = KcpMigrationExecutor::new(fleet.clone(), leading.clone());
-        let driver = Broker::new(registry.clone(), observer, executor, SystemClock);
+        let driver = Broker::new(registry.clone(), observer, executor, clock);
         let routes = Arc::new(Routes {
             fleet: fleet.clone(),
             registry: registry.clone(),
@@ -168,6 +161,7 @@ impl Service {
         let mut known = None;
         loop {
             let resync = tokio::select! {
+                biased;
                 () = self.inner.routes.progress.notified() => false,
                 changed = leading.changed() => {
                     if changed.is_err() {
@@ -206,7 +200,7 @@ impl Service {
         let before = self.places(key);
         for address in self.addresses(key) {
             let next = match self.inner.driver.pass(&address).await {
-                Ok(passed) => settled(key, &passed),
+                Ok(passed) => settled(key, &passed, self.inner.fleet.now()),
                 Err(error) => failed(key, &error),
             };
             outcome = sooner(outcome, next);
@@ -287,7 +281,7 @@ impl fmt::Debug for Service {
     }
 }
 
-fn settled(key: &OrderKey, passed: &Passed) -> Outcome {
+fn settled(key: &OrderKey, passed: &Passed, now: Timestamp) -> Outcome {
     for warning in &passed.warnings {
         tracing::warn!(order = %key.key, api = %key.api, %warning, "a write was refused");
     }
@@ -303,7 +297,7 @@ fn settled(key: &OrderKey, passed: &Passed) -> Outcome {
         );
     }
     match passed.wake {
-        Some(at) => Outcome::After(at.since(SystemClock.now())),
+        Some(at) => Outcome::After(at.since(now)),
         None => Outcome::Done,
     }
 }

@@ -6,10 +6,14 @@
 
 mod decide;
 
+use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use broker_core::port::Clock;
 use broker_core::resource::{Gvr, Object, marker};
+use broker_kcp::SystemClock;
 use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource};
 use serde_json::json;
 use tokio::sync::watch;
@@ -21,7 +25,7 @@ pub use decide::{Seen, Step, decide};
 const LEASE: &str = "resource-broker";
 
 /// How a Lease is held.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Terms {
     /// Who we are; must be unique among all brokers, across restarts too.
     pub identity: String,
@@ -31,6 +35,8 @@ pub struct Terms {
     pub duration: Duration,
     /// How often the holder gives a sign of life, and others look.
     pub renewal: Duration,
+    /// What the times in the record are read from. Nobody decides by them.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Terms {
@@ -41,7 +47,19 @@ impl Terms {
             namespace: namespace.into(),
             duration: Duration::from_secs(15),
             renewal: Duration::from_secs(3),
+            clock: Arc::new(SystemClock),
         }
+    }
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms")
+            .field("identity", &self.identity)
+            .field("namespace", &self.namespace)
+            .field("duration", &self.duration)
+            .field("renewal", &self.renewal)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,6 +75,7 @@ pub async fn campaign(
     loop {
         let pause = candidate.round(leading).await;
         tokio::select! {
+            biased;
             () = &mut stop => break,
             () = tokio::time::sleep(pause) => {}
         }
@@ -179,7 +198,7 @@ impl Candidate<'_> {
     fn record(&self, before: Option<&Object>, transitions: i64) -> Object {
         let mut object =
             before.cloned().unwrap_or_else(|| Object::named(&leases().gvk(), &self.terms.namespace, LEASE));
-        let now = jiff::Timestamp::now();
+        let now = jiff::Timestamp::from_millisecond(self.terms.clock.now().as_millis()).unwrap_or_default();
         let now = format!("{now:.6}");
         let acquired = match before {
             Some(before) if before.text(&["spec", "holderIdentity"]) == Some(&self.terms.identity) => {
