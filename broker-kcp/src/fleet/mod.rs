@@ -75,11 +75,7 @@ struct Inner {
 
 impl Fleet {
     /// A fleet that begins at the platform workspace which `config` names; nothing is followed before [`Self::run`].
-    pub fn new(
-        config: Config,
-        surroundings: Surroundings,
-        indexes: Indexes,
-    ) -> Result<Self, EndpointError> {
+    pub fn new(config: Config, surroundings: Surroundings, indexes: Indexes) -> Result<Self, EndpointError> {
         let Surroundings { clock, connect } = surroundings;
         let connector = Connector::new(config, connect);
         let endpoint = connector.home()?;

@@ -48,7 +48,11 @@ async fn with_a_dead_shard() -> (Export, Source) {
     let (told, mut turns) = mpsc::unbounded_channel();
     let observer: Arc<dyn Observer> = Arc::new(Turns(told));
     assert!(!export.is_silent(&"provider".into()) && !export.has_silent_shard());
-    export.engage(&plan.urls, &Connector::new(Config::new(url.parse().unwrap()), Arc::new(KubeConnect)), &observer);
+    export.engage(
+        &plan.urls,
+        &Connector::new(Config::new(url.parse().unwrap()), Arc::new(KubeConnect)),
+        &observer,
+    );
     assert!(!export.is_synced(), "nothing was read, and it may yet answer");
     assert_eq!(turns.recv().await.unwrap(), (Turn::Silent, BTreeSet::new()));
     (export, Source::new(url))

@@ -215,7 +215,10 @@ mod tests {
     async fn a_server_that_falls_silent_without_a_word_is_noticed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let api = Connector::new(Config::new(url.parse().unwrap()), std::sync::Arc::new(crate::KubeConnect)).at(&url).unwrap().itself();
+        let api = Connector::new(Config::new(url.parse().unwrap()), std::sync::Arc::new(crate::KubeConnect))
+            .at(&url)
+            .unwrap()
+            .itself();
         let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
         let feed = Feed { quiet: Duration::from_millis(100), ..Feed::new(api, things, None) };
         let (told, mut news) = mpsc::unbounded_channel();

@@ -22,7 +22,9 @@
 //! the `scale` subresource, client certificates, refusing to escalate rights, workspace types with a meaning.
 //! Shards are told apart by what their virtual workspaces show ([`ControlPlane::serve_shard`]), and share one store.
 
+mod changes;
 mod error;
+mod in_process;
 mod kcp;
 mod lifecycle;
 pub mod machinery;
@@ -30,10 +32,13 @@ mod plane;
 mod rbac;
 mod registry;
 mod storage;
+mod surroundings;
 mod tls;
 mod value;
 mod wire;
 
+pub use changes::{Changes, StoredChange};
+pub use in_process::{InProcess, client_over};
 pub use wire::{RequestKind, Requests};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,6 +46,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker_core::port::Clock;
+use broker_kcp::SystemClock;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -51,7 +58,11 @@ use self::plane::Plane;
 use self::rbac::Tokens;
 use self::registry::Catalog;
 use self::storage::{ObjectKey, Store};
+use self::surroundings::{Ids, Surroundings};
 use self::wire::{Counters, Server};
+
+/// Where a control plane without a network seems to be.
+const NOWHERE: &str = "https://control-plane.invalid";
 
 /// Why a control plane could not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +87,7 @@ pub enum StartError {
 /// What a control plane is started with.
 #[derive(Debug, Clone)]
 pub struct Builder {
+    surroundings: Surroundings,
     port: u16,
     log_capacity: usize,
     streaming_lists: bool,
@@ -103,6 +115,37 @@ impl Builder {
         self
     }
 
+    /// The clock by which objects are created and tokens expire; the wall clock by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.surroundings.clock = clock;
+        self
+    }
+
+    /// Makes uids, ids, generated names and tokens follow from this number, so that the same requests in the same order
+    /// make the same objects. For tests that replay; everybody can guess the administrator's token.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.surroundings.ids = Arc::new(Ids::seeded(seed));
+        self
+    }
+
+    /// Starts it on the current tokio runtime without a network: it is reached by [`ControlPlane::in_process`] alone.
+    pub fn start_in_process(self) -> ControlPlane {
+        let store = Arc::new(Store::new(self.log_capacity));
+        let plane = Plane {
+            catalog: Catalog::new(Arc::clone(&store)),
+            tokens: Tokens::new(&self.surroundings),
+            url: NOWHERE.to_owned(),
+            authority: String::new(),
+            shards: Arc::default(),
+            streaming_lists: self.streaming_lists,
+            surroundings: self.surroundings,
+            store,
+        };
+        ControlPlane::without_network(plane, workspace::found_root)
+    }
+
     /// Starts it on the current tokio runtime. It answers requests when this returns.
     pub async fn start(self) -> Result<ControlPlane, StartError> {
         let tls = tls::prepare()?;
@@ -113,11 +156,12 @@ impl Builder {
         let store = Arc::new(Store::new(self.log_capacity));
         let plane = Arc::new(Plane {
             catalog: Catalog::new(Arc::clone(&store)),
-            tokens: Tokens::new(),
+            tokens: Tokens::new(&self.surroundings),
             url: format!("https://127.0.0.1:{port}"),
             authority: tls.authority_pem,
             shards: Arc::default(),
             streaming_lists: self.streaming_lists,
+            surroundings: self.surroundings,
             store,
         });
         let stop = CancellationToken::new();
@@ -143,10 +187,46 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// What to start it with.
     pub fn builder() -> Builder {
-        Builder { port: 0, log_capacity: 10_000, streaming_lists: true }
+        let surroundings = Surroundings { clock: Arc::new(SystemClock), ids: Arc::default() };
+        Builder { surroundings, port: 0, log_capacity: 10_000, streaming_lists: true }
     }
 
-    /// `https://127.0.0.1:<port>`, without a path.
+    fn without_network(plane: Plane, found: impl FnOnce(&Plane)) -> Self {
+        let plane = Arc::new(plane);
+        let stop = CancellationToken::new();
+        let feed = plane.store.feed();
+        found(&plane);
+        let lifecycle = tokio::spawn(lifecycle::run(Arc::clone(&plane), feed, stop.clone()));
+        let server = Arc::new(Server { plane, counters: Counters::default(), stop: stop.clone() });
+        Self { server, authority_der: Vec::new(), tasks: vec![lifecycle], stop }
+    }
+
+    /// The way in without a network: no sockets, no TLS, no threads.
+    pub fn in_process(&self) -> InProcess {
+        InProcess::new(Arc::clone(&self.server))
+    }
+
+    /// A copy of this control plane on the current tokio runtime, reached in process alone: the same objects, versions
+    /// and tokens, going on by itself, with this clock. Of a control plane that is at rest; costs no more than the pointers
+    /// to its objects.
+    #[must_use]
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> Self {
+        let plane = &self.server.plane;
+        let store = Arc::new(plane.store.fork());
+        let copy = Plane {
+            catalog: plane.catalog.fork(Arc::clone(&store)),
+            tokens: plane.tokens.fork(),
+            url: plane.url.clone(),
+            authority: plane.authority.clone(),
+            shards: Arc::new(plane.shards.fork()),
+            streaming_lists: plane.streaming_lists,
+            surroundings: Surroundings { clock, ids: Arc::new(plane.surroundings.ids.split()) },
+            store,
+        };
+        Self::without_network(copy, |_| ())
+    }
+
+    /// `https://127.0.0.1:<port>`, without a path; of one without a network an address that leads nowhere.
     pub fn url(&self) -> &str {
         &self.server.plane.url
     }
@@ -216,7 +296,7 @@ impl ControlPlane {
         let mut cluster = parts.next().filter(|first| *first == kcp::names::ROOT)?.to_owned();
         for name in parts {
             let key = ObjectKey::new(&cluster, "", name);
-            let mut object = value::fresh("tenancy.kcp.io/v1alpha1", "Workspace", &key, true);
+            let mut object = plane.fresh("tenancy.kcp.io/v1alpha1", "Workspace", &key, true);
             kcp::rules::on_create(plane, "Workspace", &cluster, &mut object).ok()?;
             // It may be there already.
             plane.create(&kcp::names::workspaces(), key.clone(), object).ok();
@@ -232,6 +312,16 @@ impl ControlPlane {
     /// [`Gate`](crate::gate::Gate) for instance, so that the shard can be cut off while the rest goes on.
     pub fn serve_shard(&self, name: &str, url: &str, workspaces: &[&str]) {
         self.server.plane.shards.add(name, url, workspaces);
+    }
+
+    /// Everything that is stored from now on. What is not taken is kept.
+    pub fn changes(&self) -> Changes {
+        Changes::new(self.server.plane.store.feed())
+    }
+
+    /// The revision of the latest change.
+    pub fn revision(&self) -> u64 {
+        self.server.plane.store.revision()
     }
 
     /// How many requests of which kind were answered so far.

@@ -9,6 +9,7 @@ use crate::control_plane::kcp::{claims, names as kcp, workspace};
 use crate::control_plane::rbac::Tokens;
 use crate::control_plane::registry::{Catalog, Served};
 use crate::control_plane::storage::{CommitError, Expected, ObjectKey, Store, TableId};
+use crate::control_plane::surroundings::Surroundings;
 use crate::control_plane::value;
 
 /// The state of one control plane.
@@ -25,6 +26,8 @@ pub(crate) struct Plane {
     pub(crate) shards: Arc<Shards>,
     /// Whether `sendInitialEvents` is honoured.
     pub(crate) streaming_lists: bool,
+    /// The time, and what nobody can guess.
+    pub(crate) surroundings: Surroundings,
 }
 
 /// Through which door a request looks at the objects.
@@ -86,6 +89,27 @@ impl Outcome {
 }
 
 impl Plane {
+    /// Now, as Kubernetes writes times.
+    pub(crate) fn now(&self) -> String {
+        self.surroundings.now()
+    }
+
+    /// A new object with its system metadata.
+    pub(crate) fn fresh(&self, api_version: &str, kind: &str, key: &ObjectKey, generation: bool) -> Value {
+        let mut metadata = json!({
+            "name": key.name,
+            "uid": self.surroundings.uuid().to_string(),
+            "creationTimestamp": self.now(),
+        });
+        if !key.namespace.is_empty() {
+            value::set(&mut metadata, &["namespace"], json!(key.namespace));
+        }
+        if generation {
+            value::set(&mut metadata, &["generation"], json!(1));
+        }
+        json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
+    }
+
     /// Completes an object with what the server itself writes into it.
     pub(crate) fn seal(&self, table: &TableId, key: &ObjectKey, object: &mut Value) {
         if !key.cluster.is_empty() {
@@ -161,7 +185,7 @@ impl Plane {
         loop {
             let Some(live) = self.store.get(table, key) else { return };
             let mut object = Value::clone(&live);
-            mark_deleted(&mut object, finalizer);
+            mark_deleted(&mut object, finalizer, &self.now());
             match self.replace(table, key, &live, object) {
                 Ok(_) => return,
                 Err(CommitError::Exists | CommitError::Stale) => {}
@@ -179,7 +203,7 @@ fn is_released(object: &Value) -> bool {
 }
 
 /// Writes what the beginning of a deletion writes, once.
-pub(crate) fn mark_deleted(object: &mut Value, finalizer: Option<&str>) {
+pub(crate) fn mark_deleted(object: &mut Value, finalizer: Option<&str>, now: &str) {
     if let Some(finalizer) = finalizer {
         let mut finalizers = value::finalizers(object);
         if !finalizers.iter().any(|f| f == finalizer) {
@@ -190,7 +214,7 @@ pub(crate) fn mark_deleted(object: &mut Value, finalizer: Option<&str>) {
     if value::is_terminating(object) {
         return;
     }
-    value::set(object, &["metadata", "deletionTimestamp"], json!(value::now()));
+    value::set(object, &["metadata", "deletionTimestamp"], json!(now));
     value::set(object, &["metadata", "deletionGracePeriodSeconds"], json!(0));
     if let Some(generation) = value::at(object, "/metadata/generation").as_i64() {
         value::set(object, &["metadata", "generation"], json!(generation + 1));

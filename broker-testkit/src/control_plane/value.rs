@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::control_plane::storage::ObjectKey;
-
 /// The text at a JSON pointer, or the empty string.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -118,8 +116,14 @@ pub(crate) fn condition_is_true(object: &Value, kind: &str) -> bool {
 }
 
 /// Writes one condition; its transition time moves only with its status.
-pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
-    let now = now();
+pub(crate) fn set_condition(
+    now: &str,
+    object: &mut Value,
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+) {
     // kcp shows Ready first and the rest by name; Kubernetes shows them as they came.
     let sorted = text(object, "/apiVersion").contains("kcp.io/");
     let Some(fields) = map_at(object, &["status"]) else { return };
@@ -149,30 +153,9 @@ pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, reason
     }
 }
 
-/// Now, as Kubernetes writes times: UTC, whole seconds.
-pub(crate) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 /// What stands at a JSON pointer; null where nothing does.
 pub(crate) fn at<'a>(object: &'a Value, pointer: &str) -> &'a Value {
     object.pointer(pointer).unwrap_or(&Value::Null)
-}
-
-/// A new object with its system metadata.
-pub(crate) fn fresh(api_version: &str, kind: &str, key: &ObjectKey, generation: bool) -> Value {
-    let mut metadata = json!({
-        "name": key.name,
-        "uid": uuid::Uuid::new_v4().to_string(),
-        "creationTimestamp": now(),
-    });
-    if !key.namespace.is_empty() {
-        set(&mut metadata, &["namespace"], json!(key.namespace));
-    }
-    if generation {
-        set(&mut metadata, &["generation"], json!(1));
-    }
-    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
 }
 
 /// The first `bytes` of the SHA-256 of a text, in hexadecimal.

@@ -134,13 +134,14 @@ fn complete(plane: &Plane, key: &ObjectKey, home: &str, export: &Value, bound: &
         for kind in
             ["APIExportValid", "BindingUpToDate", "InitialBindingCompleted", "PermissionClaimsApplied"]
         {
-            value::set_condition(binding, kind, "True", "", "");
+            value::set_condition(&plane.now(), binding, kind, "True", "", "");
         }
         if unknown.is_empty() {
-            value::set_condition(binding, "PermissionClaimsValid", "True", "", "");
+            value::set_condition(&plane.now(), binding, "PermissionClaimsValid", "True", "", "");
         } else {
             let message = format!("unexpected/invalid permission claims: {unknown}");
             value::set_condition(
+                &plane.now(),
                 binding,
                 "PermissionClaimsValid",
                 "False",
@@ -148,22 +149,29 @@ fn complete(plane: &Plane, key: &ObjectKey, home: &str, export: &Value, bound: &
                 &message,
             );
         }
-        value::set_condition(binding, "Ready", "True", "", "");
+        value::set_condition(&plane.now(), binding, "Ready", "True", "", "");
     });
 }
 
 fn invalid(plane: &Plane, key: &ObjectKey, reason: &str, message: &str) {
     plane.modify(&names::bindings(), key, |binding| {
-        value::set_condition(binding, "APIExportValid", "False", reason, message);
-        value::set_condition(binding, "Ready", "False", reason, message);
+        value::set_condition(&plane.now(), binding, "APIExportValid", "False", reason, message);
+        value::set_condition(&plane.now(), binding, "Ready", "False", reason, message);
     });
 }
 
 fn refuse(plane: &Plane, key: &ObjectKey, home: &str, refused: &Refused) {
     plane.modify(&names::bindings(), key, |binding| {
         value::set(binding, &["status", "apiExportClusterName"], json!(home));
-        value::set_condition(binding, refused.condition, "False", refused.reason, &refused.message);
-        value::set_condition(binding, "Ready", "False", refused.reason, &refused.message);
+        value::set_condition(
+            &plane.now(),
+            binding,
+            refused.condition,
+            "False",
+            refused.reason,
+            &refused.message,
+        );
+        value::set_condition(&plane.now(), binding, "Ready", "False", refused.reason, &refused.message);
     });
 }
 
@@ -189,6 +197,7 @@ fn end(plane: &Plane, key: &ObjectKey, binding: &Value) {
         } else {
             let message = format!("Some content in the workspace remains: {left} resource instances");
             value::set_condition(
+                &plane.now(),
                 binding,
                 "BindingResourceDeleteSuccess",
                 "False",

@@ -16,16 +16,16 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         return;
     };
     if text(&export, "/status/identityHash").is_empty() {
-        let hash = value::hash(&uuid::Uuid::new_v4().to_string(), 32);
+        let hash = value::hash(&plane.surroundings.uuid().to_string(), 32);
         plane.modify(&names::exports(), key, |export| {
             let secret = json!({"namespace": "kcp-system", "name": key.name});
             value::set(export, &["spec", "identity", "secretRef"], secret);
             value::set(export, &["status", "identityHash"], json!(hash));
-            value::set_condition(export, "IdentityValid", "True", "", "");
+            value::set_condition(&plane.now(), export, "IdentityValid", "True", "", "");
         });
     }
     if plane.store.get(&names::endpoint_slices(), key).is_none() {
-        let mut slice = value::fresh("apis.kcp.io/v1alpha1", "APIExportEndpointSlice", key, true);
+        let mut slice = plane.fresh("apis.kcp.io/v1alpha1", "APIExportEndpointSlice", key, true);
         let path = workspace::path_of(plane, &key.cluster);
         value::set(&mut slice, &["spec", "export"], json!({"name": key.name, "path": path}));
         let owner = json!({
@@ -61,8 +61,8 @@ pub(crate) fn reconcile_slices(plane: &Plane, export: &ObjectKey) {
                 value::remove(slice, &["status", "endpoints"]);
             }
             let (status, reason) = if exists { ("True", "") } else { ("False", "APIExportNotFound") };
-            value::set_condition(slice, "APIExportValid", status, reason, "");
-            value::set_condition(slice, "PartitionValid", "True", "", "");
+            value::set_condition(&plane.now(), slice, "APIExportValid", status, reason, "");
+            value::set_condition(&plane.now(), slice, "PartitionValid", "True", "", "");
         });
     }
 }

@@ -12,14 +12,14 @@ pub(crate) struct Shards {
     known: RwLock<Known>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Known {
     shards: BTreeMap<String, Shard>,
     /// Clusters by id.
     homes: BTreeMap<String, String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Shard {
     url: String,
     /// Names of the workspaces that are made there.
@@ -27,6 +27,11 @@ struct Shard {
 }
 
 impl Shards {
+    /// The same shards, for a copy of the control plane.
+    pub(crate) fn fork(&self) -> Self {
+        Self { known: RwLock::new(self.read().clone()) }
+    }
+
     /// From now on workspaces of these names are made on the shard of that name.
     pub(crate) fn add(&self, name: &str, url: &str, workspaces: &[&str]) {
         let workspaces = workspaces.iter().map(|&workspace| workspace.to_owned()).collect();

@@ -17,7 +17,7 @@ const PHASE: &str = "tenancy.kcp.io/phase";
 /// Makes a logical cluster: its object, its first namespaces.
 pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Value>) {
     let key = names::logical_cluster(cluster);
-    let mut object = value::fresh("core.kcp.io/v1alpha1", "LogicalCluster", &key, true);
+    let mut object = plane.fresh("core.kcp.io/v1alpha1", "LogicalCluster", &key, true);
     value::set_annotation(&mut object, names::PATH, path);
     value::set_annotation(&mut object, "internal.tenancy.kcp.io/type", "root:universal");
     value::set(&mut object, &["spec"], json!({"directlyDeletable": false}));
@@ -28,11 +28,11 @@ pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Val
     let url = format!("{}/clusters/{cluster}", plane.url);
     value::set(&mut object, &["status"], json!({"phase": "Ready", "URL": url}));
     value::set_label(&mut object, PHASE, "Ready");
-    value::set_condition(&mut object, "WorkspaceInitialized", "True", "", "");
+    value::set_condition(&plane.now(), &mut object, "WorkspaceInitialized", "True", "", "");
     ignore_exists(plane.create(&names::logical_clusters(), key, object));
     for name in ["default", "kube-system"] {
         let key = ObjectKey::new(cluster, "", name);
-        let mut namespace = value::fresh("v1", "Namespace", &key, false);
+        let mut namespace = plane.fresh("v1", "Namespace", &key, false);
         value::set_label(&mut namespace, "kubernetes.io/metadata.name", name);
         value::set(&mut namespace, &["spec", "finalizers"], json!(["kubernetes"]));
         value::set(&mut namespace, &["status"], json!({"phase": "Active"}));
@@ -45,7 +45,7 @@ fn hand_over(plane: &Plane, cluster: &str, owner: &str) {
     let Ok(owner) = serde_json::from_str::<Value>(owner) else { return };
     let key = ObjectKey::new(cluster, "", "workspace-admin");
     let group = "rbac.authorization.k8s.io";
-    let mut binding = value::fresh(&format!("{group}/v1"), "ClusterRoleBinding", &key, false);
+    let mut binding = plane.fresh(&format!("{group}/v1"), "ClusterRoleBinding", &key, false);
     let role = json!({"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"});
     value::set(&mut binding, &["roleRef"], role);
     let subject = json!({"apiGroup": group, "kind": "User", "name": text(&owner, "/username")});
@@ -81,7 +81,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
     if text(&workspace, "/status/phase") == "Ready" {
         return;
     }
-    let cluster = if cluster.is_empty() { new_id() } else { cluster.to_owned() };
+    let cluster = if cluster.is_empty() { new_id(plane) } else { cluster.to_owned() };
     let owner = json!({
         "apiVersion": "tenancy.kcp.io/v1alpha1",
         "resource": "workspaces",
@@ -100,8 +100,8 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
         value::set(workspace, &["spec", "cluster"], json!(cluster));
         value::set(workspace, &["spec", "URL"], json!(url));
         value::set(workspace, &["status", "phase"], json!("Ready"));
-        value::set_condition(workspace, "WorkspaceScheduled", "True", "", "");
-        value::set_condition(workspace, "WorkspaceInitialized", "True", "", "");
+        value::set_condition(&plane.now(), workspace, "WorkspaceScheduled", "True", "", "");
+        value::set_condition(&plane.now(), workspace, "WorkspaceInitialized", "True", "", "");
         value::set_annotation(workspace, "internal.tenancy.kcp.io/cluster", &cluster);
         value::set_label(workspace, PHASE, "Ready");
     });
@@ -130,7 +130,14 @@ pub(crate) fn reconcile_logical_cluster(plane: &Plane, cluster: &str) {
         plane.modify(&names::logical_clusters(), &key, |object| {
             value::set_label(object, PHASE, "Deleting");
             let message = format!("Some content in the logical cluster remains: {left} objects");
-            value::set_condition(object, "WorkspaceContentDeleted", "False", "SomeResourcesRemain", &message);
+            value::set_condition(
+                &plane.now(),
+                object,
+                "WorkspaceContentDeleted",
+                "False",
+                "SomeResourcesRemain",
+                &message,
+            );
         });
         return;
     }
@@ -151,9 +158,9 @@ pub(crate) fn path_of(plane: &Plane, cluster: &str) -> String {
 }
 
 /// An id as kcp makes them: 16 lower-case letters and digits.
-fn new_id() -> String {
+fn new_id(plane: &Plane) -> String {
     const ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut number = uuid::Uuid::new_v4().as_u128();
+    let mut number = plane.surroundings.uuid().as_u128();
     let mut id = String::new();
     for _ in 0..16 {
         let digit = usize::try_from(number % 36).ok().and_then(|digit| ALPHABET.get(digit));
@@ -167,7 +174,7 @@ fn new_id() -> String {
 pub(crate) fn found_root(plane: &Plane) {
     found(plane, names::ROOT, names::ROOT, None);
     let key = ObjectKey::new(names::ROOT, "", "universal");
-    let mut object = value::fresh("tenancy.kcp.io/v1alpha1", "WorkspaceType", &key, true);
+    let mut object = plane.fresh("tenancy.kcp.io/v1alpha1", "WorkspaceType", &key, true);
     value::set(
         &mut object,
         &["spec"],

@@ -27,9 +27,9 @@ pub(super) fn reconcile(plane: &Plane, key: &ObjectKey) {
         let mut stored = list(crd, "/status/storedVersions").to_vec();
         stored.extend(storage.filter(|version| !stored.contains(version)));
         value::set(crd, &["status", "storedVersions"], Value::Array(stored));
-        value::set_condition(crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+        value::set_condition(&plane.now(), crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
         let message = "the initial names have been accepted";
-        value::set_condition(crd, "Established", "True", "InitialNamesAccepted", message);
+        value::set_condition(&plane.now(), crd, "Established", "True", "InitialNamesAccepted", message);
     });
 }
 
@@ -48,7 +48,14 @@ fn end(plane: &Plane, key: &ObjectKey, crd: &Value) {
             value::set_finalizers(crd, &rest);
         } else {
             let message = json!(format!("{left} instances remain")).to_string();
-            value::set_condition(crd, "Terminating", "True", "InstanceDeletionInProgress", &message);
+            value::set_condition(
+                &plane.now(),
+                crd,
+                "Terminating",
+                "True",
+                "InstanceDeletionInProgress",
+                &message,
+            );
         }
     });
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 
 use crate::control_plane::plane::Plane;
-use crate::control_plane::storage::{Change, ChangeKind, ObjectKey, TableId};
+use crate::control_plane::storage::{Change, ChangeKind, ObjectKey, Scope, TableId};
 use crate::control_plane::value::{self, list, text};
 
 type Place = (TableId, ObjectKey);
@@ -18,6 +18,21 @@ pub(super) struct Garbage {
 }
 
 impl Garbage {
+    /// What is known of the objects that are there already.
+    pub(super) fn of(plane: &Plane) -> Self {
+        let mut known = Self::default();
+        for table in plane.store.tables() {
+            for (key, object) in plane.store.list(&table, &Scope::everything()).items {
+                let here = (table.clone(), key);
+                for owner in owners(&object) {
+                    known.dependents.entry(owner.to_owned()).or_default().insert(here.clone());
+                }
+                known.living.insert(value::uid(&object).to_owned(), here);
+            }
+        }
+        known
+    }
+
     /// Takes note of a change, and deletes what it left without an owner.
     pub(super) fn observe(&mut self, plane: &Plane, change: &Change) {
         let object = &*change.object;

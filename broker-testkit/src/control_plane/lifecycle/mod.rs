@@ -26,9 +26,10 @@ pub(crate) async fn run(
     mut feed: UnboundedReceiver<Arc<Change>>,
     stop: CancellationToken,
 ) {
-    let mut garbage = Garbage::default();
+    let mut garbage = Garbage::of(&plane);
     loop {
         let change = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             change = feed.recv() => match change {
                 Some(change) => change,

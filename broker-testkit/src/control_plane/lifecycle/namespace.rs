@@ -9,14 +9,14 @@ fn furnish(plane: &Plane, namespace: &ObjectKey) {
     let key = ObjectKey::new(&namespace.cluster, &namespace.name, "default");
     let accounts = TableId::of("", "serviceaccounts");
     if plane.store.get(&accounts, &key).is_none() {
-        let account = value::fresh("v1", "ServiceAccount", &key, false);
+        let account = plane.fresh("v1", "ServiceAccount", &key, false);
         // Somebody else may have made it meanwhile.
         plane.create(&accounts, key, account).ok();
     }
     let key = ObjectKey::new(&namespace.cluster, &namespace.name, "kube-root-ca.crt");
     let config_maps = TableId::of("", "configmaps");
     if plane.store.get(&config_maps, &key).is_none() {
-        let mut authority = value::fresh("v1", "ConfigMap", &key, false);
+        let mut authority = plane.fresh("v1", "ConfigMap", &key, false);
         value::set(&mut authority, &["data", "ca.crt"], serde_json::json!(plane.authority));
         plane.create(&config_maps, key, authority).ok();
     }
@@ -46,6 +46,7 @@ pub(super) fn reconcile(plane: &Plane, key: &ObjectKey) {
         } else {
             let message = format!("Some resources are remaining: {left} resource instances");
             value::set_condition(
+                &plane.now(),
                 namespace,
                 "NamespaceContentRemaining",
                 "True",

@@ -43,7 +43,7 @@ pub(crate) fn review(
         }
         other => return Err(ApiError::not_implemented(other)),
     };
-    let created = if kind == "SelfSubjectReview" { json!(value::now()) } else { Value::Null };
+    let created = if kind == "SelfSubjectReview" { json!(plane.now()) } else { Value::Null };
     value::set(&mut question, &["metadata", "creationTimestamp"], created);
     value::set(&mut question, &["status"], status);
     Ok(question)

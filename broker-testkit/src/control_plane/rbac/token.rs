@@ -17,6 +17,7 @@ use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::registry::Resource;
 use crate::control_plane::storage::{ObjectKey, TableId};
+use crate::control_plane::surroundings::Surroundings;
 use crate::control_plane::value::{self, text};
 
 /// The real server's default and minimum of a requested token's life, in seconds.
@@ -46,9 +47,15 @@ struct Account {
 }
 
 impl Tokens {
-    pub(crate) fn new() -> Self {
-        let admin = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    pub(crate) fn new(surroundings: &Surroundings) -> Self {
+        let admin = format!("{}{}", surroundings.uuid().simple(), surroundings.uuid().simple());
         Self { admin, accounts: Mutex::default() }
+    }
+
+    /// The same tokens, for a copy of the control plane.
+    pub(crate) fn fork(&self) -> Self {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { admin: self.admin.clone(), accounts: Mutex::new(accounts) }
     }
 
     /// The token of the administrator, a member of `system:masters`.
@@ -56,8 +63,8 @@ impl Tokens {
         &self.admin
     }
 
-    fn issue(&self, account: Account) -> String {
-        let now = Timestamp::now().as_second();
+    fn issue(&self, surroundings: &Surroundings, account: Account) -> String {
+        let now = surroundings.timestamp().as_second();
         let ObjectKey { cluster, namespace, name } = &account.key;
         let mut claims = json!({
             "iss": "https://kubernetes.default.svc",
@@ -65,7 +72,7 @@ impl Tokens {
             "aud": ["https://kubernetes.default.svc"],
             "iat": now,
             "nbf": now,
-            "jti": uuid::Uuid::new_v4().to_string(),
+            "jti": surroundings.uuid().to_string(),
             "kubernetes.io": {
                 "namespace": namespace,
                 "clusterName": cluster,
@@ -144,7 +151,7 @@ pub(crate) fn user_of(plane: &Plane, token: &str) -> Option<User> {
         });
     }
     let account = plane.tokens.find(token)?;
-    if account.expires.is_some_and(|expires| expires <= Timestamp::now()) {
+    if account.expires.is_some_and(|expires| expires <= plane.surroundings.timestamp()) {
         return None;
     }
     let stored = plane.store.get(&TableId::of("", "serviceaccounts"), &account.key)?;
@@ -180,20 +187,25 @@ pub(crate) fn request_token(
         let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
         return Err(ApiError::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
     }
-    let expires = Timestamp::now()
+    let surroundings = &accounts.plane.surroundings;
+    let expires = surroundings
+        .timestamp()
         .checked_add(SignedDuration::from_secs(seconds))
         .map_err(|_| ApiError::bad_request("spec.expirationSeconds is too large"))?;
-    let token = accounts.plane.tokens.issue(Account {
-        key: ObjectKey::new(accounts.cluster, accounts.namespace, name),
-        uid: value::uid(&account).to_owned(),
-        expires: Some(expires),
-        secret: None,
-    });
+    let token = accounts.plane.tokens.issue(
+        surroundings,
+        Account {
+            key: ObjectKey::new(accounts.cluster, accounts.namespace, name),
+            uid: value::uid(&account).to_owned(),
+            expires: Some(expires),
+            secret: None,
+        },
+    );
     value::set(&mut request, &["apiVersion"], json!("authentication.k8s.io/v1"));
     value::set(&mut request, &["kind"], json!("TokenRequest"));
     value::set(&mut request, &["metadata", "name"], json!(name));
     value::set(&mut request, &["metadata", "namespace"], json!(accounts.namespace));
-    value::set(&mut request, &["metadata", "creationTimestamp"], json!(value::now()));
+    value::set(&mut request, &["metadata", "creationTimestamp"], json!(surroundings.now()));
     value::set(&mut request, &["spec", "expirationSeconds"], json!(seconds));
     if value::list(&request, "/spec/audiences").is_empty() {
         value::set(&mut request, &["spec", "audiences"], json!(["https://kubernetes.default.svc"]));
@@ -210,11 +222,9 @@ pub(crate) fn issue_for_secret(plane: &Plane, key: &ObjectKey, secret: &Value) -
     let account = ObjectKey::new(&key.cluster, &key.namespace, name);
     let stored = plane.store.get(&TableId::of("", "serviceaccounts"), &account)?;
     let uid = text(&stored, "/metadata/uid").to_owned();
-    let token = plane.tokens.issue(Account {
-        key: account,
-        uid: uid.clone(),
-        expires: None,
-        secret: Some(key.clone()),
-    });
+    let token = plane.tokens.issue(
+        &plane.surroundings,
+        Account { key: account, uid: uid.clone(), expires: None, secret: Some(key.clone()) },
+    );
     Some((token, uid))
 }

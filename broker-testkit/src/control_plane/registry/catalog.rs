@@ -66,6 +66,18 @@ impl Catalog {
         }
     }
 
+    /// The same for a copy of the store, with what was read of definitions so far.
+    pub(crate) fn fork(&self, store: Arc<Store>) -> Self {
+        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            store,
+            builtin: self.builtin.clone(),
+            sources: self.sources.clone(),
+            clusters: Mutex::default(),
+            parsed: Mutex::new(parsed),
+        }
+    }
+
     /// The built-in kinds.
     pub(crate) fn builtin(&self) -> &[Arc<Definition>] {
         &self.builtin

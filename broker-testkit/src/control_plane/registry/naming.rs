@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 use crate::control_plane::error::Cause;
+use crate::control_plane::surroundings::Surroundings;
 use crate::control_plane::value::{list, text, texts};
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
@@ -20,8 +21,8 @@ and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_v
 const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// `length` random characters for names.
-pub(crate) fn random_suffix(length: usize) -> String {
-    let bytes = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
+pub(crate) fn random_suffix(surroundings: &Surroundings, length: usize) -> String {
+    let bytes = [surroundings.uuid().into_bytes(), surroundings.uuid().into_bytes()].concat();
     bytes
         .iter()
         // Bytes 6 and 8 of a version 4 UUID are partly fixed.

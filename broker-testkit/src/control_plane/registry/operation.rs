@@ -86,7 +86,7 @@ impl Resource<'_> {
                 return Err(self.invalid("", vec![cause]));
             }
             let base: String = generate.chars().take(58).collect();
-            let name = format!("{base}{}", naming::random_suffix(5));
+            let name = format!("{base}{}", naming::random_suffix(&self.plane.surroundings, 5));
             value::set(&mut object, &["metadata", "name"], json!(name));
         }
         let name = value::name(&object).to_owned();
@@ -117,7 +117,7 @@ impl Resource<'_> {
             Ownership::Record => {
                 schema.fill_defaults(&mut object);
                 rules::complete(self.definition, &mut object);
-                let now = value::now();
+                let now = self.plane.now();
                 apply::record_update(None, &mut object, schema, self.writer(options, "", &now));
             }
             Ownership::Recorded => {
@@ -230,7 +230,7 @@ impl Resource<'_> {
                     );
                     return Err(ApiError::conflict(self.definition.subject(name), &why));
                 }
-                let now = value::now();
+                let now = self.plane.now();
                 let writer = self.writer(options, subresource, &now);
                 let merged = apply::apply(None, &applied, &self.definition.schema, writer, options.force);
                 let mut object = merged.map_err(apply_error)?;
@@ -241,7 +241,7 @@ impl Resource<'_> {
                 return self.insert(object, name, options, warnings, Ownership::Recorded);
             }
             let result = self.change(name, subresource, options, warnings.clone(), |live| {
-                let now = value::now();
+                let now = self.plane.now();
                 let writer = self.writer(options, subresource, &now);
                 let merged =
                     apply::apply(Some(live), &applied, &self.definition.schema, writer, options.force);
@@ -320,7 +320,7 @@ impl Resource<'_> {
                 Propagation::Orphan => Some("orphan"),
             };
             let mut object = Value::clone(&stored);
-            mark_deleted(&mut object, finalizer);
+            mark_deleted(&mut object, finalizer, &self.plane.now());
             if options.dry_run {
                 return Ok(Deleted::Gone(present(self.definition, self.view, &stored)));
             }

@@ -34,7 +34,7 @@ impl Resource<'_> {
                 schema.fill_defaults(&mut object);
                 rules::complete(definition, &mut object);
                 // Before the other endpoint's fields are put back: who sends them is noted, as by the real one.
-                let now = value::now();
+                let now = self.plane.now();
                 let writer = self.writer(options, subresource, &now);
                 apply::record_update(Some(live), &mut object, schema, writer);
             }
@@ -66,8 +66,8 @@ impl Resource<'_> {
     pub(super) fn fresh_metadata(&self, object: &mut Value, name: &str) {
         let metadata = [
             ("name", json!(name)),
-            ("uid", json!(uuid::Uuid::new_v4().to_string())),
-            ("creationTimestamp", json!(value::now())),
+            ("uid", json!(self.plane.surroundings.uuid().to_string())),
+            ("creationTimestamp", json!(self.plane.now())),
             ("namespace", if self.definition.namespaced { json!(self.namespace) } else { Value::Null }),
             ("generation", if self.definition.generation { json!(1) } else { Value::Null }),
             ("deletionTimestamp", Value::Null),

@@ -68,6 +68,11 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// All clusters and namespaces.
+    pub(crate) fn everything() -> Self {
+        Self::default()
+    }
+
     /// Everything in one cluster.
     pub(crate) fn cluster(cluster: &str) -> Self {
         Self { cluster: Some(cluster.into()), namespace: None }

@@ -36,7 +36,7 @@ pub(crate) struct Change {
     pub(crate) previous: Option<Arc<Value>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Log {
     changes: VecDeque<Arc<Change>>,
     /// Everything after this revision is in `changes`.

@@ -90,6 +90,15 @@ impl Table {
     fn new() -> Self {
         Self { objects: BTreeMap::new(), log: Log::new(), changed: watch::Sender::new(0), last: 0 }
     }
+
+    fn fork(&self) -> Self {
+        Self {
+            objects: self.objects.clone(),
+            log: self.log.clone(),
+            changed: watch::Sender::new(self.last),
+            last: self.last,
+        }
+    }
 }
 
 impl Store {
@@ -97,6 +106,20 @@ impl Store {
     pub(crate) fn new(log_capacity: usize) -> Self {
         let inner = Inner { revision: 1, tables: HashMap::new(), feeds: Vec::new(), log_capacity };
         Self { inner: Mutex::new(inner) }
+    }
+
+    /// A store with the same objects, revision and log, and without readers.
+    pub(crate) fn fork(&self) -> Self {
+        let inner = self.lock();
+        let tables = inner.tables.iter().map(|(id, table)| (id.clone(), table.fork())).collect();
+        let fork =
+            Inner { revision: inner.revision, tables, feeds: Vec::new(), log_capacity: inner.log_capacity };
+        Self { inner: Mutex::new(fork) }
+    }
+
+    /// The revision of the latest change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.lock().revision
     }
 
     // A panic while the lock is held leaves no half-made change: every write is the last step.

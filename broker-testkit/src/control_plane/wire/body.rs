@@ -3,8 +3,9 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes};
 use serde_json::Value;
+use tower::BoxError;
 
 use super::protobuf;
 use crate::control_plane::error::ApiError;
@@ -22,7 +23,11 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
 }
 
 /// All of the body.
-pub(crate) async fn read(body: Incoming) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn read<B>(body: B) -> Result<Vec<u8>, ApiError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     match Limited::new(body, LIMIT).collect().await {
         Ok(collected) => Ok(collected.to_bytes().to_vec()),
         Err(error) => Err(ApiError::bad_request(format!("reading the request's body: {error}"))),

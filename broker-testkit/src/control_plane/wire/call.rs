@@ -86,8 +86,12 @@ impl Call<'_> {
             Form::Metadata => response::json(code, &response::metadata_of(object)),
             Form::Table => {
                 let metadata = json!({"resourceVersion": value::at(object, "/metadata/resourceVersion")});
-                let table =
-                    self.definition.columns.render(&[object], &metadata, self.include()?, &value::now());
+                let table = self.definition.columns.render(
+                    &[object],
+                    &metadata,
+                    self.include()?,
+                    &self.server.plane.now(),
+                );
                 response::json(code, &table)
             }
         })
@@ -121,7 +125,7 @@ impl Call<'_> {
                     &objects,
                     &page.metadata(),
                     self.include()?,
-                    &value::now(),
+                    &self.server.plane.now(),
                 );
                 response::json(200, &table)
             }
@@ -169,7 +173,11 @@ impl Call<'_> {
         Ok(match Watch::begin(&self.server.plane, selection, start) {
             Ok((watch, first)) => {
                 let stop = self.server.stop.clone();
-                response::with_body(200, "application/json", watching::body(watch, first, style, stop))
+                response::with_body(
+                    200,
+                    "application/json",
+                    watching::body(watch, first, style, (self.server.plane.surroundings.clone(), stop)),
+                )
             }
             Err(expired) => {
                 let refusal = watching::refusal(&ApiError::expired(expired.to_string()));

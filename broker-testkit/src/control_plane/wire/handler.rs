@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::Request;
 use http::request::Parts;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes};
 use tokio_util::sync::CancellationToken;
+use tower::BoxError;
 
 use super::call::Call;
 use super::metrics::{Counters, RequestKind};
@@ -26,7 +27,11 @@ pub(crate) struct Server {
 }
 
 /// Answers one request.
-pub(crate) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer<B>(server: Arc<Server>, request: Request<B>) -> Answer
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let (parts, content) = request.into_parts();
     let mut kind = RequestKind {
         verb: parts.method.as_str().to_lowercase(),
@@ -45,12 +50,16 @@ pub(crate) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> A
     answer
 }
 
-async fn route(
+async fn route<B>(
     server: &Server,
     parts: &Parts,
-    content: Incoming,
+    content: B,
     kind: &mut RequestKind,
-) -> Result<Answer, ApiError> {
+) -> Result<Answer, ApiError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let plane = &server.plane;
     let location = path::locate(parts.uri.path()).ok_or_else(ApiError::no_such_path)?;
     let query = Query::parse(parts.uri.query());

@@ -12,7 +12,7 @@ mod response;
 mod watching;
 mod writing;
 
-pub(crate) use handler::Server;
+pub(crate) use handler::{Server, answer};
 pub(crate) use metrics::Counters;
 pub use metrics::{RequestKind, Requests};
 pub(crate) use path::Target;

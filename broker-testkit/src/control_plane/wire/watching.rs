@@ -16,6 +16,7 @@ use super::response::{Body, Form, metadata_of};
 use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::table::IncludeObject;
 use crate::control_plane::registry::{Event, Watch};
+use crate::control_plane::surroundings::Surroundings;
 use crate::control_plane::value;
 
 /// The real server's bookmarks come about once a minute.
@@ -40,12 +41,18 @@ struct Stream {
     columns_sent: bool,
     ticks: Interval,
     deadline: Pin<Box<Sleep>>,
+    surroundings: Surroundings,
     stop: CancellationToken,
     ended: bool,
 }
 
 /// The body of a running watch, beginning with `first`.
-pub(crate) fn body(watch: Watch, first: Vec<Event>, style: Style, stop: CancellationToken) -> Body {
+pub(crate) fn body(
+    watch: Watch,
+    first: Vec<Event>,
+    style: Style,
+    (surroundings, stop): (Surroundings, CancellationToken),
+) -> Body {
     let mut ticks = tokio::time::interval_at(Instant::now() + BOOKMARKS, BOOKMARKS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let lifetime = style.timeout.unwrap_or(LIFETIME);
@@ -56,6 +63,7 @@ pub(crate) fn body(watch: Watch, first: Vec<Event>, style: Style, stop: Cancella
         columns_sent: false,
         ticks,
         deadline: Box::pin(tokio::time::sleep(lifetime)),
+        surroundings,
         stop,
         ended: false,
     };
@@ -88,6 +96,7 @@ impl Stream {
                 return None;
             }
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => self.ended = true,
                 () = &mut self.deadline => self.end_with_bookmark(),
                 _ = self.ticks.tick() => {
@@ -133,11 +142,12 @@ impl Stream {
 
     fn table(&mut self, event: &Event) -> Value {
         let metadata = json!({"resourceVersion": value::at(&event.object, "/metadata/resourceVersion")});
+        let now = self.surroundings.now();
         let columns = &self.watch.selection().definition.columns;
         let mut table = if event.kind == "BOOKMARK" {
-            columns.render(&[], &metadata, self.style.include, &value::now())
+            columns.render(&[], &metadata, self.style.include, &now)
         } else {
-            columns.render(&[&event.object], &metadata, self.style.include, &value::now())
+            columns.render(&[&event.object], &metadata, self.style.include, &now)
         };
         if self.columns_sent {
             value::set(&mut table, &["columnDefinitions"], Value::Null);

@@ -10,6 +10,7 @@
 )]
 
 mod exports;
+mod in_process;
 mod kubectl;
 mod objects;
 mod rights;
