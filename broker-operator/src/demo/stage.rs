@@ -52,7 +52,16 @@ impl Stage {
         grace: Duration,
         apis: &[&str],
     ) -> Result<Self, DemoError> {
-        let server = Server::from_config(admin);
+        Self::build_on(Server::from_config(admin), tree, grace, apis).await
+    }
+
+    /// The same on a server that may be reached in a way of its own.
+    pub async fn build_on(
+        server: Server,
+        tree: &str,
+        grace: Duration,
+        apis: &[&str],
+    ) -> Result<Self, DemoError> {
         let init = Init::new(server.clone());
         let workspace = format!("{tree}:{PLATFORM}");
         let mut definitions = Vec::new();
@@ -100,7 +109,7 @@ impl Stage {
 
     /// The broker's account elsewhere on the server, by a workspace's path or id.
     pub fn broker_at(&self, workspace: &str) -> Result<Client, DemoError> {
-        Ok(Server::from_config(self.broker.clone()).client(workspace)?)
+        Ok(self.server.as_in(self.broker.clone()).client(workspace)?)
     }
 
     /// Prepares a provider's workspace, and lets the authority serve it with the rights of an agent there.
@@ -125,15 +134,21 @@ impl Stage {
 
     /// Prepares a provider's workspace, and returns the client of an agent there: it may offer, serve and hand over.
     pub async fn agent(&self, name: &str) -> Result<Client, DemoError> {
-        let init = Init::new(self.server.clone());
         let options = self.member(name);
-        init.provider(&options).await?;
-        let (agent, _) = init.member_credentials(Role::Provider, &options).await?;
-        let agent = Server::from_config(agent.config().await?).client(&options.workspace)?;
+        let agent = self.server.as_in(self.agent_config(name).await?).client(&options.workspace)?;
         // A server may take a moment to know an account that it made.
         let offers: Api<AcceptApi> = Api::namespaced(agent.clone(), NAMESPACE);
         until_all(&offers, watcher::Config::default(), "the agent's access", DEADLINE, |_| true).await?;
         Ok(agent)
+    }
+
+    /// Prepares a provider's workspace, and returns the access of an agent there.
+    pub async fn agent_config(&self, name: &str) -> Result<Config, DemoError> {
+        let init = Init::new(self.server.clone());
+        let options = self.member(name);
+        init.provider(&options).await?;
+        let (agent, _) = init.member_credentials(Role::Provider, &options).await?;
+        Ok(agent.config().await?)
     }
 
     /// Prepares a consumer's workspace.

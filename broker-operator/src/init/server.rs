@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use broker_kcp::{Connect, KubeConnect};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
@@ -13,6 +15,7 @@ use super::InitError;
 #[derive(Clone)]
 pub struct Server {
     config: Config,
+    connect: Arc<dyn Connect>,
     base: String,
     origin: String,
 }
@@ -58,7 +61,19 @@ impl Server {
         let url = config.cluster_url.to_string();
         let base = url.split("/clusters/").next().unwrap_or(&url).trim_end_matches('/').to_owned();
         config.connect_timeout = Some(Duration::from_secs(10));
-        Self { config, base, origin: "the given configuration".to_owned() }
+        Self { config, connect: Arc::new(KubeConnect), base, origin: "the given configuration".to_owned() }
+    }
+
+    /// The same server, reached by clients that are made by this.
+    #[must_use]
+    pub fn through(self, connect: Arc<dyn Connect>) -> Self {
+        Self { connect, ..self }
+    }
+
+    /// The same server and way to it, with the credentials and the workspace of another configuration.
+    #[must_use]
+    pub fn as_in(&self, config: Config) -> Self {
+        Self::from_config(config).through(Arc::clone(&self.connect))
     }
 
     /// The server's address, without a workspace.
@@ -90,7 +105,8 @@ impl Server {
 
     /// A client for another address that takes the same credentials, such as a virtual workspace's.
     pub fn client_at(&self, url: &str) -> Result<Client, InitError> {
-        Client::try_from(self.config_at(url)?)
+        self.connect
+            .connect(self.config_at(url)?)
             .map_err(|error| InitError::Kubeconfig { origin: self.origin.clone(), reason: error.to_string() })
     }
 
