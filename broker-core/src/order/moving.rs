@@ -138,9 +138,8 @@ impl Move<'_> {
     /// The replacement is on its way: give up, wait, or switch.
     fn towards_the_switch(&self, decision: &mut Decision) -> Told {
         let world = self.world;
-        let ready_again = self.assignment.pointer.is_none() && is_ready(world, self.source);
         let stand = stand(world, self.assignment, self.source);
-        if ready_again || stand == Stand::MayStay {
+        if stand == Stand::MayStay {
             self.advance(Event::Cancelled, "the order fits the offer that serves it again", decision);
             return told(ConditionStatus::True, "Migrating", "the move is being called off");
         }

@@ -1,0 +1,24 @@
+//! Mistakes that simulated histories found, each in the fewest steps that show it.
+
+use std::time::Duration;
+
+use broker_core::order::Moves;
+
+use crate::order_life::Story;
+
+#[test]
+fn a_first_copy_that_got_ready_too_late_does_not_call_off_the_move_away_from_it() {
+    let story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.pass(&order).unwrap();
+    // Nobody takes this any more before the copy is ready, so that the pointer never names it.
+    story.order("consumer", "my-app-cert", "app.nowhere");
+    story.settle(&order);
+    assert_eq!(story.reason(&order), "NoMatchingOffer");
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    story.settle(&order);
+    story.fleet.advance(Duration::from_mins(1));
+    story.settle(&order);
+    assert_eq!(story.secret_of("consumer", "my-app-cert-secret").unwrap()["issuer"], "external");
+    assert_eq!(story.fleet.clusters_with_copies().into_iter().collect::<Vec<_>>(), ["external"]);
+}
