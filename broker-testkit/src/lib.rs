@@ -16,4 +16,6 @@ pub mod gate;
 pub mod kcp;
 pub mod memory;
 pub mod provider;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod wait;

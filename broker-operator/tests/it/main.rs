@@ -26,6 +26,7 @@ mod outage;
 mod record;
 mod scenario;
 mod server;
+mod simulation;
 mod stage;
 
 /// Makes a test of each scenario on each server.

@@ -35,10 +35,14 @@ mod storage;
 mod surroundings;
 mod tls;
 mod value;
-mod wire;
+pub(crate) mod wire;
 
 pub use changes::{Changes, StoredChange};
 pub use in_process::{InProcess, client_over};
+#[cfg(feature = "simulation")]
+pub(crate) use surroundings::mixed;
+#[cfg(feature = "simulation")]
+pub(crate) use value::hash;
 pub use wire::{RequestKind, Requests};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -305,6 +309,11 @@ impl ControlPlane {
             value::text(&made, "/spec/cluster").clone_into(&mut cluster);
         }
         Some(cluster)
+    }
+
+    /// The id of the logical cluster at a workspace's path.
+    pub fn cluster(&self, path: &str) -> Option<String> {
+        kcp::door::resolve(&self.server.plane, path)
     }
 
     /// Announces a further shard: workspaces of these names that are made from now on live there, and the virtual

@@ -28,4 +28,4 @@ pub use request::{CertificateRequest, Refusal, Usage};
 pub use scripted::{ScriptError, ScriptedProvider};
 
 /// Without this label a broker whose claim is limited to labelled Secrets could not see ours.
-const MANAGED_LABEL: &str = "broker.platform-mesh.io/managed";
+pub(crate) const MANAGED_LABEL: &str = "broker.platform-mesh.io/managed";

@@ -9,6 +9,8 @@ mod metrics;
 mod path;
 mod protobuf;
 mod response;
+#[cfg(feature = "simulation")]
+mod seen;
 mod watching;
 mod writing;
 
@@ -16,6 +18,8 @@ pub(crate) use handler::{Server, answer};
 pub(crate) use metrics::Counters;
 pub use metrics::{RequestKind, Requests};
 pub(crate) use path::Target;
+#[cfg(feature = "simulation")]
+pub(crate) use seen::{describe, field_manager};
 
 use std::convert::Infallible;
 use std::sync::Arc;

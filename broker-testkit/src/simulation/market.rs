@@ -1,0 +1,141 @@
+//! Stories of a market for one brokered API: who offers, orders, changes its mind, and withdraws.
+
+use std::time::Duration;
+
+use broker_core::resource::{Gvr, marker};
+use broker_kcp::kcp::Resource;
+use serde_json::{Value, json};
+
+use super::dice::Dice;
+use super::story::{Step, Story};
+
+/// Where everything lives.
+const NAMESPACE: &str = "default";
+
+/// Who takes part in a market, and what is ordered there: objects whose one field ends with the name of a zone. Each
+/// provider takes the zone of its name, so that who serves an order in the end follows from the order alone.
+#[derive(Clone, Debug)]
+pub struct Market {
+    /// Who orders.
+    pub consumers: Vec<String>,
+    /// Who offers.
+    pub providers: Vec<String>,
+    /// What is ordered.
+    pub orders: Resource,
+    /// The field of its spec that decides, such as `fqdn`.
+    pub field: String,
+}
+
+impl Market {
+    /// A provider offers what ends with its zone.
+    pub fn offer(&self, provider: &str) -> Step {
+        let gvr = &self.orders.gvr;
+        let object = json!({
+            "apiVersion": format!("{}/{}", marker::GROUP, marker::VERSION), "kind": "AcceptAPI",
+            "metadata": {"name": "offer", "namespace": NAMESPACE},
+            "spec": {
+                "gvr": {"group": gvr.group, "version": gvr.version, "resource": gvr.resource},
+                "filters": [{"key": self.field, "suffix": zone(provider)}],
+            },
+        });
+        Step::Apply { who: provider.to_owned(), resource: offers(), object }
+    }
+
+    /// A provider withdraws its offer.
+    pub fn withdraw(&self, provider: &str) -> Step {
+        Step::Delete {
+            who: provider.to_owned(),
+            resource: offers(),
+            namespace: NAMESPACE.to_owned(),
+            name: "offer".to_owned(),
+        }
+    }
+
+    /// A consumer orders in the zone of a provider, or moves an order of this name there.
+    pub fn order(&self, consumer: &str, name: &str, provider: &str) -> Step {
+        let mut spec = serde_json::Map::new();
+        spec.insert(self.field.clone(), Value::from(format!("{name}-{consumer}{}", zone(provider))));
+        let object = json!({
+            "apiVersion": self.orders.gvr.api_version(), "kind": self.orders.kind,
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": spec,
+        });
+        Step::Apply { who: consumer.to_owned(), resource: self.orders.clone(), object }
+    }
+
+    /// A consumer deletes an order.
+    pub fn cancel(&self, consumer: &str, name: &str) -> Step {
+        Step::Delete {
+            who: consumer.to_owned(),
+            resource: self.orders.clone(),
+            namespace: NAMESPACE.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The mission's story: an order is served, moves to another provider when it is changed, and is deleted.
+    pub fn classic(&self) -> Story {
+        let (Some(consumer), [from, to, ..]) = (self.consumers.first(), self.providers.as_slice()) else {
+            return Story::default();
+        };
+        let name = "my-app-cert";
+        Story {
+            steps: vec![
+                self.offer(from),
+                self.offer(to),
+                self.order(consumer, name, from),
+                Step::Settle,
+                self.order(consumer, name, to),
+                Step::Settle,
+                self.cancel(consumer, name),
+                Step::Settle,
+            ],
+        }
+    }
+
+    /// Any story. In the end everybody who is ordered from offers, so that every order that is left can be served.
+    pub fn drawn(&self, dice: &mut Dice) -> Story {
+        let mut steps: Vec<Step> = Vec::new();
+        let names = ["one", "two"];
+        for provider in &self.providers {
+            if !dice.once_in(4) {
+                steps.push(self.offer(provider));
+            }
+        }
+        for _ in 0..4 + dice.below(8) {
+            let (Some(consumer), Some(provider), Some(name)) =
+                (dice.one_of(&self.consumers), dice.one_of(&self.providers), dice.one_of(&names))
+            else {
+                break;
+            };
+            let act = match dice.below(16) {
+                0..=7 => self.order(consumer, name, provider),
+                8..=9 => self.cancel(consumer, name),
+                10 => self.withdraw(provider),
+                11..=12 => self.offer(provider),
+                // Somebody cleans up what is not theirs.
+                13 => Step::DeleteAll { who: provider.clone(), resource: self.orders.clone() },
+                14 => Step::DeleteAll { who: consumer.clone(), resource: Resource::secrets() },
+                _ => Step::Settle,
+            };
+            steps.push(act);
+            if !dice.once_in(3) {
+                // From "while the answer is on its way" to "long after".
+                let longest = dice.one_of(&[5, 50, 500, 5_000, 60_000]).copied().unwrap_or_default();
+                steps.push(Step::Wait(dice.span(Duration::ZERO, Duration::from_millis(longest))));
+            }
+        }
+        steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
+        steps.push(Step::Settle);
+        Story { steps }
+    }
+}
+
+/// What the objects that a provider takes end with.
+pub fn zone(provider: &str) -> String {
+    format!(".{provider}.corp")
+}
+
+fn offers() -> Resource {
+    Resource::namespaced(Gvr::new(marker::GROUP, marker::VERSION, "acceptapis"), "AcceptAPI")
+}
