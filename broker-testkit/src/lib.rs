@@ -6,12 +6,14 @@
 //! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
 //! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
 //! | [`memory`] | a decision of the broker is to be tried without any server |
+//! | [`fault`] | something is to go wrong at exactly this write, request or event: crashes, lost replies, lies, silence |
 //! | [`gate`] | a server is to go down, or fall silent, while a test looks on |
 //! | [`provider`] | something must provide: a certificate authority with real X.509, and a reader that counts bad reads |
 //! | [`wait`] | a test waits for a condition: by watch, with a deadline and a useful last word |
 
 pub mod contract;
 pub mod control_plane;
+pub mod fault;
 pub mod gate;
 pub mod kcp;
 pub mod memory;

@@ -43,7 +43,8 @@ pub use in_process::{InProcess, client_over};
 pub(crate) use surroundings::mixed;
 #[cfg(feature = "simulation")]
 pub(crate) use value::hash;
-pub use wire::{RequestKind, Requests};
+pub(crate) use wire::path;
+pub use wire::{Lag, Lagged, RequestKind, Requests};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod capacity;
 mod contract;
 mod control_plane;
+mod fault;
 mod findings;
 mod kcp;
 mod order_life;

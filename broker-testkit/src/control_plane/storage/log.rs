@@ -62,6 +62,13 @@ impl Log {
         self.floor = self.floor.max(revision);
     }
 
+    /// The revision before the last `count` changes, or before the first that is still known.
+    pub(super) fn before_the_last(&self, count: usize) -> Option<u64> {
+        let change = self.changes.get(self.changes.len().saturating_sub(count))?;
+        // After a change that was dropped nothing is known of what was before.
+        Some((change.revision - 1).max(self.floor))
+    }
+
     /// The changes after `revision`, oldest first.
     pub(super) fn since(&self, revision: u64) -> Result<Vec<Arc<Change>>, Expired> {
         if revision < self.floor {

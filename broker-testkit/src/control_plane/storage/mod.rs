@@ -163,6 +163,12 @@ impl Store {
         Ok(Listing { items: objects.into_iter().collect(), revision })
     }
 
+    /// The revision before the last so many changes of a table, or before as many as can be looked back at; none where
+    /// there are none.
+    pub(crate) fn before_the_last(&self, table: &TableId, changes: u32) -> Option<u64> {
+        self.lock().tables.get(table)?.log.before_the_last(usize::try_from(changes).unwrap_or(usize::MAX))
+    }
+
     /// Makes a table whose log begins after `revision`, unless it is there.
     pub(crate) fn open(&self, table: &TableId, revision: u64) {
         let mut inner = self.lock();

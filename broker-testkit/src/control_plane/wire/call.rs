@@ -7,6 +7,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::handler::Server;
+use super::lag::{Lag, Lagged};
 use super::path::{Query, ResourcePath};
 use super::response::{self, Answer, Form};
 use super::watching::{self, Style};
@@ -99,14 +100,28 @@ impl Call<'_> {
 
     pub(super) fn list(&self) -> Result<Answer, ApiError> {
         let exactly = self.query.get("resourceVersionMatch") == Some("Exact");
-        let paging = Paging {
+        let mut paging = Paging {
             limit: self.query.number("limit"),
             token: self.query.get("continue").filter(|t| !t.is_empty()).map(str::to_owned),
             exactly: self.query.number("resourceVersion").filter(|_| exactly),
         };
+        // Who asks for a version gets that one, from a replica that lags too.
+        let asks_for_none = paging.token.is_none() && paging.exactly.is_none();
+        let lag = self.parts.extensions.get::<Lag>().filter(|_| asks_for_none);
+        if let Some(Lag(changes)) = lag {
+            let store = &self.server.plane.store;
+            paging.exactly = store.before_the_last(&self.definition.table, changes.get());
+        }
+        let lagged = lag.and(paging.exactly).map(|_| Lagged);
         let page = registry::list(&self.server.plane, &self.selection()?, &paging)?;
+        let mut answer = self.list_answer(&page)?;
+        lagged.map(|lagged| answer.extensions_mut().insert(lagged));
+        Ok(answer)
+    }
+
+    fn list_answer(&self, page: &Page) -> Result<Answer, ApiError> {
         Ok(match response::form(&self.parts.headers) {
-            Form::Object => response::bytes(200, "application/json", self.list_document(&page)),
+            Form::Object => response::bytes(200, "application/json", self.list_document(page)),
             Form::Metadata => {
                 let items: Vec<Value> = page.items.iter().map(|o| response::metadata_of(o)).collect();
                 response::json(

@@ -5,8 +5,9 @@ mod call;
 mod discovery;
 mod documents;
 mod handler;
+mod lag;
 mod metrics;
-mod path;
+pub(crate) mod path;
 mod protobuf;
 mod response;
 #[cfg(feature = "simulation")]
@@ -15,6 +16,7 @@ mod watching;
 mod writing;
 
 pub(crate) use handler::{Server, answer};
+pub use lag::{Lag, Lagged};
 pub(crate) use metrics::Counters;
 pub use metrics::{RequestKind, Requests};
 pub(crate) use path::Target;
