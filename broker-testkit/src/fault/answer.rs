@@ -49,7 +49,9 @@ fn too_many(after: Duration) -> Response<Body> {
 fn failing(failure: Failure) -> Response<Body> {
     let (reason, message) = match failure {
         Failure::Internal => ("InternalError", "Internal error occurred: etcdserver: request timed out"),
-        Failure::Unavailable => ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        Failure::Unavailable => {
+            ("ServiceUnavailable", "the server is currently unable to handle the request")
+        }
         Failure::Timeout => ("Timeout", "Timeout: request did not complete within the allotted timeout"),
     };
     respond(&status(failure.code(), reason, message), failure.code())

@@ -66,10 +66,13 @@ impl Asked {
         std::iter::once(Series::Request).chain(further)
     }
 
-    /// The object's name, which is not known where one is created.
+    /// The object's name; empty where none is meant, or where it is in the body.
     pub(super) fn name(&self) -> &str {
-        let part = if self.resource.contains('/') { 1 } else { 0 };
-        self.path.rsplit('/').nth(part).unwrap_or_default()
+        if matches!(self.verb, "create" | "list" | "watch" | "deletecollection") {
+            return "";
+        }
+        let subresource = usize::from(self.resource.contains('/'));
+        self.path.rsplit('/').nth(subresource).unwrap_or_default()
     }
 }
 

@@ -21,6 +21,9 @@ use super::injector::Life;
 use super::plan::Fault;
 use super::watch::Watching;
 
+/// What a body shows when it is asked for more.
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
 /// In how many pieces a frame comes slowly.
 const PIECES: usize = 4;
 
@@ -59,6 +62,9 @@ enum Manner {
 pub(super) enum Step {
     Send(Frame<Bytes>),
     Pause(Duration),
+    /// What was sent so far leaves before what comes next: servers forget what they have not written yet when a body
+    /// breaks.
+    Flush,
     /// Nothing more comes, and it stays open.
     Hang,
     Break(BoxError),
@@ -137,11 +143,29 @@ impl Body {
         match &mut self.manner {
             Manner::Plain => self.steps.push_back(Step::send(data)),
             Manner::Halved(_, content) => content.extend_from_slice(&data),
-            Manner::Watch(watching) => watching.take(data, &mut self.steps),
+            Manner::Watch(watching) => watching.take(data),
         }
+    }
+
+    /// Reads the next event, if it is there.
+    fn read_event(&mut self) {
+        if let Manner::Watch(watching) = &mut self.manner {
+            watching.read(&mut self.steps);
+        }
+    }
+
+    /// Takes what comes next apart, where it is to come slowly.
+    fn slow_down(&mut self) {
         if let Some(pause) = self.slow {
-            self.steps = std::mem::take(&mut self.steps).into_iter().flat_map(|step| slowly(step, pause)).collect();
+            self.steps =
+                std::mem::take(&mut self.steps).into_iter().flat_map(|step| slowly(step, pause)).collect();
         }
+    }
+
+    /// The connection breaks, after what was sent.
+    fn break_off(&mut self) {
+        self.close();
+        self.steps.extend([Step::Flush, Step::Break(answer::broken())]);
     }
 
     /// The source ended.
@@ -152,7 +176,9 @@ impl Body {
             Manner::Halved(fault, content) => {
                 let half = content.get(..content.len() / 2).unwrap_or_default();
                 let half = Bytes::copy_from_slice(half);
-                self.steps.extend([Step::Told(*fault), Step::send(half), Step::Break(answer::broken())]);
+                let told = Step::Told(*fault);
+                self.steps.extend([told, Step::send(half), Step::Flush, Step::Break(answer::broken())]);
+                self.manner = Manner::Plain;
             }
             Manner::Watch(watching) => watching.finish(&mut self.steps),
         }
@@ -165,13 +191,29 @@ impl Body {
         self.gone = None;
     }
 
+    fn crash(&self, fault: Fault) {
+        if let Some(Owner { life, asked }) = &self.owner {
+            life.crash(fault, Some(asked));
+        }
+    }
+
     /// The next thing that is seen from outside, if one is at hand.
-    fn next_step(&mut self) -> Option<Poll<Option<Result<Frame<Bytes>, BoxError>>>> {
+    fn next_step(&mut self, cx: &Context<'_>) -> Option<Polled> {
         match self.steps.pop_front()? {
-            Step::Send(frame) => Some(Poll::Ready(Some(Ok(frame)))),
+            Step::Send(frame) => {
+                // Whoever dies of what was heard does nothing about it any more.
+                if let Some(Step::Crash(fault)) = self.steps.front() {
+                    self.crash(*fault);
+                }
+                Some(Poll::Ready(Some(Ok(frame))))
+            }
             Step::Pause(span) => {
                 self.pause = Some(Box::pin(tokio::time::sleep(span)));
                 None
+            }
+            Step::Flush => {
+                cx.waker().wake_by_ref();
+                Some(Poll::Pending)
             }
             Step::Hang => {
                 self.steps.push_front(Step::Hang);
@@ -186,9 +228,7 @@ impl Body {
                 Some(Poll::Ready(None))
             }
             Step::Crash(fault) => {
-                if let Some(Owner { life, asked }) = &self.owner {
-                    life.crash(fault, Some(asked));
-                }
+                self.crash(fault);
                 Some(Poll::Pending)
             }
             Step::Told(fault) => {
@@ -218,33 +258,33 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         loop {
             if self.owner.as_ref().is_some_and(|owner| owner.life.is_over()) {
                 return Poll::Pending;
             }
             if self.gone.as_mut().is_some_and(|gone| gone.as_mut().poll(cx).is_ready()) {
-                self.close();
-                return Poll::Ready(Some(Err(answer::broken())));
+                self.break_off();
             }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            if let Some(seen) = self.next_step() {
+            if let Some(seen) = self.next_step(cx) {
                 return seen;
             }
-            if !self.steps.is_empty() || self.pause.is_some() {
-                continue;
+            if self.steps.is_empty() {
+                self.read_event();
+                self.slow_down();
             }
-            let Some(source) = &mut self.source else { return Poll::Ready(None) };
-            match ready!(Pin::new(source).poll_frame(cx)) {
-                Some(Ok(frame)) => self.take(frame),
-                Some(Err(error)) => self.steps.push_back(Step::Break(error)),
-                None => self.finish(),
+            if self.steps.is_empty() && self.pause.is_none() {
+                let Some(source) = &mut self.source else { return Poll::Ready(None) };
+                match ready!(Pin::new(source).poll_frame(cx)) {
+                    Some(Ok(frame)) => self.take(frame),
+                    Some(Err(error)) => self.steps.extend([Step::Flush, Step::Break(error)]),
+                    None => self.finish(),
+                }
+                self.slow_down();
             }
         }
     }

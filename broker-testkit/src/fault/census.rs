@@ -62,7 +62,8 @@ impl Census {
         let mut plans = Vec::new();
         for harm in harms {
             for series in harm.homes() {
-                let points = (1..=self.of(*series)).filter_map(NonZeroU32::new).map(|n| Point::Nth(*series, n));
+                let points =
+                    (1..=self.of(*series)).filter_map(NonZeroU32::new).map(|n| Point::Nth(*series, n));
                 plans.extend(points.filter_map(|at| Fault::new(at, *harm).ok()).map(Plan::from));
             }
         }

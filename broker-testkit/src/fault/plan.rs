@@ -49,8 +49,7 @@ impl FromStr for Fault {
 
     fn from_str(text: &str) -> Result<Self, PlanError> {
         let text = text.trim();
-        let (at, harm) =
-            text.split_once('!').ok_or_else(|| PlanError::NoFault { found: text.to_owned() })?;
+        let (at, harm) = text.split_once('!').ok_or_else(|| PlanError::NoFault { found: text.to_owned() })?;
         Self::new(at.parse()?, harm.parse()?)
     }
 }

@@ -14,19 +14,17 @@ use super::plan::Fault;
 pub(super) struct Watching {
     owner: Owner,
     place: Place,
-    /// The beginning of an event whose end has not come yet.
-    begun: Vec<u8>,
+    /// What came and was not read yet.
+    unread: Bytes,
     /// The last events, as many as may have to be repeated.
     recent: VecDeque<Bytes>,
     /// Cuts the next event.
     cut: Option<Fault>,
-    /// A fault ended it.
-    ended: bool,
 }
 
 impl Watching {
     pub(super) fn new(owner: Owner, place: Place) -> Self {
-        Self { owner, place, begun: Vec::new(), recent: VecDeque::new(), cut: None, ended: false }
+        Self { owner, place, unread: Bytes::new(), recent: VecDeque::new(), cut: None }
     }
 
     /// The first event is cut.
@@ -35,27 +33,23 @@ impl Watching {
     }
 
     /// Takes a part of the stream: an event is a line, which may come in parts, or with others.
-    pub(super) fn take(&mut self, data: Bytes, steps: &mut VecDeque<Step>) {
-        let mut rest = if self.begun.is_empty() {
-            data
-        } else {
-            let mut whole = std::mem::take(&mut self.begun);
-            whole.extend_from_slice(&data);
-            Bytes::from(whole)
-        };
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let event = rest.split_to(end + 1);
-            if !self.ended {
-                self.event(&event, steps);
-            }
-        }
-        self.begun = rest.to_vec();
+    pub(super) fn take(&mut self, data: Bytes) {
+        self.unread =
+            if self.unread.is_empty() { data } else { Bytes::from([&self.unread[..], &data].concat()) };
     }
 
-    /// The stream ended.
+    /// Reads one event, if there is a whole one. No more than that: it is heard when it is handed on.
+    pub(super) fn read(&mut self, steps: &mut VecDeque<Step>) {
+        if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+            let event = self.unread.split_to(end + 1);
+            self.event(&event, steps);
+        }
+    }
+
+    /// The stream ended; what is left is no event.
     pub(super) fn finish(&mut self, steps: &mut VecDeque<Step>) {
-        if !self.begun.is_empty() && !self.ended {
-            steps.push_back(Step::send(Bytes::from(std::mem::take(&mut self.begun))));
+        if !self.unread.is_empty() {
+            steps.push_back(Step::send(std::mem::take(&mut self.unread)));
         }
     }
 
@@ -63,13 +57,16 @@ impl Watching {
         let due = self.owner.life.hear(&self.owner.asked, &self.place);
         self.recent.push_back(event.clone());
         // Later plans may want more, but what they want is known before their events come.
-        let kept = self.owner.life.longest_repetition().max(due.iter().map(|fault| repeated(*fault)).max().unwrap_or(0));
+        let kept = self
+            .owner
+            .life
+            .longest_repetition()
+            .max(due.iter().map(|fault| repeated(*fault)).max().unwrap_or(0));
         while self.recent.len() > kept {
             self.recent.pop_front();
         }
         if let Some(fault) = self.cut.take() {
-            self.cut_here(fault, event, steps);
-            return;
+            return cut(fault, event, steps);
         }
         let mut afterwards = Vec::new();
         for fault in due {
@@ -83,17 +80,16 @@ impl Watching {
                 }
                 Effect::After(_) => {
                     afterwards.push(Step::Crash(fault));
-                    self.ended = true;
                     break;
                 }
-                Effect::Instead(Outcome::Crash) => return self.close([Step::Crash(fault)], steps),
+                Effect::Instead(Outcome::Crash) => return steps.extend([Step::Crash(fault)]),
                 Effect::Instead(_) => {
                     let expired = Step::send(answer::expired_event());
-                    return self.close([Step::Told(fault), expired, Step::End], steps);
+                    return steps.extend([Step::Told(fault), expired, Step::End]);
                 }
-                Effect::Damage(Damage::Cut) => return self.cut_here(fault, event, steps),
-                Effect::Damage(Damage::End) => return self.close([Step::Told(fault), Step::End], steps),
-                Effect::Damage(Damage::Stall) => return self.close([Step::Told(fault), Step::Hang], steps),
+                Effect::Damage(Damage::Cut) => return cut(fault, event, steps),
+                Effect::Damage(Damage::End) => return steps.extend([Step::Told(fault), Step::End]),
+                Effect::Damage(Damage::Stall) => return steps.extend([Step::Told(fault), Step::Hang]),
                 // They are no event's, or were done already.
                 Effect::Damage(Damage::Slow(_)) | Effect::Around(_) | Effect::Stale(_) => {}
             }
@@ -101,16 +97,11 @@ impl Watching {
         steps.push_back(Step::send(event.clone()));
         steps.extend(afterwards);
     }
+}
 
-    fn cut_here(&mut self, fault: Fault, event: &Bytes, steps: &mut VecDeque<Step>) {
-        let half = Step::send(event.slice(..event.len() / 2));
-        self.close([Step::Told(fault), half, Step::Break(answer::broken())], steps);
-    }
-
-    fn close(&mut self, last: impl IntoIterator<Item = Step>, steps: &mut VecDeque<Step>) {
-        self.ended = true;
-        steps.extend(last);
-    }
+fn cut(fault: Fault, event: &Bytes, steps: &mut VecDeque<Step>) {
+    let half = Step::send(event.slice(..event.len() / 2));
+    steps.extend([Step::Told(fault), half, Step::Flush, Step::Break(answer::broken())]);
 }
 
 fn repeated(fault: Fault) -> usize {

@@ -68,3 +68,22 @@ fn a_list_at_a_revision_shows_the_world_of_then() {
     assert_eq!(names, ["one"]);
     assert_eq!(store.list(&table, &Scope::cluster("a")).items.len(), 1);
 }
+
+#[test]
+fn looking_back_ends_where_the_log_begins() {
+    let store = Store::new(2);
+    let table = TableId::of("", "configmaps");
+    assert_eq!(store.before_the_last(&table, 1), None);
+    for n in 0..4 {
+        let name = format!("o{n}");
+        store.commit(&table, key("a", &name), &Expected::Absent, Some(object(&name, n))).unwrap();
+    }
+    for (changes, names) in [(1, &["o0", "o1", "o2"][..]), (2, &["o0", "o1"]), (9, &["o0", "o1"])] {
+        let then = store.before_the_last(&table, changes).unwrap();
+        let listing = store.list_at(&table, &Scope::default(), then).unwrap();
+        let found: Vec<_> = listing.items.iter().map(|(key, _)| key.name.to_string()).collect();
+        assert_eq!(found, names);
+    }
+    store.compact();
+    assert_eq!(store.before_the_last(&table, 1), None, "nothing can be looked back at");
+}

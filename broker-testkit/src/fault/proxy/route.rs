@@ -70,7 +70,8 @@ mod tests {
     fn a_path_says_who_asks_and_which_host_is_meant() {
         let path = |identity, host, rest| Some(Path { identity, host, rest });
         assert_eq!(parse("/api/v1/pods?watch=1"), path(NOBODY, None, "/api/v1/pods?watch=1"));
-        for (identity, host) in [(NOBODY, None), (2, None), (NOBODY, Some("a.b:6443")), (3, Some("a.b:6443"))] {
+        for (identity, host) in [(NOBODY, None), (2, None), (NOBODY, Some("a.b:6443")), (3, Some("a.b:6443"))]
+        {
             let whole = format!("{}/clusters/root/api", prefix(identity, host));
             assert_eq!(parse(&whole), path(identity, host, "/clusters/root/api"));
         }

@@ -115,7 +115,10 @@ impl Servers {
 
 impl std::fmt::Debug for Servers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Servers").field("front", &self.front).field("home", &self.home).finish_non_exhaustive()
+        f.debug_struct("Servers")
+            .field("front", &self.front)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,9 @@
 use std::pin::pin;
 
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, WatchEvent, WatchParams};
 use kube::{Api, ResourceExt as _};
-use k8s_openapi::api::core::v1::Secret;
 
 use super::{Rig, create};
 
@@ -28,7 +28,9 @@ async fn a_stale_list_is_the_whole_truth_of_earlier() {
     assert_eq!(version, before, "the version is of then, too");
     // Whoever watches from there learns everything.
     let mut watch = pin!(secrets.watch(&WatchParams::default(), &version).await.unwrap());
-    assert!(matches!(watch.next().await.unwrap().unwrap(), WatchEvent::Deleted(gone) if gone.name_any() == "a"));
+    assert!(
+        matches!(watch.next().await.unwrap().unwrap(), WatchEvent::Deleted(gone) if gone.name_any() == "a")
+    );
     assert!(matches!(watch.next().await.unwrap().unwrap(), WatchEvent::Added(new) if new.name_any() == "c"));
     // Looking back further than there were changes is looking back to the beginning.
     assert!(listed(&secrets).await.0.is_empty());

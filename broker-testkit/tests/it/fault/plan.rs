@@ -54,9 +54,34 @@ fn plan() -> impl Strategy<Value = Plan> {
 /// How bad a harm is, by an order of the test's own.
 fn weight(harm: Harm) -> u32 {
     let words = [
-        "end", "slow", "delay", "repeat", "stale", "forward", "back", "no-url", "new-url", "503", "500", "504",
-        "conflict", "too-many", "401", "410", "cut", "stall", "unreachable", "away", "silence", "lost", "503-after",
-        "500-after", "504-after", "silence-after", "crash-before", "crash-after",
+        "end",
+        "slow",
+        "delay",
+        "repeat",
+        "stale",
+        "forward",
+        "back",
+        "no-url",
+        "new-url",
+        "503",
+        "500",
+        "504",
+        "conflict",
+        "too-many",
+        "401",
+        "410",
+        "cut",
+        "stall",
+        "unreachable",
+        "away",
+        "silence",
+        "lost",
+        "503-after",
+        "500-after",
+        "504-after",
+        "silence-after",
+        "crash-before",
+        "crash-after",
     ];
     u32::try_from(words.iter().position(|word| *word == harm.word()).unwrap()).unwrap()
 }
@@ -68,8 +93,13 @@ fn size(plan: &Plan) -> (usize, u32, u128, u128) {
         Point::Moment(after) => after.as_nanos(),
     };
     let parameter = |fault: Fault| match fault.harm() {
-        Harm::TooMany(span) | Harm::Slow(span) | Harm::Delay(span) | Harm::Away(span) => span.as_nanos(),
-        Harm::Forward(span) | Harm::Back(span) | Harm::SliceLost(span) => span.as_nanos(),
+        Harm::TooMany(span)
+        | Harm::Slow(span)
+        | Harm::Delay(span)
+        | Harm::Away(span)
+        | Harm::Forward(span)
+        | Harm::Back(span)
+        | Harm::SliceLost(span) => span.as_nanos(),
         Harm::Unauthorized(span) => span.map_or(0, |span| span.as_nanos()),
         Harm::Repeat(count) | Harm::Stale(count) => u128::from(count.get()),
         _ => 0,
@@ -145,16 +175,20 @@ fn people_may_type_spaces_and_get_a_normal_form() {
 fn what_is_no_plan_is_told_with_what_would_be_one() {
     let message = |text: &str| text.parse::<Plan>().unwrap_err().to_string();
     assert!(message("w9").contains("w9!crash-after"));
-    for no_point in ["w0!lost", "x1!lost", "w+1!lost", "w!lost", "t5!new-url", "t-5s!new-url", "!lost", "é!lost"] {
+    for no_point in
+        ["w0!lost", "x1!lost", "w+1!lost", "w!lost", "t5!new-url", "t-5s!new-url", "!lost", "é!lost"]
+    {
         assert!(message(no_point).contains("is no point; a point is"), "{no_point}");
     }
-    for no_harm in ["w1!lots", "w1!lost(2s)", "w1!delay", "w1!delay(2)", "e1!repeat(0)", "e1!repeat(2s)", "w1!401()"] {
+    for no_harm in
+        ["w1!lots", "w1!lost(2s)", "w1!delay", "w1!delay(2)", "e1!repeat(0)", "e1!repeat(2s)", "w1!401()"]
+    {
         let message = message(no_harm);
-        assert!(message.contains("is no harm; there are crash-before") && message.contains("503-after"), "{no_harm}");
+        assert!(
+            message.contains("is no harm; there are crash-before") && message.contains("503-after"),
+            "{no_harm}"
+        );
     }
-    assert_eq!(
-        message("e1!conflict"),
-        "conflict cannot happen at e1; it can at r, w, l, s"
-    );
+    assert_eq!(message("e1!conflict"), "conflict cannot happen at e1; it can at r, w, l, s");
     assert_eq!(message("t1s!stale(1)"), "stale(1) cannot happen at t1s; it can at l");
 }

@@ -13,6 +13,7 @@ use hyper::body::{Bytes, Frame};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{WatchEvent, WatchParams};
 use kube::client::Body;
+use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tower::Layer as _;
 
@@ -35,7 +36,8 @@ async fn watch(secrets: &Api<Secret>) -> Events {
 }
 
 fn name(event: WatchEvent<Secret>) -> String {
-    let (WatchEvent::Added(secret) | WatchEvent::Modified(secret) | WatchEvent::Deleted(secret)) = event else {
+    let (WatchEvent::Added(secret) | WatchEvent::Modified(secret) | WatchEvent::Deleted(secret)) = event
+    else {
         panic!("{event:?}")
     };
     secret.name_any()
@@ -59,7 +61,7 @@ async fn an_event_that_is_cut_comes_as_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn half_of_a_cut_event_is_on_the_wire() {
-    let (rig, _events) = four("e5!cut").await;
+    let (rig, _unheard) = four("e1!cut").await;
     let request = Request::get("/api/v1/secrets?watch=true").body(Body::empty()).unwrap();
     let mut body = rig.client.send(request).await.unwrap().into_body();
     let frame = http_body_util::BodyExt::frame(&mut body);
@@ -146,18 +148,52 @@ async fn who_dies_of_an_event_heard_those_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_takes_care_ends_with_the_truth() {
+    let harms = [
+        "e2!cut",
+        "e2!end",
+        "e2!410",
+        "s1!410",
+        "e2!repeat(9)",
+        "e2!delay(9s)",
+        "e2!away(9s)",
+        "l1!stale(2)",
+    ];
+    for plan in harms.into_iter().chain(["l1!500", "s1!end", "l1!cut,s2!unreachable,e1!away(1m)"]) {
+        let rig = Rig::new(plan);
+        for name in ["a", "b"] {
+            create(&rig.outside(), name).await.unwrap();
+        }
+        let events = watcher(rig.secrets(), watcher::Config::default()).default_backoff();
+        let (reader, writer) = reflector::store();
+        let mut known = Box::pin(reflector(writer, events));
+        let mut later = vec!["d", "c"];
+        while reader.len() < 4 {
+            // The rest comes while it watches.
+            if reader.len() >= 2
+                && let Some(name) = later.pop()
+            {
+                create(&rig.outside(), name).await.unwrap();
+            }
+            tokio::time::timeout(AGES, known.next()).await.unwrap().unwrap().ok();
+        }
+        assert!(rig.injector.pending().is_empty(), "{plan}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_are_counted_by_line_however_they_are_framed() {
     let injector = Injector::new(parsed("e2!end"));
-    let event = |name: &str| {
-        format!("{{\"type\":\"ADDED\",\"object\":{{\"metadata\":{{\"name\":\"{name}\"}}}}}}\n")
-    };
+    let event =
+        |name: &str| format!("{{\"type\":\"ADDED\",\"object\":{{\"metadata\":{{\"name\":\"{name}\"}}}}}}\n");
     let text = ["a", "b", "c"].map(event).concat();
     for size in [1, 7, text.len()] {
         injector.arm(parsed("e2!end"));
         let pieces: Vec<Bytes> = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
         let service = tower::service_fn(move |_: Request<Body>| {
             let frames = stream::iter(pieces.clone()).map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
-            let answer = Response::builder().header("content-type", "application/json").body(StreamBody::new(frames));
+            let answer =
+                Response::builder().header("content-type", "application/json").body(StreamBody::new(frames));
             async { Ok::<_, Infallible>(answer.unwrap()) }
         });
         let client = Client::new(injector.layer().layer(service), "default");

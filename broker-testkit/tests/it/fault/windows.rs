@@ -4,8 +4,8 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use broker_kcp::Connect as _;
+use futures::StreamExt as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
@@ -77,7 +77,8 @@ async fn robot_token(rig: &Rig) -> String {
     let config = rig.plane.workspace_config("root");
     let accounts: Api<ServiceAccount> =
         Api::namespaced(rig.plane.in_process().connect(config).unwrap(), "default");
-    let robot: ServiceAccount = serde_json::from_value(serde_json::json!({"metadata": {"name": "robot"}})).unwrap();
+    let robot: ServiceAccount =
+        serde_json::from_value(serde_json::json!({"metadata": {"name": "robot"}})).unwrap();
     accounts.create(&PostParams::default(), &robot).await.unwrap();
     let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
     let answer = accounts.create_token_request("robot", &PostParams::default(), &request).await.unwrap();
