@@ -33,7 +33,7 @@ impl Failure {
 
 /// What happens to a controller at a [`Point`].
 ///
-/// The words in brackets are those of a [`Plan`](super::Plan)'s text. *At a request* stands for the points `r`, `w`,
+/// The word that each begins with is that of a [`Plan`](super::Plan)'s text. *At a request* stands for the points `r`, `w`,
 /// `l` and `s`. Where nothing else is said, a request that is harmed never reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -66,7 +66,8 @@ pub enum Harm {
     /// watch wait behind it, those of other watches (and kinds) do not.
     Delay(Duration),
     /// `cut`, at a request or event: the server does it, and the connection breaks in the middle of the answer, or of
-    /// the event. Of a watch's opening: of its first event.
+    /// the event. Of a watch's opening: of its first event. Below a client in the same process this is a reset, which
+    /// it sees as an error; through a proxy the stream is cut short, which kube takes for the end of the watch.
     Cut,
     /// `end`, at a watch's opening or an event: the watch ends, without an error, before it.
     End,
@@ -80,8 +81,8 @@ pub enum Harm {
     /// server that cannot look back ([`Lag`](crate::control_plane::Lag)) stands as it was first seen by a list of the
     /// same URL.
     Stale(NonZeroU32),
-    /// `401` or `401(30s)`, at a request or moment: the token expires. It is refused for so long, or until another one
-    /// is sent. At a moment: all of them.
+    /// `401` or `401(30s)`, at a request: the token expires. It is refused for so long, or until another one is sent. At
+    /// a moment (`401(30s)` alone): all tokens are.
     Unauthorized(Option<Duration>),
     /// `away(30s)`, anywhere: the server that is spoken with goes away for so long: no connections, and running
     /// watches break. Servers are told apart by host and port, by shard, and by whether workspaces or virtual
@@ -142,7 +143,7 @@ impl Harm {
         let series = match at {
             Point::Nth(series, _) => series,
             Point::Moment(_) => {
-                return self.is_worldly() || matches!(self, Self::CrashBefore | Self::Unauthorized(_));
+                return self.is_worldly() || matches!(self, Self::CrashBefore | Self::Unauthorized(Some(_)));
             }
         };
         match self {

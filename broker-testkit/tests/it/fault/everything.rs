@@ -43,6 +43,7 @@ async fn every_single_fault_happens_where_it_is_to() {
     let census = clean.injector.census();
     assert_eq!((census.requests, census.writes, census.lists, census.watches), (6, 2, 2, 2));
     let plans = census.singles();
+    println!("{} plans", plans.len());
     let mut words = std::collections::BTreeSet::new();
     for plan in &plans {
         let rig = ran(plan).await;

@@ -190,5 +190,6 @@ fn what_is_no_plan_is_told_with_what_would_be_one() {
         );
     }
     assert_eq!(message("e1!conflict"), "conflict cannot happen at e1; it can at r, w, l, s");
+    assert!(message("t1s!401").contains("cannot happen at t1s") && "t1s!401(1s)".parse::<Plan>().is_ok());
     assert_eq!(message("t1s!stale(1)"), "stale(1) cannot happen at t1s; it can at l");
 }
