@@ -236,6 +236,7 @@ impl Fleet {
         }
         *self.inner.plan.write().unwrap_or_else(PoisonError::into_inner) = plan.clone();
         let mut left: Vec<Arc<Export>> = Vec::new();
+        let mut kept: Vec<(Arc<Export>, &ExportPlan)> = Vec::new();
         {
             let mut exports = self.inner.exports.write().unwrap_or_else(PoisonError::into_inner);
             let gone: Vec<String> = exports
@@ -245,11 +246,15 @@ impl Fleet {
                 .collect();
             left.extend(gone.iter().filter_map(|name| exports.remove(name)));
             for (name, planned) in &plan.exports {
-                exports
+                let export = exports
                     .entry(name.clone())
-                    .or_insert_with(|| Arc::new(Export::new(name, planned, self.inner.indexes)))
-                    .engage(&planned.urls, &self.inner.connector, observer);
+                    .or_insert_with(|| Arc::new(Export::new(name, planned, self.inner.indexes)));
+                kept.push((Arc::clone(export), planned));
             }
+        }
+        // Whoever is told of what changes looks the exports up.
+        for (export, planned) in kept {
+            export.engage(&planned.urls, &self.inner.connector, observer);
         }
         for export in left {
             export.disengage(observer.as_ref());
