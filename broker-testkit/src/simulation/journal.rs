@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event as LogEvent, Level, Metadata, Subscriber};
 
 use super::clock::SimulatedClock;
-use super::history::{Call, ChangeKind, Entry, Event, History, Write};
+use super::history::{Call, ChangeKind, Event, History, ObjectKey, Write};
 use crate::control_plane::{Changes, StoredChange};
 
 /// Where a world is written down. Clones write into the same history.
@@ -19,6 +19,14 @@ pub struct Journal {
     inner: Arc<Mutex<Inner>>,
     /// How many entries there are, for whoever waits for silence.
     stirred: watch::Sender<usize>,
+}
+
+/// Whose request a write came with.
+#[derive(Clone, Debug)]
+pub(crate) struct Author {
+    pub(crate) client: Arc<str>,
+    pub(crate) manager: Option<String>,
+    pub(crate) method: String,
 }
 
 #[derive(Debug)]
@@ -52,22 +60,22 @@ impl Journal {
     }
 
     fn note(&self, event: Event) {
-        self.attribute(None, None);
-        self.lock().history.push(Entry { at: self.clock.age(), event });
+        self.attribute(None);
+        let at = self.clock.age();
+        self.lock().history.push(at, event);
     }
 
     /// Notes what was stored since it was last looked, as the writes of this client; of the server itself without one.
-    pub(super) fn attribute(&self, client: Option<&str>, manager: Option<&str>) {
+    pub(super) fn attribute(&self, author: Option<&Author>) {
         let at = self.clock.age();
         let mut inner = self.lock();
         let mut stirred = false;
         while let Some(change) = inner.changes.take() {
             stirred |= !is_lease(&change);
-            let entry = Entry { at, event: Event::Wrote(write(change, client, manager)) };
-            inner.history.push(entry);
+            inner.history.push(at, Event::Wrote(write(change, author)));
         }
         if stirred {
-            let count = inner.history.entries().len();
+            let count = inner.history.len();
             drop(inner);
             self.stirred.send_replace(count);
         }
@@ -80,14 +88,14 @@ impl Journal {
 
     /// What happened so far.
     pub fn history(&self) -> History {
-        self.attribute(None, None);
+        self.attribute(None);
         self.lock().history.clone()
     }
 
     /// How much happened so far.
     pub fn len(&self) -> usize {
-        self.attribute(None, None);
-        self.lock().history.entries().len()
+        self.attribute(None);
+        self.lock().history.len()
     }
 
     /// Whether nothing happened yet.
@@ -101,7 +109,7 @@ fn is_lease(change: &StoredChange) -> bool {
     change.group == "coordination.k8s.io"
 }
 
-fn write(change: StoredChange, client: Option<&str>, manager: Option<&str>) -> Write {
+fn write(change: StoredChange, author: Option<&Author>) -> Write {
     let kind = match (&change.before, &change.object) {
         (None, _) => ChangeKind::Added,
         (Some(_), Some(_)) => ChangeKind::Modified,
@@ -110,14 +118,17 @@ fn write(change: StoredChange, client: Option<&str>, manager: Option<&str>) -> W
     let object = change.object.or_else(|| change.before.clone()).unwrap_or_default();
     Write {
         revision: change.revision,
-        by: client.map(str::to_owned),
-        manager: manager.map(str::to_owned),
+        by: author.map(|author| author.client.to_string()),
+        manager: author.and_then(|author| author.manager.clone()),
+        method: author.map(|author| author.method.clone()),
         kind,
-        cluster: change.cluster,
-        group: change.group,
-        resource: change.resource,
-        namespace: change.namespace,
-        name: change.name,
+        key: ObjectKey {
+            cluster: change.cluster,
+            group: change.group,
+            resource: change.resource,
+            namespace: change.namespace,
+            name: change.name,
+        },
         object,
         before: change.before,
     }

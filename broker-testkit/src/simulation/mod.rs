@@ -21,6 +21,7 @@ mod world;
 
 pub use clock::SimulatedClock;
 pub use dice::Dice;
+pub(crate) use journal::Author;
 pub use journal::Journal;
 pub use market::{Market, zone};
 pub use provider::{Manners, SimulatedProvider};

@@ -35,7 +35,7 @@ pub struct Manners {
     pub promises: bool,
     /// Whether it holds objects with a finalizer, and cleans up before it lets go.
     pub holds: bool,
-    /// Loses readiness once, this long after it was first gained, and gains it again after as long.
+    /// Once, with the first object, readiness is lost this long after it was gained, and gained again after as long.
     pub falters: Option<Duration>,
     /// Never is ready with anything.
     pub never: bool,
@@ -86,8 +86,8 @@ struct Work {
     provider: SimulatedProvider,
     clock: Arc<SimulatedClock>,
     object: Object,
-    /// Whether it was ready before, for another version of its spec.
-    known: bool,
+    /// When readiness is lost, if it is.
+    falters: Option<Duration>,
     delay: Duration,
 }
 
@@ -104,6 +104,7 @@ impl SimulatedProvider {
             // Per uid: what was last begun with, and the work on it.
             let mut begun: BTreeMap<String, ((i64, bool), AbortHandle)> = BTreeMap::new();
             let mut works = JoinSet::new();
+            let mut falters = self.manners.falters;
             while let Some(news) = told.recv().await {
                 let objects = match news {
                     News::Listed(objects, _) => objects,
@@ -126,7 +127,7 @@ impl SimulatedProvider {
                     let work = Work {
                         provider: self.clone(),
                         clock: Arc::clone(&clock),
-                        known: before.is_some(),
+                        falters: falters.take(),
                         delay: dice.span(shortest, longest),
                         object,
                     };
@@ -207,9 +208,7 @@ impl Work {
             self.hand_over().await;
             self.tell("True").await;
         }
-        if let Some(after) = self.provider.manners.falters
-            && !self.known
-        {
+        if let Some(after) = self.falters {
             tokio::time::sleep(after).await;
             self.tell("False").await;
             tokio::time::sleep(after).await;

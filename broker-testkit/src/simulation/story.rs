@@ -101,7 +101,7 @@ impl Step {
     /// Longer than anything waits for that goes on by itself: retries, dead connections, resyncs.
     const SILENCE: Duration = Duration::from_mins(3);
     /// Longer than anything takes.
-    const PATIENCE: Duration = Duration::from_hours(1);
+    const PATIENCE: Duration = Duration::from_mins(20);
 
     async fn play(&self, world: &World, cast: &Cast) -> Result<(), StoryError> {
         let api = |who: &String| cast.get(who).ok_or_else(|| StoryError::Nobody(who.clone()));

@@ -71,12 +71,11 @@ impl Wire {
 
     async fn pass(mut self, request: Request<Body>) -> Response<Answer> {
         tokio::time::sleep(self.time()).await;
-        let mut call = wire::describe(&request, &self.client);
-        let manager = wire::field_manager(&request);
-        self.journal.attribute(None, None);
+        let (mut call, author) = wire::describe(&request, &self.client);
+        self.journal.attribute(None);
         let Ok(answer) = self.plane.call(request).await;
         // Nothing else ran meanwhile: a write is stored without waiting for anything.
-        self.journal.attribute(Some(&self.client), manager.as_deref());
+        self.journal.attribute(Some(&author));
         call.status = Some(answer.status().as_u16());
         self.journal.called(call);
         tokio::time::sleep(self.time()).await;

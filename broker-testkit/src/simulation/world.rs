@@ -109,7 +109,7 @@ impl World {
                 // What the server did by itself is noted with the next request, and there may be none.
                 let quiet = tokio::time::timeout(span, stirred.changed()).await;
                 if quiet.is_err() {
-                    self.journal.attribute(None, None);
+                    self.journal.attribute(None);
                     if !stirred.has_changed().unwrap_or(false) {
                         return;
                     }

@@ -1,67 +1,62 @@
-//! The operator in simulated worlds.
+//! The operator in simulated worlds: the same end as without faults, whatever goes wrong on the way.
 
+mod campaign;
+mod case;
 mod run;
+mod state;
 mod template;
 
-use broker_testkit::simulation::Weather;
+use self::campaign::{Size, campaign};
+use self::case::Case;
 
-use self::run::Run;
-use self::template::Template;
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
 
 #[test]
-fn the_classic_story_replays_byte_for_byte() {
-    let play = || Run { seed: 7, story: Template::market().classic(), weather: Weather::FAIR }.play();
-    let (first, second) = (play(), play());
-    for entry in first.history.entries() {
-        println!("{:?} {}", entry.at, run::line(&entry.event));
-    }
-    println!("{} entries", first.history.entries().len());
-    let text = |run: &run::Outcome| {
-        run.history
-            .entries()
-            .iter()
-            .map(|entry| format!("{:?} {:?}\n", entry.at, entry.event))
-            .collect::<String>()
-    };
-    let (first, second) = (text(&first), text(&second));
-    if first != second {
-        let at = first.lines().zip(second.lines()).position(|(a, b)| a != b);
-        panic!(
-            "differs at {at:?}:\n{:?}\n{:?}",
-            first.lines().nth(at.unwrap_or(0)),
-            second.lines().nth(at.unwrap_or(0))
-        );
+fn whatever_goes_wrong_the_end_is_the_same() {
+    let wanted = number("SIMULATION_PLANS").unwrap_or(640);
+    let wanted = usize::try_from(wanted).unwrap();
+    // All single faults first; what is left is for pairs and for drawn stories.
+    let singles = (wanted * 3 / 4).min(5_600);
+    let pairs = (wanted - singles) / 2;
+    let drawn = u64::try_from(wanted - singles - pairs).unwrap();
+    let tally = campaign(Size { singles, pairs, drawn, from: number("SIMULATION_FROM").unwrap_or(1) });
+    println!("{tally}");
+    assert!(tally.found.is_empty(), "{}", tally.findings());
+    assert!(tally.played >= wanted, "{tally}");
+}
+
+/// What once broke something, each the smallest case that showed it.
+const FOUND: [&str; 4] = [
+    // A move away from a first copy that got ready too late was called off and begun again for ever.
+    "drawn-17/none",
+    // Moves that failed again and again were told with an empty reason.
+    "drawn-4/none",
+    // Following the new URL of a shard waited for itself for ever.
+    "classic/r82!new-url",
+    "classic/r1!new-url",
+];
+
+#[test]
+fn what_once_broke_holds() {
+    for name in FOUND {
+        let case: Case = name.parse().unwrap();
+        let problems = case.play(&case.clean()).outcome.problems;
+        assert!(problems.is_empty(), "{name}: {problems:#?}");
     }
 }
 
 #[test]
-fn timing() {
-    Template::get();
-    let began = std::time::Instant::now();
-    for seed in 0..1 {
-        let run = Run { seed, story: Template::market().classic(), weather: Weather::FAIR }.play();
-        run.ended.unwrap();
+fn replay() {
+    let Ok(name) = std::env::var("SIMULATION_REPLAY") else { return };
+    let case: Case = name.parse().unwrap();
+    let played = case.play(&case.clean());
+    println!("{}", played.case);
+    for entry in played.outcome.history.entries() {
+        println!("{:>12.3?} {:?}", entry.at, entry.event);
     }
-    println!("{:?} each", began.elapsed() / 20);
-    let began = std::time::Instant::now();
-    for seed in 17..20 {
-        let story = Template::market().drawn(&mut broker_testkit::simulation::Dice::new(seed, "story"));
-        println!("{story}");
-        let run = Run { seed, story: story.clone(), weather: Weather::FAIR }.play();
-        println!("seed {seed} {:?}", began.elapsed());
-        if let Err(error) = run.ended {
-            println!("seed {seed}: {error}\n{story}");
-            for entry in run
-                .history
-                .entries()
-                .iter()
-                .filter(|e| !matches!(&e.event, broker_testkit::simulation::history::Event::Called(_)))
-                .take(400)
-            {
-                println!("{:?} {}", entry.at, run::line(&entry.event));
-            }
-            break;
-        }
-    }
-    println!("{:?} each", began.elapsed() / 20);
+    assert!(played.outcome.problems.is_empty(), "{:#?}", played.outcome.problems);
 }

@@ -1,26 +1,81 @@
-//! One story, played once.
+//! One case, played once: a story, the faults in it, and what came of both.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_kcp::Surroundings;
+use broker_core::resource::Gvr;
+use broker_kcp::kcp::{ClusterApi, Resource};
+use broker_kcp::{Connect, Surroundings};
+use broker_operator::demo::stage::PLATFORM;
 use broker_operator::{LeaderElection, Operator};
-use broker_testkit::simulation::history::{Event, History};
-use broker_testkit::simulation::{Cast, Manners, SimulatedProvider, Story, StoryError, Weather, World, play};
+use broker_testkit::fault::{Census, Hooks, Injected, Injector, Jump, Plan, SliceChange};
+use broker_testkit::simulation::history::History;
+use broker_testkit::simulation::{
+    Cast, Manners, SimulatedClock, SimulatedProvider, Story, Weather, World, play,
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tower::Layer as _;
 
+use super::state::State;
 use super::template::{Template, certificates};
 
+/// How long it takes until a dead operator is replaced.
+const ABSENCE: Duration = Duration::from_secs(1);
+/// For so long everything is looked at once more after it came to rest: several resyncs, and every lost connection.
+const AFTERMATH: Duration = Duration::from_mins(6);
+
 /// What is to be played.
+#[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) story: Story,
+    pub(crate) manners: Vec<Manners>,
     pub(crate) weather: Weather,
+    pub(crate) plan: Plan,
 }
 
 /// What came of it.
 pub(crate) struct Outcome {
     pub(crate) history: History,
-    pub(crate) ended: Result<(), StoryError>,
+    pub(crate) census: Census,
+    pub(crate) injected: Vec<Injected>,
+    /// How it all stands in the end, without what differs from one good run to another.
+    pub(crate) end: State,
+    /// What is wrong with it.
+    pub(crate) problems: Vec<String>,
+}
+
+/// What a transport cannot do, and asks for.
+#[derive(Debug)]
+enum Deed {
+    Crash,
+    Slice(SliceChange),
+}
+
+struct Around {
+    deeds: UnboundedSender<Deed>,
+    clock: Arc<SimulatedClock>,
+}
+
+impl Hooks for Around {
+    fn crash(&self) {
+        self.deeds.send(Deed::Crash).ok();
+    }
+
+    fn clock_jumps(&self, jump: Jump) -> bool {
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap();
+        self.clock.jump(match jump {
+            Jump::Forward(span) => millis(span),
+            Jump::Back(span) => -millis(span),
+        });
+        true
+    }
+
+    fn slice_changes(&self, change: SliceChange) -> bool {
+        self.deeds.send(Deed::Slice(change)).is_ok()
+    }
 }
 
 impl Run {
@@ -29,57 +84,115 @@ impl Run {
         play(self.seed, |clock| template.fork(clock), |world| self.scene(template, world)).unwrap()
     }
 
-    async fn scene(self, template: &Template, world: World) -> Outcome {
+    async fn scene(self, template: &'static Template, world: World) -> Outcome {
         let market = Template::market();
-        let mut lives = tokio::task::JoinSet::new();
-        for name in &market.providers {
+        let mut lives = JoinSet::new();
+        for (name, manners) in market.providers.iter().zip(&self.manners) {
             let provider = SimulatedProvider {
                 name: name.clone(),
                 api: template.agent(&world, name, self.weather),
                 resource: certificates(),
                 mark: "issuer".to_owned(),
-                manners: Manners::PROMPT,
+                manners: manners.clone(),
             };
             lives.spawn(provider.serve(world.clock().clone(), world.dice(name)));
         }
-        let cast: Cast = market
-            .consumers
-            .iter()
-            .chain(&market.providers)
-            .map(|name| (name.clone(), template.owner(&world, name, self.weather)))
-            .collect();
-        let operator = Operator::builder()
-            .config(template.broker.clone())
-            .surroundings(Surroundings {
-                clock: world.clock().clone(),
-                connect: Arc::new(world.wire("operator", self.weather)),
-            })
-            .leader_election(LeaderElection::Off)
-            .identity("operator-1")
-            .build()
-            .await
-            .unwrap();
-        lives.spawn(async move {
-            operator.run(std::future::pending()).await.unwrap();
+        let people = market.consumers.iter().chain(&market.providers);
+        let cast: Cast =
+            people.map(|name| (name.clone(), template.owner(&world, name, self.weather))).collect();
+        let (deeds, asked) = unbounded_channel();
+        let around = Around { deeds, clock: world.clock().clone() };
+        let injector = Injector::with_hooks(self.plan.clone(), Arc::new(around));
+        lives.spawn(operators(template, world.clone(), injector.clone(), self.weather, asked));
+        lives.spawn({
+            let injector = injector.clone();
+            async move { injector.moments().await }
         });
-        let ended = self.story.play(&world, &cast).await;
-        let _ = Duration::ZERO;
-        Outcome { history: world.history(), ended }
+        let mut problems = Vec::new();
+        if let Err(error) = self.story.play(&world, &cast).await {
+            problems.push(format!("the story could not be played: {error}"));
+        }
+        injector.quiet();
+        world.journal().say("story", "the faults are over");
+        if let Err(error) = world.rest(Duration::from_mins(3), Duration::from_mins(20)).await {
+            problems.push(error.to_string());
+        }
+        world.journal().say("story", "nothing may be written from here on");
+        let rested = world.journal().len();
+        tokio::time::sleep(AFTERMATH).await;
+        let history = world.history();
+        let end = State::of(&history, &template.clusters);
+        problems.extend(end.leftovers());
+        problems.extend(super::state::written_after(&history, rested));
+        Outcome { census: injector.census(), injected: injector.injected(), history, end, problems }
     }
 }
 
-/// One entry for people.
-pub(crate) fn line(event: &Event) -> String {
-    match event {
-        Event::Wrote(write) => format!(
-            "WROTE {:?} {:?} {}/{} {}/{} by {:?}",
-            write.revision, write.kind, write.cluster, write.resource, write.namespace, write.name, write.by
-        ),
-        Event::Called(call) => format!(
-            "called {} {} {} {}/{} {} -> {:?}",
-            call.who, call.verb, call.resource, call.namespace, call.name, call.subresource, call.status
-        ),
-        Event::Harmed { client, what } => format!("HARM {client} {what}"),
-        Event::Said { who, what } => format!("SAID {who}: {what}"),
+/// One operator after the other, as something outside starts a new one whenever one died.
+async fn operators(
+    template: &'static Template,
+    world: World,
+    injector: Injector,
+    weather: Weather,
+    mut asked: UnboundedReceiver<Deed>,
+) {
+    for life in 1.. {
+        let wire = world.wire(&format!("operator-{life}"), weather);
+        let connect: Arc<dyn Connect> = Arc::new(injector.layer().layer(wire));
+        let operator = Operator::builder()
+            .config(template.broker.clone())
+            .surroundings(Surroundings { clock: world.clock().clone(), connect })
+            .leader_election(LeaderElection::Off)
+            .identity(format!("operator-{life}"))
+            .build()
+            .await
+            .unwrap();
+        let running = tokio::spawn(operator.run(std::future::pending()));
+        loop {
+            match asked.recv().await {
+                Some(Deed::Crash) => break,
+                Some(Deed::Slice(change)) => {
+                    world.journal().harmed("operator", format!("{change:?}"));
+                    let platform = template.owner(&world, PLATFORM, Weather::STILL);
+                    tokio::spawn(change_slices(platform, change));
+                }
+                None => return,
+            }
+        }
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled(), "the operator ended by itself");
+        world.journal().say("operator", "died");
+        tokio::time::sleep(ABSENCE).await;
+        injector.revive();
+    }
+}
+
+/// Changes where the exports' virtual workspaces are said to be.
+async fn change_slices(platform: ClusterApi, change: SliceChange) {
+    let slices = Resource::cluster_scoped(
+        Gvr::new("apis.kcp.io", "v1alpha1", "apiexportendpointslices"),
+        "APIExportEndpointSlice",
+    );
+    let (all, _) = platform.list(&slices, "", None).await.unwrap();
+    for slice in all {
+        let before = slice.get(&["status", "endpoints"]).cloned().unwrap_or_default();
+        let say = |endpoints: Value| {
+            let (slices, platform, name) = (slices.clone(), platform.clone(), slice.name().to_owned());
+            async move {
+                let patch = json!({"status": {"endpoints": endpoints}});
+                platform.merge_status(&slices, "", &name, &patch, "kcp").await.unwrap();
+            }
+        };
+        match change {
+            SliceChange::Lost(span) => {
+                say(json!([])).await;
+                tokio::time::sleep(span).await;
+                say(before).await;
+            }
+            SliceChange::Moved => {
+                let text = before.to_string().replace("control-plane.invalid", "elsewhere.invalid");
+                say(serde_json::from_str(&text).unwrap()).await;
+            }
+        }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use metrics::Counters;
 pub use metrics::{RequestKind, Requests};
 pub(crate) use path::Target;
 #[cfg(feature = "simulation")]
-pub(crate) use seen::{describe, field_manager};
+pub(crate) use seen::describe;
 
 use std::convert::Infallible;
 use std::sync::Arc;

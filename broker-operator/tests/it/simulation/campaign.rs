@@ -1,0 +1,129 @@
+//! Many cases at once, on all cores, and what they came to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use broker_testkit::simulation::Dice;
+
+use super::case::{Case, Played, harms};
+use super::run::Outcome;
+
+/// How many cases of each sort are played.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Single faults in the classic story; all there are, where that is fewer.
+    pub(crate) singles: usize,
+    /// Pairs of faults in the classic story.
+    pub(crate) pairs: usize,
+    /// Drawn stories with drawn faults.
+    pub(crate) drawn: u64,
+    /// The first of the drawn ones.
+    pub(crate) from: u64,
+}
+
+/// What a campaign came to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) played: usize,
+    /// How often each kind of fault was injected, by its word.
+    pub(crate) injected: BTreeMap<&'static str, usize>,
+    /// What was found: the smallest case that shows it, and what is wrong.
+    pub(crate) found: Vec<(String, Vec<String>)>,
+}
+
+/// More would hide more than they show.
+const ENOUGH: usize = 5;
+
+/// Plays the cases of a size.
+pub(crate) fn campaign(size: Size) -> Tally {
+    let clean = Case::classic(broker_testkit::fault::Plan::default()).clean();
+    assert!(clean.problems.is_empty(), "the classic story fails without any fault: {:#?}", clean.problems);
+    let singles = clean.census.plans(&harms());
+    let mut cases: Vec<Case> = spread(singles.len(), size.singles)
+        .filter_map(|index| singles.get(index).cloned().map(Case::classic))
+        .collect();
+    let mut dice = Dice::new(size.from, "pairs");
+    for _ in 0..size.pairs {
+        let pair = [dice.one_of(&singles), dice.one_of(&singles)];
+        let faults = pair.into_iter().flatten().flat_map(|plan| plan.faults().collect::<Vec<_>>());
+        cases.push(Case::classic(faults.collect()));
+    }
+    cases.extend((size.from..size.from + size.drawn).map(Case::drawn));
+    play_all(&cases, &clean)
+}
+
+/// `wanted` of `all` positions, evenly from first to last.
+fn spread(all: usize, wanted: usize) -> impl Iterator<Item = usize> {
+    let count = wanted.min(all);
+    (0..count).map(move |index| index * all / count)
+}
+
+fn play_all(cases: &[Case], classic: &Outcome) -> Tally {
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while tally.lock().unwrap().found.len() < ENOUGH
+                    && let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let played = play(case, classic);
+                    tally.lock().unwrap().add(played);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap()
+}
+
+fn play(case: &Case, classic: &Outcome) -> Played {
+    let own;
+    let clean = if case.is_classic() {
+        classic
+    } else {
+        own = case.clean();
+        if !own.problems.is_empty() {
+            return Played { case: case.clone(), outcome: own };
+        }
+        &own
+    };
+    let played = case.play(clean);
+    if played.outcome.problems.is_empty() {
+        return played;
+    }
+    let smallest = played.case.shrunk(clean);
+    smallest.play(clean)
+}
+
+impl Tally {
+    fn add(&mut self, played: Played) {
+        self.played += 1;
+        for injected in &played.outcome.injected {
+            *self.injected.entry(injected.fault.harm().word()).or_default() += 1;
+        }
+        if !played.outcome.problems.is_empty() {
+            self.found.push((played.case.to_string(), played.outcome.problems));
+        }
+    }
+
+    /// What was found, for a failing test.
+    pub(crate) fn findings(&self) -> String {
+        self.found.iter().map(|(case, problems)| format!("{case}\n  {}\n", problems.join("\n  "))).collect()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let injected: usize = self.injected.values().sum();
+        writeln!(f, "plans played: {}", self.played)?;
+        writeln!(f, "faults injected: {injected}")?;
+        for (word, count) in &self.injected {
+            writeln!(f, "  {word}: {count}")?;
+        }
+        writeln!(f, "broken: {}", self.found.len())
+    }
+}

@@ -1,0 +1,167 @@
+//! Cases: each has a name that says everything about it, so that any can be played again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use broker_testkit::fault::{Census, Harm, Plan};
+use broker_testkit::simulation::{Dice, Manners, Weather};
+
+use super::run::{Outcome, Run};
+use super::template::Template;
+
+/// The seed of the classic story: its exhaustive cases differ in their faults alone.
+const CLASSIC: u64 = 1;
+
+/// One story with faults in it.
+///
+/// Written `classic/w9!crash-after` or `drawn-4711/w9!crash-after,r3!503`: the mission's story or that of a number, and
+/// the plan of faults. `drawn-4711` alone has the faults that follow from its number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Case {
+    tale: Tale,
+    plan: Option<Plan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tale {
+    Classic,
+    Drawn(u64),
+}
+
+impl Case {
+    pub(crate) fn classic(plan: Plan) -> Self {
+        Self { tale: Tale::Classic, plan: Some(plan) }
+    }
+
+    pub(crate) fn drawn(number: u64) -> Self {
+        Self { tale: Tale::Drawn(number), plan: None }
+    }
+
+    pub(crate) fn is_classic(&self) -> bool {
+        self.tale == Tale::Classic
+    }
+
+    fn with(&self, plan: Plan) -> Self {
+        Self { plan: Some(plan), ..*self }
+    }
+
+    fn run(&self) -> Run {
+        match self.tale {
+            Tale::Classic => Run {
+                seed: CLASSIC,
+                story: Template::market().classic(),
+                manners: vec![Manners::PROMPT; 3],
+                weather: Weather::FAIR,
+                plan: Plan::default(),
+            },
+            Tale::Drawn(number) => {
+                let mut dice = Dice::new(number, "story");
+                Run {
+                    seed: number,
+                    story: Template::market().drawn(&mut dice),
+                    manners: (0..3).map(|_| Manners::drawn(&mut dice)).collect(),
+                    weather: Weather::FAIR,
+                    plan: Plan::default(),
+                }
+            }
+        }
+    }
+
+    /// Plays it without faults.
+    pub(crate) fn clean(&self) -> Outcome {
+        self.run().play()
+    }
+
+    /// Plays it. What must come of it follows from the same story without faults.
+    pub(crate) fn play(&self, clean: &Outcome) -> Played {
+        let case = match (&self.plan, self.tale) {
+            (None, Tale::Drawn(number)) => self.with(drawn_faults(number, &clean.census)),
+            _ => self.clone(),
+        };
+        let plan = case.plan.clone().unwrap_or_default();
+        let mut outcome = Run { plan, ..case.run() }.play();
+        if outcome.end != clean.end {
+            outcome.problems.push(format!(
+                "it ends otherwise than without faults:\n{}",
+                difference(&clean.end, &outcome.end)
+            ));
+        }
+        Played { case, outcome }
+    }
+
+    /// The same with less that goes wrong, as long as something is wrong with it.
+    pub(crate) fn shrunk(self, clean: &Outcome) -> Self {
+        let mut smallest = self;
+        'smaller: loop {
+            for plan in smallest.plan.clone().unwrap_or_default().shrink() {
+                let candidate = smallest.with(plan);
+                if !candidate.play(clean).outcome.problems.is_empty() {
+                    smallest = candidate;
+                    continue 'smaller;
+                }
+            }
+            return smallest;
+        }
+    }
+}
+
+/// A case that was played.
+pub(crate) struct Played {
+    /// With its faults spelt out.
+    pub(crate) case: Case,
+    pub(crate) outcome: Outcome,
+}
+
+/// Every harm there is.
+pub(crate) fn harms() -> Vec<Harm> {
+    Harm::OF_TRANSPORT.iter().chain(Harm::OF_WORLD).copied().collect()
+}
+
+/// One to three faults anywhere in a run that was counted.
+fn drawn_faults(number: u64, census: &Census) -> Plan {
+    let mut dice = Dice::new(number, "faults");
+    let singles = census.plans(&harms());
+    let count = 1 + dice.below(3);
+    (0..count)
+        .filter_map(|_| dice.one_of(&singles))
+        .flat_map(|plan| plan.faults().collect::<Vec<_>>())
+        .collect()
+}
+
+fn difference(wanted: &impl fmt::Display, found: &impl fmt::Display) -> String {
+    let (wanted, found) = (wanted.to_string(), found.to_string());
+    let lacks = |from: &str, other: &str, mark: &str| {
+        let others: Vec<&str> = other.lines().collect();
+        from.lines()
+            .filter(|line| !others.contains(line))
+            .map(|line| format!("    {mark} {}\n", line.trim()))
+            .collect::<String>()
+    };
+    lacks(&wanted, &found, "-") + &lacks(&found, &wanted, "+")
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tale {
+            Tale::Classic => write!(f, "classic")?,
+            Tale::Drawn(number) => write!(f, "drawn-{number}")?,
+        }
+        self.plan.as_ref().map_or(Ok(()), |plan| write!(f, "/{plan}"))
+    }
+}
+
+impl FromStr for Case {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (tale, plan) = text.split_once('/').map_or((text, None), |(tale, plan)| (tale, Some(plan)));
+        let tale = match tale.strip_prefix("drawn-") {
+            Some(number) => Tale::Drawn(number.parse().with_context(|| format!("{number} is no number"))?),
+            None if tale == "classic" => Tale::Classic,
+            None => bail!("{tale} is no story: classic, or drawn- and a number"),
+        };
+        let plan = plan.map(str::parse).transpose()?;
+        Ok(Self { tale, plan })
+    }
+}
