@@ -14,8 +14,10 @@ mod dice;
 pub mod history;
 mod journal;
 mod market;
+pub mod oracle;
 mod provider;
 mod story;
+pub mod timeline;
 mod wire;
 mod world;
 

@@ -1,0 +1,7 @@
+mod consumer;
+mod ending;
+mod moving;
+mod placement;
+mod rest;
+mod secrecy;
+mod story;
