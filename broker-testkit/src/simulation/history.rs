@@ -7,7 +7,7 @@
 //! The text form is one JSON object per line, and the same for the same history, byte for byte: two runs from the same
 //! seed are compared by their [`History::digest`].
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,6 +161,11 @@ impl History {
         &self.entries
     }
 
+    /// Everything in order, one by one.
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
     /// How many things happened.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -196,7 +201,11 @@ impl History {
             hash.update(entry.to_line());
             hash.update("\n");
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            // A text takes whatever is written to it.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

@@ -21,7 +21,7 @@ mod rest;
 mod secrecy;
 mod setting;
 #[cfg(test)]
-mod tests;
+pub(in crate::simulation) mod tests;
 mod world;
 
 use std::collections::BTreeMap;

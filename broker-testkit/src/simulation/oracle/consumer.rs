@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::bench::Bench;
 use super::invariant as promise;
-use super::reading;
+use super::reading::{self, ReadyFor};
 use super::world::{Copy, Order, World, is_related};
 use crate::simulation::history::ChangeKind;
 
@@ -126,7 +126,7 @@ fn judge_status(bench: &mut Bench<'_>, order: &Order) {
         let what = format!("the status of {} is {whose}, and it is not switched to that", order.key);
         bench.broken(promise::STATUS_OF_ANOTHER, what);
     }
-    if let Some(Some(observed)) = reading::says_ready(object) {
+    if let Some(ReadyFor::Generation(observed)) = reading::says_ready(object) {
         let asked = order.specs.get(&observed);
         let fits = |(copy, _): &(&Copy, Duration)| {
             asked.is_some_and(|asked| copy.ready_specs.iter().any(|spec| reading::contains(spec, asked)))

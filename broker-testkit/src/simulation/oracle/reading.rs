@@ -70,10 +70,29 @@ pub(super) fn is_ready(copy: &Value) -> bool {
     ["/status/status", "/status/phase"].iter().any(|p| ["Available", "Ready"].contains(&text(copy, p)))
 }
 
-/// Whether the order's own condition `Ready` (or `Available`) is True, and for which of its generations.
-pub(super) fn says_ready(order: &Value) -> Option<Option<i64>> {
+/// What a True condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadyFor {
+    /// One generation of its object.
+    Generation(i64),
+    /// It does not say.
+    Unsaid,
+}
+
+impl ReadyFor {
+    pub(super) fn generation(self) -> Option<i64> {
+        match self {
+            Self::Generation(generation) => Some(generation),
+            Self::Unsaid => None,
+        }
+    }
+}
+
+/// Whether the object's own condition `Ready` (or `Available`) is True, and for which of its generations.
+pub(super) fn says_ready(order: &Value) -> Option<ReadyFor> {
     let condition = condition(order, "Ready").or_else(|| condition(order, "Available"))?;
-    (condition["status"] == "True").then(|| condition["observedGeneration"].as_i64())
+    let about = || condition["observedGeneration"].as_i64().map_or(ReadyFor::Unsaid, ReadyFor::Generation);
+    (condition["status"] == "True").then(about)
 }
 
 /// A status as it can be compared between a copy and its order: without what the broker translates (generations, names

@@ -6,8 +6,9 @@ use broker_core::resource::marker;
 use serde::{Deserialize, Serialize};
 
 use super::invariant::{self as promise, Invariant};
+use super::reading::{self, ReadyFor};
 use super::world::{Copy, Order, Record, World};
-use super::{Broken, Setting, reading};
+use super::{Broken, Setting};
 use crate::simulation::history::{Event, History, ObjectKey};
 
 /// Who is to serve an order in the end.
@@ -102,9 +103,9 @@ impl Rest<'_> {
             if reading::comparable_status(&order.object) != reading::comparable_status(&serving.object) {
                 return Some(format!("its status is not that of {}", serving.place));
             }
-            let observed = reading::says_ready(&order.object).flatten();
+            let observed = reading::says_ready(&order.object).and_then(ReadyFor::generation);
             if observed.is_some_and(|observed| observed != reading::generation(&order.object)) {
-                return Some(format!("it is Ready for generation {observed:?} only"));
+                return Some(format!("it is Ready for another generation than its own, {observed:?}"));
             }
         }
         let brokered = reading::condition(&order.object, "Brokered").map(|condition| &condition["status"]);

@@ -4,4 +4,4 @@ mod moving;
 mod placement;
 mod rest;
 mod secrecy;
-mod story;
+pub(in crate::simulation) mod story;

@@ -38,7 +38,7 @@ fn a_secret_that_another_copy_owns_is_never_handed_over() {
     story.serve(GLOBEX);
     let theirs = GLOBEX.provided("alpha").name;
     story.edit(AGENT, &ACME.copy("alpha"), |copy| {
-        copy["status"]["relatedResources"]["secret"]["name"] = json!(theirs)
+        copy["status"]["relatedResources"]["secret"]["name"] = json!(theirs);
     });
     let stolen = story.get(&GLOBEX.provided("alpha"))["data"].clone();
     story.edit(BROKER, &ACME.secret(), |secret| secret["data"] = stolen);
@@ -51,7 +51,7 @@ fn a_secret_may_lag_behind_what_its_provider_makes_anew() {
     story.serve(ACME);
     let former = story.get(&ACME.secret())["data"].clone();
     story.edit(AGENT, &ACME.provided("alpha"), |secret| {
-        secret["data"] = json!({"password": "c2Vjb25kIG9uZQ=="})
+        secret["data"] = json!({"password": "c2Vjb25kIG9uZQ=="});
     });
     story.edit(PERSON, &ACME.secret(), |secret| secret["data"] = json!({"password": "bWluZQ=="}));
     story.edit(BROKER, &ACME.secret(), |secret| secret["data"] = former);
@@ -119,7 +119,7 @@ fn the_progress_of_the_first_copy_is_shown() {
     story.make_copy(ACME, "alpha");
     story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["status"] = json!({"phase": "Making"}));
     story.edit(BROKER, &ACME.order(), |order| {
-        order["status"] = json!({"phase": "Making", "observedGeneration": 1})
+        order["status"] = json!({"phase": "Making", "observedGeneration": 1});
     });
     story.assert_kept();
 }

@@ -26,15 +26,18 @@ fn an_order_that_nobody_serves_is_as_expected() {
     assert_eq!(ids(&story.at_rest(ACME, Some("alpha"))), ["NotServed"]);
 }
 
+/// What is told, and what makes it so.
+type Way = (&'static str, fn(&mut Story));
+
 #[test]
 fn every_way_of_not_being_served_is_told() {
-    let ways: [(&str, fn(&mut Story)); 6] = [
+    let ways: [Way; 6] = [
         ("not ready", |story| story.tell_unready(ACME, "alpha")),
         ("status", |story| {
-            story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["status"]["issuer"] = json!("x"))
+            story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["status"]["issuer"] = json!("x"));
         }),
         ("asks for", |story| {
-            story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["spec"]["fqdn"] = json!("x"))
+            story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["spec"]["fqdn"] = json!("x"));
         }),
         ("generation", |story| {
             story.edit(PERSON, &ACME.order(), |order| order["metadata"]["generation"] = json!(2));
@@ -44,7 +47,7 @@ fn every_way_of_not_being_served_is_told() {
         }),
         ("Brokered", |story| {
             story.edit(BROKER, &ACME.order(), |order| {
-                order["status"]["conditions"][1]["status"] = json!("False")
+                order["status"]["conditions"][1]["status"] = json!("False");
             });
         }),
     ];

@@ -111,7 +111,7 @@ fn what_the_provider_shows_itself_is_no_secret() {
     let mut story = Story::new();
     story.serve(ACME);
     story.edit(AGENT, &ACME.provided("alpha"), |secret| {
-        secret["data"] = json!({"host": "ZGIuZXhhbXBsZS5jb20="})
+        secret["data"] = json!({"host": "ZGIuZXhhbXBsZS5jb20="});
     });
     story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["status"]["host"] = json!("db.example.com"));
     story.show(ACME, "alpha", 1);

@@ -12,66 +12,67 @@ use serde_json::{Value, json};
 use crate::simulation::history::{ChangeKind, Entry, Event, History, ObjectKey, Write};
 use crate::simulation::oracle::{Broken, Brokered, Expected, Oracle, Party, Setting};
 
-pub(super) const GRACE: u64 = 10_000;
-pub(super) const BROKER: Option<&str> = Some("broker");
-pub(super) const AGENT: Option<&str> = Some("agent");
-pub(super) const PERSON: Option<&str> = Some("alice");
+pub(in crate::simulation) const GRACE: u64 = 10_000;
+pub(in crate::simulation) const BROKER: Option<&str> = Some("broker");
+pub(in crate::simulation) const AGENT: Option<&str> = Some("agent");
+pub(in crate::simulation) const PERSON: Option<&str> = Some("alice");
 const FINALIZER: &str = "broker.platform-mesh.io/order";
 const GROUP: &str = "broker.platform-mesh.io";
 
-pub(super) struct Story {
-    pub(super) oracle: Oracle,
-    pub(super) now: u64,
-    pub(super) history: History,
-    pub(super) found: Vec<Broken>,
+pub(in crate::simulation) struct Story {
+    pub(in crate::simulation) oracle: Oracle,
+    pub(in crate::simulation) now: u64,
+    pub(in crate::simulation) history: History,
+    pub(in crate::simulation) found: Vec<Broken>,
     objects: BTreeMap<ObjectKey, Value>,
     revision: u64,
 }
 
 /// One order with its records, as the broker of the story would name them.
 #[derive(Clone, Copy)]
-pub(super) struct Cast {
-    pub(super) consumer: &'static str,
-    pub(super) order: &'static str,
-    pub(super) uid: &'static str,
-    pub(super) record: &'static str,
+pub(in crate::simulation) struct Cast {
+    pub(in crate::simulation) consumer: &'static str,
+    pub(in crate::simulation) order: &'static str,
+    pub(in crate::simulation) uid: &'static str,
+    pub(in crate::simulation) record: &'static str,
 }
 
-pub(super) const ACME: Cast = Cast { consumer: "acme", order: "shop-cert", uid: "uid-acme", record: "a-1" };
-pub(super) const GLOBEX: Cast =
+pub(in crate::simulation) const ACME: Cast =
+    Cast { consumer: "acme", order: "shop-cert", uid: "uid-acme", record: "a-1" };
+pub(in crate::simulation) const GLOBEX: Cast =
     Cast { consumer: "globex", order: "shop-cert", uid: "uid-globex", record: "a-2" };
 
 impl Cast {
-    pub(super) fn order(self) -> ObjectKey {
+    pub(in crate::simulation) fn order(self) -> ObjectKey {
         ObjectKey::new(self.consumer, "example.com", "certificates", "shop", self.order)
     }
 
-    pub(super) fn secret(self) -> ObjectKey {
+    pub(in crate::simulation) fn secret(self) -> ObjectKey {
         ObjectKey::new(self.consumer, "", "secrets", "shop", &format!("{}-secret", self.order))
     }
 
-    pub(super) fn record(self) -> ObjectKey {
+    pub(in crate::simulation) fn record(self) -> ObjectKey {
         ObjectKey::new("platform", GROUP, "assignments", "", self.record)
     }
 
-    pub(super) fn migration(self) -> ObjectKey {
+    pub(in crate::simulation) fn migration(self) -> ObjectKey {
         ObjectKey::new("platform", GROUP, "migrations", "", &format!("{}-m", self.record))
     }
 
-    pub(super) fn copy(self, provider: &str) -> ObjectKey {
+    pub(in crate::simulation) fn copy(self, provider: &str) -> ObjectKey {
         ObjectKey::new(provider, "example.com", "certificates", "default", &format!("c-{}", self.record))
     }
 
-    pub(super) fn provided(self, provider: &str) -> ObjectKey {
+    pub(in crate::simulation) fn provided(self, provider: &str) -> ObjectKey {
         ObjectKey::new(provider, "", "secrets", "default", &format!("c-{}-tls", self.record))
     }
 
-    pub(super) fn copy_uid(self, provider: &str) -> String {
+    pub(in crate::simulation) fn copy_uid(self, provider: &str) -> String {
         format!("{}-{provider}", self.record)
     }
 
     /// How an Assignment names the copy at a provider.
-    pub(super) fn named(self, provider: &str) -> Value {
+    pub(in crate::simulation) fn named(self, provider: &str) -> Value {
         json!({
             "clusterName": provider,
             "gvk": {"group": "example.com", "version": "v1", "kind": "Certificate"},
@@ -83,7 +84,7 @@ impl Cast {
     }
 }
 
-pub(super) fn setting() -> Setting {
+pub(in crate::simulation) fn setting() -> Setting {
     Setting {
         platform: "platform".to_owned(),
         consumers: BTreeMap::from([
@@ -100,7 +101,7 @@ pub(super) fn setting() -> Setting {
     }
 }
 
-pub(super) fn ready(generation: i64) -> Value {
+pub(in crate::simulation) fn ready(generation: i64) -> Value {
     json!({"type": "Ready", "status": "True", "reason": "Issued", "observedGeneration": generation})
 }
 
@@ -113,7 +114,7 @@ fn named_secret(name: &str, namespace: &str) -> Value {
 }
 
 /// The credential that a provider makes for a copy.
-pub(super) fn credential(cast: Cast, provider: &str) -> String {
+pub(in crate::simulation) fn credential(cast: Cast, provider: &str) -> String {
     format!("password of {} at {provider}", cast.record)
 }
 
@@ -122,11 +123,11 @@ fn data(text: &str) -> Value {
 }
 
 impl Story {
-    pub(super) fn new() -> Self {
+    pub(in crate::simulation) fn new() -> Self {
         Self::of(setting())
     }
 
-    pub(super) fn of(setting: Setting) -> Self {
+    pub(in crate::simulation) fn of(setting: Setting) -> Self {
         Self {
             oracle: Oracle::new(setting),
             now: 0,
@@ -138,23 +139,23 @@ impl Story {
     }
 
     /// The ids of what was broken since the last question.
-    pub(super) fn broken(&mut self) -> Vec<&'static str> {
+    pub(in crate::simulation) fn broken(&mut self) -> Vec<&'static str> {
         self.found.drain(..).map(|broken| broken.invariant).collect()
     }
 
-    pub(super) fn assert_kept(&mut self) {
+    pub(in crate::simulation) fn assert_kept(&mut self) {
         assert!(self.found.is_empty(), "{:#?}", self.found);
     }
 
-    pub(super) fn pass(&mut self, millis: u64) {
+    pub(in crate::simulation) fn pass(&mut self, millis: u64) {
         self.now += millis;
     }
 
-    pub(super) fn get(&self, key: &ObjectKey) -> &Value {
+    pub(in crate::simulation) fn get(&self, key: &ObjectKey) -> &Value {
         &self.objects[key]
     }
 
-    pub(super) fn push(&mut self, event: Event) {
+    pub(in crate::simulation) fn push(&mut self, event: Event) {
         let at = Duration::from_millis(self.now);
         self.history.push(at, event.clone());
         self.found.extend(self.oracle.observe(&Entry { at, event }));
@@ -179,33 +180,43 @@ impl Story {
         }));
     }
 
-    pub(super) fn create(&mut self, by: Option<&str>, key: &ObjectKey, object: Value) {
+    pub(in crate::simulation) fn create(&mut self, by: Option<&str>, key: &ObjectKey, object: Value) {
         self.wrote(by, "POST", ChangeKind::Added, key, object);
     }
 
-    pub(super) fn create_by_patch(&mut self, by: Option<&str>, key: &ObjectKey, object: Value) {
+    pub(in crate::simulation) fn create_by_patch(
+        &mut self,
+        by: Option<&str>,
+        key: &ObjectKey,
+        object: Value,
+    ) {
         self.wrote(by, "PATCH", ChangeKind::Added, key, object);
     }
 
-    pub(super) fn edit(&mut self, by: Option<&str>, key: &ObjectKey, change: impl FnOnce(&mut Value)) {
+    pub(in crate::simulation) fn edit(
+        &mut self,
+        by: Option<&str>,
+        key: &ObjectKey,
+        change: impl FnOnce(&mut Value),
+    ) {
         let mut object = self.objects[key].clone();
         change(&mut object);
         self.wrote(by, "PATCH", ChangeKind::Modified, key, object);
     }
 
-    pub(super) fn remove(&mut self, by: Option<&str>, key: &ObjectKey) {
+    pub(in crate::simulation) fn remove(&mut self, by: Option<&str>, key: &ObjectKey) {
         let object = self.objects[key].clone();
         self.wrote(by, "DELETE", ChangeKind::Deleted, key, object);
     }
 
     /// Begins a deletion that a finalizer holds.
-    pub(super) fn mark_deleted(&mut self, by: Option<&str>, key: &ObjectKey) {
+    pub(in crate::simulation) fn mark_deleted(&mut self, by: Option<&str>, key: &ObjectKey) {
         self.edit(by, key, |object| object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
     }
 
     // What consumers and providers do.
 
-    pub(super) fn order(&mut self, cast: Cast) {
+    pub(in crate::simulation) fn order(&mut self, cast: Cast) {
         let object = json!({
             "kind": "Certificate",
             "metadata": {"uid": cast.uid, "generation": 1, "name": cast.order, "namespace": "shop"},
@@ -214,7 +225,7 @@ impl Story {
         self.create(PERSON, &cast.order(), object);
     }
 
-    pub(super) fn provide(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn provide(&mut self, cast: Cast, provider: &str) {
         let secret = json!({
             "kind": "Secret",
             "metadata": {"labels": {"broker.platform-mesh.io/managed": "true"},
@@ -225,7 +236,7 @@ impl Story {
         self.tell_ready(cast, provider);
     }
 
-    pub(super) fn tell_ready(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn tell_ready(&mut self, cast: Cast, provider: &str) {
         let name = cast.provided(provider).name;
         self.edit(AGENT, &cast.copy(provider), |copy| {
             let generation = copy["metadata"]["generation"].as_i64().unwrap();
@@ -237,15 +248,15 @@ impl Story {
         });
     }
 
-    pub(super) fn tell_unready(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn tell_unready(&mut self, cast: Cast, provider: &str) {
         self.edit(AGENT, &cast.copy(provider), |copy| {
-            copy["status"]["conditions"][0]["status"] = json!("False")
+            copy["status"]["conditions"][0]["status"] = json!("False");
         });
     }
 
     // What the broker does.
 
-    pub(super) fn assign(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn assign(&mut self, cast: Cast, provider: &str) {
         let mut named = cast.named(provider);
         named.as_object_mut().unwrap().remove("uid");
         let object = json!({
@@ -259,11 +270,11 @@ impl Story {
         self.create(BROKER, &cast.record(), object);
     }
 
-    pub(super) fn hold(&mut self, cast: Cast) {
+    pub(in crate::simulation) fn hold(&mut self, cast: Cast) {
         self.edit(BROKER, &cast.order(), |order| order["metadata"]["finalizers"] = json!([FINALIZER]));
     }
 
-    pub(super) fn copy_object(&self, cast: Cast, provider: &str) -> Value {
+    pub(in crate::simulation) fn copy_object(&self, cast: Cast, provider: &str) -> Value {
         json!({
             "kind": "Certificate",
             "metadata": {"uid": cast.copy_uid(provider), "generation": 1, "name": cast.copy(provider).name,
@@ -272,21 +283,21 @@ impl Story {
         })
     }
 
-    pub(super) fn make_copy(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn make_copy(&mut self, cast: Cast, provider: &str) {
         let object = self.copy_object(cast, provider);
         self.create(BROKER, &cast.copy(provider), object);
     }
 
-    pub(super) fn point(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn point(&mut self, cast: Cast, provider: &str) {
         self.edit(BROKER, &cast.record(), |record| record["spec"]["pointer"] = cast.named(provider));
     }
 
-    pub(super) fn name(&mut self, cast: Cast, providers: &[&str]) {
+    pub(in crate::simulation) fn name(&mut self, cast: Cast, providers: &[&str]) {
         let copies: Vec<Value> = providers.iter().map(|provider| cast.named(provider)).collect();
         self.edit(BROKER, &cast.record(), |record| record["spec"]["copies"] = json!(copies));
     }
 
-    pub(super) fn mirror(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn mirror(&mut self, cast: Cast, provider: &str) {
         let content = data(&credential(cast, provider));
         if self.objects.contains_key(&cast.secret()) {
             self.edit(BROKER, &cast.secret(), |secret| secret["data"] = content);
@@ -304,7 +315,7 @@ impl Story {
     }
 
     /// The status of the copy at a provider, as the order of this generation shows it.
-    pub(super) fn show(&mut self, cast: Cast, provider: &str, generation: i64) {
+    pub(in crate::simulation) fn show(&mut self, cast: Cast, provider: &str, generation: i64) {
         let copy = self.objects[&cast.copy(provider)].clone();
         let secret = cast.secret().name;
         self.edit(BROKER, &cast.order(), |order| {
@@ -317,7 +328,7 @@ impl Story {
     }
 
     /// From the order to its being served by `alpha`.
-    pub(super) fn serve(&mut self, cast: Cast) {
+    pub(in crate::simulation) fn serve(&mut self, cast: Cast) {
         self.order(cast);
         self.assign(cast, "alpha");
         self.hold(cast);
@@ -330,7 +341,7 @@ impl Story {
     }
 
     /// From the decision to move to a ready replacement at `beta`.
-    pub(super) fn begin_move(&mut self, cast: Cast) {
+    pub(in crate::simulation) fn begin_move(&mut self, cast: Cast) {
         let object = json!({
             "kind": "Migration",
             "metadata": {"name": cast.migration().name, "labels": {"broker.platform-mesh.io/order": cast.record}},
@@ -342,14 +353,14 @@ impl Story {
         self.provide(cast, "beta");
     }
 
-    pub(super) fn switch(&mut self, cast: Cast) {
+    pub(in crate::simulation) fn switch(&mut self, cast: Cast) {
         self.point(cast, "beta");
         self.mirror(cast, "beta");
         self.show(cast, "beta", 1);
         self.tell_move(cast, "CutoverCompleted", false);
     }
 
-    pub(super) fn tell_move(&mut self, cast: Cast, state: &str, no_return: bool) {
+    pub(in crate::simulation) fn tell_move(&mut self, cast: Cast, state: &str, no_return: bool) {
         self.edit(BROKER, &cast.migration(), |migration| {
             migration["status"]["state"] = json!(state);
             if no_return {
@@ -359,7 +370,7 @@ impl Story {
     }
 
     /// From the end of the grace period to the end of the move.
-    pub(super) fn end_move(&mut self, cast: Cast) {
+    pub(in crate::simulation) fn end_move(&mut self, cast: Cast) {
         self.pass(GRACE);
         self.tell_move(cast, "CutoverCompleted", true);
         self.remove(BROKER, &cast.copy("alpha"));
@@ -368,7 +379,7 @@ impl Story {
     }
 
     /// The consumer deletes its order, and everything goes in good order.
-    pub(super) fn end(&mut self, cast: Cast, provider: &str) {
+    pub(in crate::simulation) fn end(&mut self, cast: Cast, provider: &str) {
         self.mark_deleted(PERSON, &cast.order());
         self.remove(BROKER, &cast.copy(provider));
         self.remove(BROKER, &cast.secret());
@@ -376,7 +387,7 @@ impl Story {
         self.remove(BROKER, &cast.order());
     }
 
-    pub(super) fn at_rest(&self, cast: Cast, provider: Option<&str>) -> Vec<Broken> {
+    pub(in crate::simulation) fn at_rest(&self, cast: Cast, provider: Option<&str>) -> Vec<Broken> {
         self.oracle.at_rest(&[Expected { order: cast.order(), provider: provider.map(str::to_owned) }])
     }
 }

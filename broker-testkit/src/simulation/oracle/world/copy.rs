@@ -13,6 +13,7 @@ use crate::simulation::oracle::reading::{self, Named, Place};
 
 /// One object where copies may be. It is a copy once an Assignment names it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(in super::super) struct Copy {
     pub(in super::super) uid: Uid,
     pub(in super::super) key: ObjectKey,
@@ -126,7 +127,8 @@ impl Copy {
     /// Remembers the spec that a ready status is about; it may be an earlier one than the present.
     fn note_ready_spec(&mut self, object: &Value) {
         let about = match reading::says_ready(object) {
-            Some(observed) => observed
+            Some(about) => about
+                .generation()
                 .or_else(|| reading::at(object, "/status/observedGeneration").as_i64())
                 .unwrap_or_else(|| reading::generation(object)),
             None if self.ready => reading::generation(object),
@@ -161,16 +163,16 @@ impl World {
         let names = self.naming.get(place).cloned().unwrap_or_default();
         for name in names {
             let Some(record) = self.records.get(&name) else { continue };
-            let leftover = record.leftovers.iter().find(|named| named.place == *place);
-            let Some(named) = record.copies.iter().find(|named| named.place == *place).or(leftover) else {
+            let leftover = record.leftovers.iter().find(|left| left.place == *place);
+            let Some(found) = record.copies.iter().find(|found| found.place == *place).or(leftover) else {
                 continue;
             };
-            if named.uid.as_ref().is_some_and(|known| *known != uid) {
+            if found.uid.as_ref().is_some_and(|known| *known != uid) {
                 continue;
             }
-            let (named, order, leftover) = (named.clone(), record.order.clone(), leftover.is_some());
+            let (found, order, leftover) = (found.clone(), record.order.clone(), leftover.is_some());
             let Some(copy) = self.copies.get_mut(&uid) else { continue };
-            copy.named = Some(named);
+            copy.named = Some(found);
             copy.leftover = leftover;
             if copy.order.is_none() {
                 copy.order = Some(order.clone());

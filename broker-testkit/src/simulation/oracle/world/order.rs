@@ -13,6 +13,7 @@ use crate::simulation::oracle::reading::{self, Named};
 
 /// One order.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(in super::super) struct Order {
     pub(in super::super) key: ObjectKey,
     pub(in super::super) uid: Uid,

@@ -116,7 +116,7 @@ impl World {
         }
         let record = Record::read(seen.object());
         let uid = record.order.clone();
-        if !seen.broker && seen.changed("/spec") || (!seen.broker && seen.is_gone()) {
+        if !seen.broker && (seen.is_gone() || seen.changed("/spec")) {
             self.orders.entry(uid.clone()).and_modify(|order| order.lost = true);
         }
         if seen.is_gone() {
