@@ -59,7 +59,10 @@ pub(super) fn serve(
         }
         handed = Some(wanted);
     }
-    let status_settled = report(world, order, live.map(AsRef::as_ref), handed.as_ref(), &told, decision);
+    // A copy that is ready and was not handed over promises what the consumer does not hold: what was seen of it last
+    // stays.
+    let shown = live.filter(|live| sight == Sight::Full || readiness(live, world.policy) != Readiness::Ready);
+    let status_settled = report(world, order, shown.map(AsRef::as_ref), handed.as_ref(), &told, decision);
     if status_settled { holds } else { Holds::NotYet }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker_core::order::Moves;
+use broker_core::resource::ConditionStatus;
 
 use crate::order_life::Story;
 
@@ -15,6 +16,11 @@ fn a_first_copy_that_got_ready_too_late_does_not_call_off_the_move_away_from_it(
     story.order("consumer", "my-app-cert", "app.nowhere");
     story.settle(&order);
     assert_eq!(story.reason(&order), "NoMatchingOffer");
+    let ready = story.seen(&order).condition("Ready");
+    assert!(
+        ready.is_none_or(|ready| ready.status != ConditionStatus::True),
+        "ready without what it stands for"
+    );
     story.order("consumer", "my-app-cert", "app.corp.com");
     story.settle(&order);
     story.fleet.advance(Duration::from_mins(1));
