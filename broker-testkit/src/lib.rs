@@ -9,6 +9,7 @@
 //! | [`fault`] | something is to go wrong at exactly this write, request or event: crashes, lost replies, lies, silence |
 //! | [`gate`] | a server is to go down, or fall silent, while a test looks on |
 //! | [`provider`] | something must provide: a certificate authority with real X.509, and a reader that counts bad reads |
+//! | `simulation` (feature) | whole histories are to replay from one number, judged by an oracle and shown to people |
 //! | [`wait`] | a test waits for a condition: by watch, with a deadline and a useful last word |
 
 pub mod contract;

@@ -38,6 +38,11 @@ impl Case {
         Self { tale: Tale::Drawn(number), plan: None }
     }
 
+    /// The faults that are spelt out.
+    pub(crate) fn plan(&self) -> Plan {
+        self.plan.clone().unwrap_or_default()
+    }
+
     pub(crate) fn is_classic(&self) -> bool {
         self.tale == Tale::Classic
     }

@@ -5,9 +5,13 @@ mod case;
 mod run;
 mod state;
 mod template;
+mod verdict;
+
+use broker_testkit::simulation::timeline::{Filter, Timeline};
 
 use self::campaign::{Size, campaign};
 use self::case::Case;
+use self::template::Template;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable)
@@ -54,9 +58,12 @@ fn replay() {
     let Ok(name) = std::env::var("SIMULATION_REPLAY") else { return };
     let case: Case = name.parse().unwrap();
     let played = case.play(&case.clean());
-    println!("{}", played.case);
-    for entry in played.outcome.history.entries() {
-        println!("{:>12.3?} {:?}", entry.at, entry.event);
-    }
+    let template = Template::get();
+    let names = template.clusters.iter().map(|(name, id)| (id.clone(), name.clone())).collect();
+    let timeline = Timeline::of(&played.outcome.history)
+        .judged(verdict::setting(template, &played.case.plan()))
+        .only(Filter { order: std::env::var("SIMULATION_ORDER").ok(), ..Filter::default() })
+        .naming(names);
+    println!("{}\n{}", played.case, timeline.render());
     assert!(played.outcome.problems.is_empty(), "{:#?}", played.outcome.problems);
 }

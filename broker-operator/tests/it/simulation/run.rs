@@ -20,6 +20,7 @@ use tower::Layer as _;
 
 use super::state::State;
 use super::template::{Template, certificates};
+use super::verdict;
 
 /// How long it takes until a dead operator is replaced.
 const ABSENCE: Duration = Duration::from_secs(1);
@@ -122,8 +123,8 @@ impl Run {
         tokio::time::sleep(AFTERMATH).await;
         let history = world.history();
         let end = State::of(&history, &template.clusters);
-        problems.extend(end.leftovers());
-        problems.extend(super::state::written_after(&history, rested));
+        let broken = verdict::broken(verdict::setting(template, &self.plan), template, &history, rested);
+        problems.extend(broken.iter().map(ToString::to_string));
         Outcome { census: injector.census(), injected: injector.injected(), history, end, problems }
     }
 }

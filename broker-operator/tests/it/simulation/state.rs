@@ -54,17 +54,6 @@ impl State {
         }
         Self(json!({"consumers": orders, "others": others}))
     }
-
-    /// What must not be there, whatever happened.
-    pub(crate) fn leftovers(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (at, order) in self.0["consumers"].as_object().into_iter().flatten() {
-            if order["deleting"] == true {
-                found.push(format!("{at} is still being deleted"));
-            }
-        }
-        found
-    }
 }
 
 impl std::fmt::Display for State {
@@ -73,20 +62,8 @@ impl std::fmt::Display for State {
     }
 }
 
-/// What was written by operators from an entry on, Leases and Events apart.
-pub(crate) fn written_after(history: &History, from: usize) -> Vec<String> {
-    let writes = history.entries().iter().skip(from).filter_map(|entry| match &entry.event {
-        Event::Wrote(write) => Some((entry.at, write)),
-        _ => None,
-    });
-    writes
-        .filter(|(_, write)| write.key.resource != "leases" && write.key.resource != "events")
-        .map(|(at, write)| format!("{} was written at rest, at {at:?}", write.key))
-        .collect()
-}
-
 /// Everything that was made in the history and is still there.
-fn objects(history: &History) -> BTreeMap<ObjectKey, Arc<Value>> {
+pub(super) fn objects(history: &History) -> BTreeMap<ObjectKey, Arc<Value>> {
     let mut objects = BTreeMap::new();
     for entry in history.entries() {
         let Event::Wrote(Write { kind, key, object, .. }) = &entry.event else { continue };
