@@ -2,10 +2,13 @@
 //!
 //! The driver asks before it acts: what would break a promise is not carried out. Tests ask for every world they meet.
 
+use std::collections::BTreeMap;
+
 use crate::migration::MigrationState;
 use crate::order::readiness::{Readiness, readiness};
 use crate::order::{Action, Assignment, CopyRef, CopyView, Decision, Failover, Fit, Moves, World};
 use crate::resource::{ObjectRef, marker};
+use crate::translate::copy_serials;
 
 /// A promise that a decision would break.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +62,9 @@ pub enum Violation {
     /// A new assignment for an order that was placed before.
     #[error("the order would be placed twice")]
     PlacedTwice,
+    /// A copy would be deleted that no assignment names, for an order that lives, or that another order has taken over.
+    #[error("copy {0} is not this order's to delete")]
+    NotOursToDelete(String),
 }
 
 /// The promises that the decision would break; empty for a sound one.
@@ -88,9 +94,23 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
                 found.push(Violation::UnrecordedCopy(copy.key.name.clone()));
             }
         }
-        Action::DeleteCopy { copy, .. } => deletion(world, &copy.key.name, found),
+        Action::DeleteCopy { copy, .. } => {
+            let name = &copy.key.name;
+            let lives = world.order.as_ref().is_some_and(|order| !order.is_deleting());
+            let named =
+                world.assignment.as_ref().is_some_and(|asg| asg.named().any(|kept| kept.key == copy.key));
+            let of_another =
+                world.traces.rivals.iter().any(|rival| rival.named().any(|kept| kept.key == copy.key));
+            if of_another || !named && (lives || unnamed_copies(world).all(|unnamed| unnamed != name)) {
+                found.push(Violation::NotOursToDelete(name.clone()));
+            }
+            deletion(world, name, found);
+        }
         Action::CreateAssignment(next) => {
-            if world.assignment.is_some() || holds_finalizer(world) {
+            if world.assignment.is_some()
+                || holds_finalizer(world)
+                || unnamed_copies(world).next().is_some()
+            {
                 found.push(Violation::PlacedTwice);
             }
             record(world, next, found);
@@ -127,7 +147,8 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
             let copies_left = world.copies.values().any(|view| {
                 matches!(view, CopyView::Present(copy) if copy.annotation(marker::RETAINED_ANNOTATION).is_none())
             });
-            if world.assignment.is_some() || copies_left || !world.mirrored.is_empty() {
+            let unnamed_left = unnamed_copies(world).next().is_some();
+            if world.assignment.is_some() || copies_left || unnamed_left || !world.mirrored.is_empty() {
                 found.push(Violation::FinalizerReleasedEarly);
             }
         }
@@ -140,6 +161,15 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
         | Action::DeleteMigration { .. }
         | Action::ApplyCopy { .. } => {}
     }
+}
+
+/// The names of what is this order's by its name, and that no assignment names.
+fn unnamed_copies<'w>(world: &'w World<'_>) -> impl Iterator<Item = &'w String> {
+    let unnamed = world.traces.unnamed.iter().filter(|(_, object)| !object.is_deleting());
+    let mut names = unnamed.map(|(key, _)| &key.name).peekable();
+    let last = world.assignment.as_ref().map_or(0, |assignment| assignment.serial).saturating_add(256);
+    let ours = if names.peek().is_some() { copy_serials(&world.identity, last) } else { BTreeMap::new() };
+    names.filter(move |name| ours.contains_key(*name))
 }
 
 /// Silence alone moves nothing that the consumer holds before it lasted, and never what needs a person or a playbook.

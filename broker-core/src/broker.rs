@@ -6,7 +6,7 @@
 mod chooser;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,12 +15,13 @@ use self::chooser::MatcherChooser;
 use crate::audit::{Violation, audit};
 use crate::matching::{Matcher, Reserved, Routing};
 use crate::offer::OfferId;
-use crate::order::{Action, Blocked, Decision, Report, Settled, World, decide};
+use crate::order::recovery::{Recovery, recovery};
+use crate::order::{Action, Blocked, Chooser, Decision, Report, Settled, World, decide};
 use crate::port::{
     Clock, MigrationExecutor, Observed, OrderAddress, OrderObserver, PortError, PortErrorKind,
     ProviderRegistry, Written,
 };
-use crate::resource::{Object, ObjectRef};
+use crate::resource::{Object, ObjectKey, ObjectRef};
 use crate::time::Timestamp;
 use crate::translate::assignment_name;
 
@@ -171,6 +172,29 @@ where
         Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
     }
 
+    /// What can be told about an order whose record does not fit what is there. Writes nothing.
+    ///
+    /// `None` where there is no such order, or nothing is wrong with its record; see [`recovery`] for the arguments.
+    pub fn recovery(
+        &self,
+        address: &OrderAddress,
+        picked: Option<&ObjectKey>,
+        others: &BTreeMap<ObjectKey, Arc<Object>>,
+    ) -> Result<Option<Recovery>, PassError> {
+        let Some(observed) = self.observer.observe(address)? else { return Ok(None) };
+        let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
+        let identity = assignment_name(&observed.identity);
+        let none = BTreeSet::new();
+        let chooser = MatcherChooser {
+            matcher: matcher.as_ref(),
+            observed: &observed,
+            identity: &identity,
+            full: &none,
+        };
+        let world = world(&observed, &chooser, &Memory::default(), self.clock.now());
+        Ok(recovery(&world, &self.registry.offers(), picked, others))
+    }
+
     /// Gives back what was kept for an order whose last pass failed and that is gone, or another one by now.
     fn let_go(&self, address: &OrderAddress, observed: Option<&Observed>) {
         let mut unsettled = self.unsettled();
@@ -292,7 +316,21 @@ fn look(
 ) -> Result<Decision, PassError> {
     let identity = assignment_name(&observed.identity);
     let chooser = MatcherChooser { matcher, observed, identity: &identity, full };
-    let world = World {
+    let world = world(observed, &chooser, memory, now);
+    let decision = decide(&world);
+    match audit(&world, &decision).into_iter().next() {
+        Some(violation) => Err(PassError::Unsound(Box::new(violation))),
+        None => Ok(decision),
+    }
+}
+
+fn world<'w>(
+    observed: &'w Observed,
+    chooser: &'w dyn Chooser,
+    memory: &Memory,
+    now: Timestamp,
+) -> World<'w> {
+    World {
         now,
         identity: observed.identity.clone(),
         policy: &observed.policy,
@@ -303,18 +341,14 @@ fn look(
         unreachable: observed.unreachable.clone(),
         provided: observed.provided.clone(),
         mirrored: observed.mirrored.clone(),
+        traces: observed.traces.clone(),
         blocked: memory
             .blocked
             .iter()
             .map(|(target, entry)| (target.clone(), entry.blocked.clone()))
             .collect(),
-        chooser: &chooser,
+        chooser,
         settled: memory.settled.clone(),
-    };
-    let decision = decide(&world);
-    match audit(&world, &decision).into_iter().next() {
-        Some(violation) => Err(PassError::Unsound(Box::new(violation))),
-        None => Ok(decision),
     }
 }
 

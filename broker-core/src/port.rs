@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::matching::{Matcher, OfferSet, Reserved};
 use crate::migration::Migration;
 use crate::offer::OfferId;
-use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided, Silence};
+use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided, Silence, Traces};
 use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
 use std::collections::BTreeMap;
 
@@ -120,8 +120,11 @@ pub struct Observed {
     pub unreachable: BTreeMap<ClusterName, Silence>,
     /// The objects that the copies name.
     pub provided: BTreeMap<ObjectRef, Provided>,
-    /// The objects at the consumer that carry the order's ownership label.
+    /// The objects at the consumer that carry the order's ownership label, or that of a former order of its name whose
+    /// copy it took over.
     pub mirrored: Vec<Arc<Object>>,
+    /// What of the order is there beside what its records name.
+    pub traces: Traces,
 }
 
 /// The answer to a write.

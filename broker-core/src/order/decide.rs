@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::decision::{Action, Decision};
 use super::ending::end;
-use super::keeping::{keep, place};
+use super::keeping::{keep, place, tell_platform};
 use super::leftovers::tidy;
+use super::lost::{Loss, holds_our_finalizer, loss};
 use super::moving::{go_on, moving};
 use super::record::{Assignment, CopyRef};
 use super::serving::report;
@@ -32,30 +33,36 @@ pub fn decide(world: &World<'_>) -> Decision {
         end(world, Some(order), &mut decision);
         return decision;
     }
-    match &world.assignment {
-        None => unassigned(world, order, &mut decision),
-        Some(assignment) => assigned(world, order, assignment, &mut decision),
+    match (&world.assignment, loss(world)) {
+        (None, None) => place(world, order, &mut decision),
+        (None, Some(loss)) => lost(world, order, loss, &mut decision),
+        (Some(assignment), loss) => assigned(world, order, assignment, loss, &mut decision),
     }
     decision
 }
 
-fn unassigned(world: &World<'_>, order: &Arc<Object>, decision: &mut Decision) {
-    // The finalizer is written only once the assignment exists: an order that has the one without the other lost it.
-    if order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER) {
-        let told = Told {
-            status: ConditionStatus::Unknown,
-            reason: "AssignmentLost",
-            message: "the record of who serves this order is missing; it is not placed again until the platform recovers it"
-                .to_owned(),
-        };
-        report(world, order, None, None, &told, decision);
-        return;
+/// An order of which nobody can tell who serves it: what it has stays, and nothing is made until a person had its record
+/// set right.
+fn lost(world: &World<'_>, order: &Arc<Object>, loss: Loss, decision: &mut Decision) {
+    let told = Told {
+        status: ConditionStatus::Unknown,
+        reason: "AssignmentLost",
+        message: loss.message().to_owned(),
+    };
+    report(world, order, None, None, &told, decision);
+    if let (true, Some(assignment)) = (decision.actions.is_empty(), &world.assignment) {
+        tell_platform(world, assignment, assignment.status.phase.unwrap_or_default(), decision);
     }
-    place(world, order, decision);
 }
 
-fn assigned(world: &World<'_>, order: &Arc<Object>, assignment: &Assignment, decision: &mut Decision) {
-    if !order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER) {
+fn assigned(
+    world: &World<'_>,
+    order: &Arc<Object>,
+    assignment: &Assignment,
+    loss: Option<Loss>,
+    decision: &mut Decision,
+) {
+    if !holds_our_finalizer(order) {
         decision.report.reason = "Accepted";
         decision.act(Action::AddFinalizer {
             order: ObjectRef { gvk: world.policy.gvk(), key: world.identity.key.clone() },
@@ -63,14 +70,14 @@ fn assigned(world: &World<'_>, order: &Arc<Object>, assignment: &Assignment, dec
         });
         return;
     }
+    if let Some(loss) = loss {
+        lost(world, order, loss, decision);
+        return;
+    }
     if let Some((source, target)) = assignment.moving() {
         moving(world, order, assignment, source, target, decision);
     } else if let Some(copy) = assignment.copies.first() {
         alone(world, order, assignment, copy, decision);
-    } else {
-        // A record without a copy was written by nobody we know; treat it as lost rather than place twice.
-        decision.report.reason = "AssignmentLost";
-        return;
     }
     tidy(world, assignment, decision);
 }

@@ -1,24 +1,33 @@
 //! The end of an order, at whatever moment it comes.
 //!
 //! Copies and mirrored objects first, the records afterwards, the finalizer last: a crash anywhere leaves a record of
-//! what is still to be removed.
+//! what is still to be removed. Copies that no record names any more, but that are this order's by their names, go as
+//! well: whoever deletes an order means all of it.
 
 use std::sync::Arc;
 
 use super::decision::{Action, Decision};
 use super::leftovers::is_the_copy;
+use super::lost::{holds_our_finalizer, is_taken_over, unnamed_copies, was_restored};
 use super::record::{Assignment, CopyRef};
 use super::world::{CopyView, World};
+use crate::offer::OfferId;
 use crate::resource::{Object, ObjectRef, marker};
-use crate::translate::desired_copy;
+use crate::translate::{assignment_name, desired_copy};
 
 /// Removes what exists for the order; `order` is `None` when it is gone already.
 pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut Decision) {
     decision.report.reason = "Terminating";
     "the order is being deleted".clone_into(&mut decision.report.message);
-    if let Some(assignment) = &world.assignment
-        && remove_objects(world, order, assignment, decision) == Left::Something
-    {
+    if was_restored(world) {
+        decision.report.reason = "AssignmentLost";
+        "the order has another uid than its record, as after a restore; nothing is removed until the platform recovers it"
+            .clone_into(&mut decision.report.message);
+        return;
+    }
+    let copies = world.assignment.as_ref().map(|assignment| remove_copies(world, order, assignment, decision));
+    let others = [remove_unnamed(world, order, decision), remove_mirrored(world, decision)];
+    if copies == Some(Left::Something) || others.contains(&Left::Something) {
         return;
     }
     for migration in &world.migrations {
@@ -32,7 +41,7 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
         return;
     }
     if let Some(order) = order
-        && order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER)
+        && holds_our_finalizer(order)
     {
         decision.act(Action::RemoveFinalizer {
             order: ObjectRef { gvk: world.policy.gvk(), key: world.identity.key.clone() },
@@ -45,11 +54,11 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
 fn released(
     world: &World<'_>,
     order: &Object,
-    assignment: &Assignment,
+    assignment: &str,
     copy: &CopyRef,
     there: &Object,
 ) -> Object {
-    let mut object = desired_copy(order, &assignment.name, copy, world.policy);
+    let mut object = desired_copy(order, assignment, copy, world.policy);
     object.set(&["metadata", "annotations", marker::RETAINED_ANNOTATION], "true".into());
     object.set(&["metadata", "uid"], there.uid().into());
     object
@@ -61,18 +70,17 @@ enum Left {
     Something,
 }
 
-fn remove_objects(
+fn remove_copies(
     world: &World<'_>,
     order: Option<&Arc<Object>>,
     assignment: &Assignment,
     decision: &mut Decision,
 ) -> Left {
-    let retained =
-        order.is_some_and(|order| order.annotation(marker::DELETION_POLICY_ANNOTATION) == Some("Retain"));
+    let is_retained = is_retained(order);
     let mut left = Left::Nothing;
-    for copy in assignment.named() {
+    for copy in assignment.named().filter(|copy| !is_taken_over(world, &copy.key)) {
         // What is retained is what was provided last; leftovers are of no use to anybody.
-        let retained = retained && assignment.copies.contains(copy);
+        let retained = is_retained && assignment.copies.contains(copy);
         match world.copy(copy) {
             CopyView::Present(there) if retained => {
                 if there.annotation(marker::RETAINED_ANNOTATION).is_none()
@@ -82,7 +90,7 @@ fn remove_objects(
                     left = Left::Something;
                     decision.act(Action::ApplyCopy {
                         copy: copy.clone(),
-                        object: released(world, order, assignment, copy, there),
+                        object: released(world, order, &assignment.name, copy, there),
                     });
                 }
             }
@@ -100,12 +108,48 @@ fn remove_objects(
             CopyView::Present(_) | CopyView::Absent | CopyView::Gone => {}
         }
     }
+    left
+}
+
+fn remove_mirrored(world: &World<'_>, decision: &mut Decision) -> Left {
+    // The order that has the copy now has what it hands over as well, and marks it as its own.
+    let taken_over = world.assignment.iter().flat_map(Assignment::named).any(|copy| is_taken_over(world, &copy.key));
+    let mut left = Left::Nothing;
     for object in &world.mirrored {
         left = Left::Something;
-        if !object.is_deleting() {
+        if !taken_over && !object.is_deleting() {
             let target = ObjectRef { gvk: object.gvk(), key: object.key_in(&world.identity.key.cluster) };
             decision.act(Action::DeleteRelated { target, uid: object.uid().to_owned() });
         }
     }
     left
+}
+
+/// What no assignment names any more and is a copy of this order all the same.
+fn remove_unnamed(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut Decision) -> Left {
+    let mut left = Left::Nothing;
+    for (key, there, _) in unnamed_copies(world) {
+        left = Left::Something;
+        let copy = CopyRef {
+            offer: OfferId::from(key.clone()),
+            gvr: world.policy.gvr.clone(),
+            kind: world.policy.kind.clone(),
+            key: key.clone(),
+            uid: Some(there.uid().to_owned()),
+            migration: None,
+        };
+        match order {
+            Some(order) if is_retained(Some(order)) => {
+                let object = released(world, order, &assignment_name(&world.identity), &copy, there);
+                decision.act(Action::ApplyCopy { copy, object });
+            }
+            Some(_) | None if there.is_deleting() => {}
+            Some(_) | None => decision.act(Action::DeleteCopy { copy, uid: there.uid().to_owned() }),
+        }
+    }
+    left
+}
+
+fn is_retained(order: Option<&Arc<Object>>) -> bool {
+    order.is_some_and(|order| order.annotation(marker::DELETION_POLICY_ANNOTATION) == Some("Retain"))
 }

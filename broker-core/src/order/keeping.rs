@@ -13,7 +13,7 @@ use super::silence::does_not_answer;
 use super::world::{Blocked, CopyView, Fit, Placement, World};
 use crate::resource::{ConditionStatus, Object, marker};
 use crate::time::Timestamp;
-use crate::translate::{Told, assignment_name, copy_name, desired_copy};
+use crate::translate::{Told, assignment_name, copy_name, desired_copy, migration_serial};
 
 /// How many finished migrations are kept for an order.
 const KEPT_MIGRATIONS: usize = 3;
@@ -29,11 +29,14 @@ pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decis
         report(world, order, None, None, &told, decision);
         return;
     };
-    let serial = 1;
+    let name = assignment_name(&world.identity);
+    // Moves of an earlier record may have been kept, and must not be taken for this one's.
+    let moved = world.migrations.iter().filter_map(|migration| migration_serial(&name, &migration.name)).max();
+    let serial = moved.unwrap_or_default() + 1;
     decision.report.reason = "Routed";
     decision.report.message = format!("provider selection: {} serves the order", placement.offer);
     decision.act(Action::CreateAssignment(Assignment {
-        name: assignment_name(&world.identity),
+        name,
         uid: String::new(),
         resource_version: String::new(),
         order: world.identity.clone(),

@@ -16,7 +16,7 @@ use crate::migration::{Migration, MigrationState};
 use crate::offer::OfferId;
 use crate::resource::ConditionStatus;
 use crate::time::Timestamp;
-use crate::translate::{Told, migration_name};
+use crate::translate::{Told, migration_name, migration_serial};
 
 /// An offer to which a move failed is not tried again for this long, doubled with every further failure.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
@@ -215,9 +215,17 @@ impl Departure<'_> {
         placement
     }
 
+    /// The number of the next copy. A move that was called off before it named one has used its number up.
+    fn next_serial(&self) -> u32 {
+        let assignment = self.assignment;
+        let moves = self.world.migrations.iter();
+        let planned = moves.filter_map(|migration| migration_serial(&assignment.name, &migration.name)).max();
+        planned.unwrap_or_default().max(assignment.serial) + 1
+    }
+
     fn begin(&self, placement: &Placement, why: &str, decision: &mut Decision) -> Leaving {
         if !self.record_changes {
-            let name = migration_name(&self.assignment.name, self.assignment.serial + 1);
+            let name = migration_name(&self.assignment.name, self.next_serial());
             let record = record_of_move(self.world, name, &self.copy.offer, &placement.offer, why);
             decision.act(Action::CreateMigration(record));
         }

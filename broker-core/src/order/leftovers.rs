@@ -30,7 +30,10 @@ pub(super) fn left_behind(assignment: &Assignment, old: &CopyRef, kept: &CopyRef
 ///
 /// Not while the copy that serves is not ready: what is left may be the last that works, for a person to return to.
 pub(super) fn tidy(world: &World<'_>, assignment: &Assignment, decision: &mut Decision) {
-    let is_written = |action: &Action| matches!(action, Action::UpdateAssignment(_));
+    // Spec and status are never written at once.
+    let is_written = |action: &Action| {
+        matches!(action, Action::UpdateAssignment(_) | Action::ApplyAssignmentStatus { .. })
+    };
     if assignment.leftovers.is_empty() || decision.actions.iter().any(is_written) {
         return;
     }

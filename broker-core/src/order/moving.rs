@@ -19,7 +19,7 @@ use super::world::{CopyView, Fit, World};
 use crate::migration::{Event, Migration, MigrationState};
 use crate::resource::{ConditionStatus, Object};
 use crate::time::Timestamp;
-use crate::translate::Told;
+use crate::translate::{Told, migration_serial};
 
 /// Why a move failed whose replacement never came.
 const NOT_READY: &str = "the replacement was not ready in time";
@@ -41,7 +41,18 @@ pub(super) fn go_on(
         } else {
             "the old copy is gone"
         };
-        advance(world, migration, Event::SourceRemoved, what, decision);
+        // One step after the other: a record that is older than the assignment has several to make.
+        let event = match migration.state {
+            MigrationState::Pending => Event::Provisioned,
+            MigrationState::InitialInProgress | MigrationState::InitialCompleted => Event::CutoverBegun,
+            MigrationState::CutoverInProgress => Event::HandOverObserved,
+            MigrationState::CutoverCompleted
+            | MigrationState::Completed
+            | MigrationState::Failed
+            | MigrationState::RolledBack
+            | MigrationState::Cancelled => Event::SourceRemoved,
+        };
+        advance(world, migration, event, what, decision);
         return;
     }
     let stand = stand(world, assignment, copy);
@@ -54,7 +65,8 @@ pub(super) fn go_on(
     match world.chooser.fit(&migration.to) {
         Fit::Fits(placement) if still_wanted && migration.state == MigrationState::Pending => {
             let mut next = assignment.clone();
-            next.serial += 1;
+            let planned = migration_serial(&assignment.name, &migration.name).unwrap_or_default();
+            next.serial = planned.max(assignment.serial + 1);
             next.copies.push(new_copy(world, placement, next.serial, Some(migration.name.clone())));
             decision.report.reason = "Migrating";
             decision.report.message = format!("migration: {} replaces {}", migration.to, migration.from);

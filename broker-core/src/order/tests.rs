@@ -149,6 +149,7 @@ fn world<'a>(policy: &'a Policy, new_is_ready: &str) -> World<'a> {
         unreachable: BTreeMap::new(),
         provided: BTreeMap::new(),
         mirrored: Vec::new(),
+        traces: Traces::default(),
         blocked: BTreeMap::new(),
         chooser: &Nobody,
         settled: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Assignment, CopyRef, OrderIdentity, Policy};
+use super::{Assignment, CopyRef, OrderIdentity, Policy, Traces};
 use crate::migration::Migration;
 use crate::offer::OfferId;
 use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
@@ -35,6 +35,8 @@ pub struct World<'a> {
     pub provided: BTreeMap<ObjectRef, Provided>,
     /// The objects in the consumer's namespace that carry this order's ownership label.
     pub mirrored: Vec<Arc<Object>>,
+    /// What of the order is there beside what its records name.
+    pub traces: Traces,
     /// Writes that were refused for a reason that trying again at once would not change.
     pub blocked: BTreeMap<ObjectRef, Blocked>,
     /// Which offers serve the order.

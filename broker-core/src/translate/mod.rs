@@ -10,7 +10,7 @@ mod up;
 
 pub use down::desired_copy;
 pub use fingerprint::{FINGERPRINT_ANNOTATION, covers, fingerprint};
-pub use names::{assignment_name, copy_name, migration_name};
+pub use names::{assignment_name, copy_name, copy_serials, migration_name, migration_serial};
 pub use related::{Handed, RelatedReference, RelatedRefusal, desired_related, references};
 pub use up::{OrderStatus, Told, desired_status};
 

@@ -1,5 +1,7 @@
 //! Names derived by hash: stable, free of collisions between consumers, and silent about whose they are.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use crate::order::OrderIdentity;
@@ -25,12 +27,27 @@ pub fn assignment_name(order: &OrderIdentity) -> String {
 ///
 /// It depends on the order's uid, which providers never see, so they can neither read from it whose it is nor foretell it.
 pub fn copy_name(order: &OrderIdentity, serial: u32) -> String {
-    format!("c-{}", hash(&["copy", &assignment_name(order), &order.uid, &serial.to_string()]))
+    nth_copy(order, &assignment_name(order), serial)
+}
+
+/// The names of an order's first copies, with their serial numbers: by its name a copy is known again.
+pub fn copy_serials(order: &OrderIdentity, last: u32) -> BTreeMap<String, u32> {
+    let assignment = assignment_name(order);
+    (1..=last).map(|serial| (nth_copy(order, &assignment, serial), serial)).collect()
+}
+
+fn nth_copy(order: &OrderIdentity, assignment: &str, serial: u32) -> String {
+    format!("c-{}", hash(&["copy", assignment, &order.uid, &serial.to_string()]))
 }
 
 /// The name of the migration that makes the `serial`-th copy.
 pub fn migration_name(assignment: &str, serial: u32) -> String {
     format!("{assignment}-{serial}")
+}
+
+/// The serial number of the copy that a migration of this assignment makes; `None` where it was named by somebody else.
+pub fn migration_serial(assignment: &str, migration: &str) -> Option<u32> {
+    migration.strip_prefix(assignment)?.strip_prefix('-')?.parse().ok()
 }
 
 /// 128 bits of SHA-256 over the parts, each preceded by its length, in hexadecimal.

@@ -162,7 +162,7 @@ pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explaine
 }
 
 /// The brokered API that people mean.
-fn api_named(fleet: &Fleet, asked: &str) -> Result<(String, Resource), ExplainError> {
+pub(super) fn api_named(fleet: &Fleet, asked: &str) -> Result<(String, Resource), ExplainError> {
     let kinds = brokered_kinds(fleet);
     let fits = |(api, resource): &(&String, &Resource)| {
         *api == asked || resource.gvr.resource == asked || resource.kind.eq_ignore_ascii_case(asked)
@@ -181,7 +181,7 @@ fn api_named(fleet: &Fleet, asked: &str) -> Result<(String, Resource), ExplainEr
 }
 
 /// The consumer's cluster that people mean.
-fn cluster_named(
+pub(super) fn cluster_named(
     fleet: &Fleet,
     api: &str,
     paths: &BTreeMap<String, ClusterName>,

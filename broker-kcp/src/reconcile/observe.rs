@@ -1,17 +1,18 @@
 //! Everything known of one order, from caches alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_core::migration::Migration;
-use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Provided, Silence};
+use broker_core::offer::OfferId;
+use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Policy, Provided, Silence, Traces};
 use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
 use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, references};
 
-use super::indexes::{BY_COPY, BY_MARK, BY_RELATED, object_text, related_text};
+use super::indexes::{BY_COPY, BY_MARK, BY_ORDER, BY_RELATED, object_text, related_text};
 use super::registry::KcpProviderRegistry;
-use crate::fleet::{Export, Fleet, PLATFORM};
+use crate::fleet::{Export, Fleet, Followed, PLATFORM};
 use crate::kcp::Resource;
 use crate::record::{read_assignment, read_migration};
 
@@ -98,14 +99,14 @@ impl KcpOrderObserver {
             .collect()
     }
 
-    fn provided(
+    /// What these copies name; it is shared where the status of an object that is none of `own` names it too.
+    fn provided<'c>(
         export: &Export,
-        assignment: &Assignment,
-        copies: &BTreeMap<ObjectKey, CopyView>,
+        copies: impl Iterator<Item = (&'c CopyRef, &'c Object)>,
+        own: &BTreeSet<&ObjectKey>,
     ) -> BTreeMap<ObjectRef, Provided> {
         let mut provided = BTreeMap::new();
-        for copy in &assignment.copies {
-            let Some(CopyView::Present(live)) = copies.get(&copy.key) else { continue };
+        for (copy, live) in copies {
             for reference in references(live, copy).into_values().flatten() {
                 let target = reference.target;
                 let Some(followed) = related_kinds(export).find(|followed| {
@@ -117,7 +118,7 @@ impl KcpOrderObserver {
                 let view = match followed.cache.get(&target.key) {
                     Some(object) => Provided::Present {
                         object,
-                        shared: Self::is_shared(export, assignment, &target.gvk.kind, &target.key),
+                        shared: Self::is_shared(export, own, &target.gvk.kind, &target.key),
                     },
                     None => Provided::Missing,
                 };
@@ -127,12 +128,12 @@ impl KcpOrderObserver {
         provided
     }
 
-    /// Whether the status of any object but this assignment's copies names the object too.
-    fn is_shared(export: &Export, assignment: &Assignment, kind: &str, key: &ObjectKey) -> bool {
+    /// Whether the status of any object but the order's own copies names the object too.
+    fn is_shared(export: &Export, own: &BTreeSet<&ObjectKey>, kind: &str, key: &ObjectKey) -> bool {
         let text = related_text(kind, key);
         export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
             let naming = followed.cache.find(BY_RELATED, &text);
-            naming.iter().any(|(at, _)| !assignment.named().any(|copy| copy.key == *at))
+            naming.iter().any(|(at, _)| !own.contains(at))
         })
     }
 }
@@ -184,9 +185,16 @@ impl OrderObserver for KcpOrderObserver {
             .map(|copy| (copy.key.clone(), self.copy(copy)))
             .collect();
         let unreachable = self.unreachable(&export, copies.keys().map(|key| &key.cluster));
-        let provided = assignment.as_ref().map(|a| Self::provided(&export, a, &copies)).unwrap_or_default();
+        let traces = self.traces(&export, followed, &policy, &identity, &name, order.is_some())?;
+        let provided = Self::all_provided(&export, assignment.as_ref(), &copies, &traces, &policy);
+        let shares = |rival: &&Assignment| {
+            let named = |copy: &CopyRef| rival.named().any(|other| other.key == copy.key);
+            order.is_some() && assignment.as_ref().is_none_or(|own| own.named().any(named))
+        };
+        let marks: Vec<&String> =
+            std::iter::once(&name).chain(traces.rivals.iter().filter(shares).map(|rival| &rival.name)).collect();
         let mirrored = related_kinds(&export)
-            .flat_map(|followed| followed.cache.find(BY_MARK, &name))
+            .flat_map(|followed| marks.iter().flat_map(|mark| followed.cache.find(BY_MARK, mark)))
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)
             .map(|(_, object)| object)
             .collect();
@@ -200,7 +208,90 @@ impl OrderObserver for KcpOrderObserver {
             unreachable,
             provided,
             mirrored,
+            traces,
         }))
+    }
+}
+
+impl KcpOrderObserver {
+    /// What of an order is there beside what its assignment names.
+    fn traces(
+        &self,
+        export: &Export,
+        followed: &Followed,
+        policy: &Policy,
+        identity: &OrderIdentity,
+        name: &str,
+        is_there: bool,
+    ) -> Result<Traces, PortError> {
+        let api = policy.gvr.group_resource();
+        let mut traces = Traces::default();
+        for (key, object) in followed.cache.find(BY_MARK, name) {
+            let retained = object.annotation(marker::RETAINED_ANNOTATION).is_some();
+            // What a cluster holds that does not answer is not known.
+            if !retained && export.silence(&key.cluster).is_none() && self.owner_of_copy(&api, &key).is_none() {
+                traces.unnamed.insert(key, object);
+            }
+        }
+        let namesakes = self.fleet.platform().assignments.find(BY_ORDER, &object_text(&api, &identity.key));
+        for (_, record) in namesakes {
+            if record.text(&["spec", "order", "uid"]) != Some(&identity.uid) {
+                let rival = read_assignment(&record).map_err(|error| unreadable(&error.to_string()))?;
+                traces
+                    .rival_copies
+                    .extend(rival.named().map(|copy| (copy.key.clone(), self.copy(copy))));
+                traces.rivals.push(rival);
+            }
+        }
+        if !is_there {
+            traces.successor =
+                followed.cache.get(&identity.key).filter(|successor| successor.uid() != identity.uid);
+        }
+        Ok(traces)
+    }
+
+    /// What the order's copies name, and what those do that may be its copies.
+    fn all_provided(
+        export: &Export,
+        assignment: Option<&Assignment>,
+        copies: &BTreeMap<ObjectKey, CopyView>,
+        traces: &Traces,
+        policy: &Policy,
+    ) -> BTreeMap<ObjectRef, Provided> {
+        let unnamed: Vec<(CopyRef, Arc<Object>)> = traces
+            .unnamed
+            .iter()
+            .map(|(key, object)| (unrecorded(policy, key, object), object.clone()))
+            .collect();
+        let rivals = traces.rivals.iter().flat_map(|rival| &rival.copies);
+        let named = assignment.iter().flat_map(|assignment| &assignment.copies);
+        let present = |copy: &'_ CopyRef| match copies.get(&copy.key).or_else(|| traces.rival_copies.get(&copy.key)) {
+            Some(CopyView::Present(live)) => Some(live.clone()),
+            Some(CopyView::Absent | CopyView::Unknown | CopyView::Gone) | None => None,
+        };
+        let recorded: Vec<(CopyRef, Arc<Object>)> =
+            named.chain(rivals).filter_map(|copy| Some((copy.clone(), present(copy)?))).collect();
+        let own: BTreeSet<&ObjectKey> = assignment
+            .iter()
+            .flat_map(|assignment| assignment.named())
+            .chain(traces.rivals.iter().flat_map(Assignment::named))
+            .map(|copy| &copy.key)
+            .chain(traces.unnamed.keys())
+            .collect();
+        let all = recorded.iter().chain(&unnamed).map(|(copy, live)| (copy, live.as_ref()));
+        Self::provided(export, all, &own)
+    }
+}
+
+/// A copy that no record describes, as far as it matters for what it hands over.
+fn unrecorded(policy: &Policy, key: &ObjectKey, object: &Object) -> CopyRef {
+    CopyRef {
+        offer: OfferId::from(key.clone()),
+        gvr: policy.gvr.clone(),
+        kind: policy.kind.clone(),
+        key: key.clone(),
+        uid: Some(object.uid().to_owned()),
+        migration: None,
     }
 }
 
@@ -210,7 +301,7 @@ pub(super) fn carries_our_mark(object: &Object) -> bool {
 }
 
 /// What is followed of the kinds that providers may hand over.
-pub(super) fn related_kinds(export: &Export) -> impl Iterator<Item = &crate::fleet::Followed> {
+pub(super) fn related_kinds(export: &Export) -> impl Iterator<Item = &Followed> {
     [Resource::secrets(), Resource::config_maps()]
         .into_iter()
         .filter_map(|resource| export.followed(&resource.gvr))

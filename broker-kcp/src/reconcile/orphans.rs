@@ -1,14 +1,18 @@
 //! Removes what we made and nobody knows of any more.
 //!
 //! An object that carries our mark and is named by no Assignment was left behind by a broker that crashed between two
-//! writes of one that lost its lead, or was marked by somebody else. Only the former is removed: after a live look at
-//! both the object, which must show that we created it, and the Assignment, which must be absent or name others.
+//! writes of one that lost its lead, or was marked by somebody else, or is all that is left of what an order had before
+//! its records were lost or restored from a backup. Only the first is removed: after [`judge_stray`] said so from what is
+//! known, and again after a live look at both the object, which must show that we created it, and the Assignment.
 
+use broker_core::order::{Assignment, OrderIdentity, Stray, judge_stray, waits_for_record};
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::Value;
 
-use super::indexes::{BY_COPY, object_text};
-use crate::fleet::{Fleet, PLATFORM};
+use super::indexes::{BY_COPY, BY_ORDER, object_text};
+use super::observe::carries_our_mark;
+use super::registry::KcpProviderRegistry;
+use crate::fleet::{Fleet, Followed, PLATFORM};
 use crate::kcp::{ApiError, ApiErrorKind, Preconditions, Resource};
 use crate::record::read_assignment;
 
@@ -22,7 +26,12 @@ pub(super) enum Finding {
 }
 
 /// Looks at one marked object of a brokered API and removes it if it is an orphan of ours.
-pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result<Finding, ApiError> {
+pub(super) async fn examine(
+    fleet: &Fleet,
+    registry: &KcpProviderRegistry,
+    api: &str,
+    key: &ObjectKey,
+) -> Result<Finding, ApiError> {
     if !fleet.is_synced(api) {
         return Ok(Finding::Leave);
     }
@@ -46,6 +55,19 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     if named(fleet) || export.is_silent(&key.cluster) {
         return Ok(Finding::Leave);
     }
+    let Some(moves) = registry.policies().orders.get(api).map(|policy| policy.moves) else {
+        return Ok(Finding::Leave);
+    };
+    let judge = |record: Option<&Assignment>| {
+        judge_stray(key, record, moves, record.is_none() && orders_wait(fleet, api, followed, mark))
+    };
+    let cached = fleet.platform().assignments.get(&ObjectKey::new(PLATFORM, "", mark));
+    let known = cached.as_deref().map(read_assignment).transpose();
+    // What cannot be read may name it. No call is made for what stays.
+    if known.map_or(Stray::Stays, |record| judge(record.as_ref())) == Stray::Stays {
+        tracing::debug!(object = %key, "a marked object that no assignment names stays: it may be all that is left of an order");
+        return Ok(Finding::Leave);
+    }
     let Some(home) = export.home(&key.cluster) else { return Ok(Finding::Leave) };
     let live = match home.api.get(&followed.resource, &key.namespace, &key.name).await {
         Ok(live) => live,
@@ -58,16 +80,16 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     }
     let assignments =
         Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, "assignments"), "Assignment");
-    match fleet.platform_api().get(&assignments, "", mark).await {
-        Ok(record) => {
-            let names_it = read_assignment(&record)
-                .map_or(true, |assignment| assignment.named().any(|copy| copy.key == *key));
-            if names_it {
-                return Ok(Finding::Leave);
-            }
-        }
-        Err(error) if error.kind() == ApiErrorKind::NotFound => {}
+    let record = match fleet.platform_api().get(&assignments, "", mark).await {
+        Ok(record) => match read_assignment(&record) {
+            Ok(record) => Some(record),
+            Err(_) => return Ok(Finding::Leave),
+        },
+        Err(error) if error.kind() == ApiErrorKind::NotFound => None,
         Err(error) => return Err(error),
+    };
+    if judge(record.as_ref()) == Stray::Stays {
+        return Ok(Finding::Leave);
     }
     let preconditions = Preconditions {
         uid: Some(live.uid().to_owned()),
@@ -80,6 +102,19 @@ pub(super) async fn examine(fleet: &Fleet, api: &str, key: &ObjectKey) -> Result
     }
     tracing::info!(object = %key, platform = PLATFORM, "removed a copy that no assignment names");
     Ok(Finding::Removed)
+}
+
+/// Whether any order of the API waits for its record: then what nobody names may be its.
+fn orders_wait(fleet: &Fleet, api: &str, followed: &Followed, mark: &str) -> bool {
+    let assignments = &fleet.platform().assignments;
+    let has_record = |identity: &OrderIdentity| {
+        let found = assignments.find(BY_ORDER, &object_text(api, &identity.key));
+        found.iter().any(|(_, record)| record.text(&["spec", "order", "uid"]) == Some(&identity.uid))
+    };
+    followed.cache.read().iter().any(|(key, object)| {
+        let identity = OrderIdentity::of(object, &followed.resource.gvr, &key.cluster);
+        !carries_our_mark(object) && waits_for_record(object, &identity, has_record(&identity), mark)
+    })
 }
 
 /// Whether the object's own history says that we wrote its spec, and under a name of ours.

@@ -20,7 +20,7 @@ use super::indexes::{BY_ORDER, INDEXES, object_text, offers_of};
 use super::observe::KcpOrderObserver;
 use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
-use super::{brokered, later, offers, orphans};
+use super::{brokered, later, lost, offers, orphans};
 use crate::controller::{Outcome, Queue, QueueState, run};
 use crate::fleet::Fleet;
 use crate::kcp::{ApiError, EndpointError};
@@ -199,6 +199,10 @@ impl Service {
         let mut outcome = Outcome::Done;
         let before = self.places(key);
         for address in self.addresses(key) {
+            if !lost::look_again(&self.inner.fleet, &address).await {
+                outcome = sooner(outcome, Outcome::Retry);
+                continue;
+            }
             let next = match self.inner.driver.pass(&address).await {
                 Ok(passed) => settled(key, &passed, self.inner.fleet.now()),
                 Err(error) => failed(key, &error),
@@ -266,7 +270,7 @@ impl Service {
             }
             Chore::Api(name) => brokered::report(fleet, registry, name).await,
             Chore::Later(what, name) => later::report(fleet, *what, name).await,
-            Chore::Orphan(api, key) => orphans::examine(fleet, api, key).await.map(drop),
+            Chore::Orphan(api, key) => orphans::examine(fleet, registry, api, key).await.map(drop),
         };
         match result {
             Ok(()) => Outcome::Done,

@@ -96,7 +96,7 @@ impl State {
         self.unreachable.contains_key(cluster)
     }
 
-    fn record(&mut self, action: &Action) -> Result<(), PortError> {
+    pub(super) fn record(&mut self, action: &Action) -> Result<(), PortError> {
         let refuse = |kind| PortError::new(kind, action.verb(), "refused");
         let version = self.next_version();
         match action {

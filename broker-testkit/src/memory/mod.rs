@@ -7,6 +7,9 @@
 mod executor;
 mod observer;
 mod people;
+mod restore;
+
+pub use restore::Backup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use broker_core::order::{CopyRef, CopyView, LastWord, OrderIdentity, Provided, Silence};
+use broker_core::offer::OfferId;
+use broker_core::order::{
+    Assignment, CopyRef, CopyView, LastWord, OrderIdentity, Policy, Provided, Silence, Traces,
+};
 use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError};
-use broker_core::resource::{Object, ObjectRef, marker};
-use broker_core::translate::references;
+use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
+use broker_core::translate::{assignment_name, references};
 
 use super::{MemoryFleet, State};
 
@@ -21,7 +24,10 @@ impl OrderObserver for MemoryFleet {
             .values()
             .find(|assignment| match &order {
                 Some(order) => assignment.order.key == address.key && assignment.order.uid == order.uid(),
-                None => assignment.order.key == address.key,
+                None => {
+                    assignment.order.key == address.key
+                        && address.uid.as_ref().is_none_or(|uid| *uid == assignment.order.uid)
+                }
             })
             .cloned();
         let identity = match (&order, &assignment) {
@@ -35,7 +41,14 @@ impl OrderObserver for MemoryFleet {
         let mut copies = BTreeMap::new();
         let mut unreachable = BTreeMap::new();
         let mut provided = BTreeMap::new();
-        let mut mirrored = Vec::new();
+        let traces = state.traces(&identity, order.is_some(), &mut provided);
+        let mut mirrored = state.mirrored(&identity, &assignment_name(&identity));
+        for rival in traces.rivals.iter().filter(|_| order.is_some()) {
+            let shares = |copy: &CopyRef| assignment.iter().flat_map(Assignment::named).any(|own| own.key == copy.key);
+            if assignment.is_none() || rival.named().any(shares) {
+                mirrored.extend(state.mirrored(&identity, &rival.name));
+            }
+        }
         if let Some(assignment) = &assignment {
             for copy in assignment.named() {
                 let view = state.view(copy);
@@ -50,7 +63,6 @@ impl OrderObserver for MemoryFleet {
                     unreachable.insert(copy.key.cluster.clone(), silence);
                 }
             }
-            mirrored = state.mirrored(&identity, &assignment.name);
         }
         Ok(Some(Observed {
             identity,
@@ -62,11 +74,60 @@ impl OrderObserver for MemoryFleet {
             unreachable,
             provided,
             mirrored,
+            traces,
         }))
     }
 }
 
 impl State {
+    /// What is there beside what the order's assignment names, and what such copies hand over.
+    fn traces(
+        &self,
+        identity: &OrderIdentity,
+        is_there: bool,
+        provided: &mut BTreeMap<ObjectRef, Provided>,
+    ) -> Traces {
+        let name = assignment_name(identity);
+        let unnamed: BTreeMap<_, _> = self
+            .objects
+            .iter()
+            .filter(|(target, object)| {
+                target.gvk == self.policy.gvk()
+                    && object.label(marker::ORDER_LABEL) == Some(name.as_str())
+                    && object.annotation(marker::RETAINED_ANNOTATION).is_none()
+                    && !self.unreachable.contains_key(&target.key.cluster)
+                    && !self.gone.contains(&target.key.cluster)
+                    && !self.is_named(&target.key)
+            })
+            .map(|(target, object)| (target.key.clone(), Arc::clone(object)))
+            .collect();
+        let rivals: Vec<Assignment> = self
+            .assignments
+            .values()
+            .filter(|other| other.order.key == identity.key && other.order.uid != identity.uid)
+            .cloned()
+            .collect();
+        let mut rival_copies = BTreeMap::new();
+        for copy in rivals.iter().flat_map(Assignment::named) {
+            let view = self.view(copy);
+            if let CopyView::Present(object) = &view {
+                self.named_by(object, copy, provided);
+            }
+            rival_copies.insert(copy.key.clone(), view);
+        }
+        for (key, object) in &unnamed {
+            self.named_by(object, &unrecorded(&self.policy, key), provided);
+        }
+        let target = ObjectRef { gvk: self.policy.gvk(), key: identity.key.clone() };
+        let successor = self.objects.get(&target).filter(|_| !is_there).cloned();
+        Traces { unnamed, rivals, rival_copies, successor }
+    }
+
+    /// Whether any assignment names this copy.
+    pub(super) fn is_named(&self, key: &ObjectKey) -> bool {
+        self.assignments.values().flat_map(Assignment::named).any(|copy| copy.key == *key)
+    }
+
     fn view(&self, copy: &CopyRef) -> CopyView {
         if self.gone.contains(&copy.key.cluster) {
             return CopyView::Gone;
@@ -104,5 +165,17 @@ impl State {
             })
             .map(|(_, object)| Arc::clone(object))
             .collect()
+    }
+}
+
+/// A copy that no record describes, as far as it matters for what it hands over.
+fn unrecorded(policy: &Policy, key: &ObjectKey) -> CopyRef {
+    CopyRef {
+        offer: OfferId::from(key.clone()),
+        gvr: policy.gvr.clone(),
+        kind: policy.kind.clone(),
+        key: key.clone(),
+        uid: None,
+        migration: None,
     }
 }

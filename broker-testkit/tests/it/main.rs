@@ -7,4 +7,5 @@ mod fault;
 mod findings;
 mod kcp;
 mod order_life;
+mod restore;
 mod silence;

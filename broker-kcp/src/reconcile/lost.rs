@@ -1,0 +1,52 @@
+//! Looks at the server before an order is told that its record is lost: the record may only be late in the cache.
+//!
+//! Records, orders and copies come by different watches; to a broker that has just begun to lead, an order's finalizer
+//! may be there before the Assignment that another one wrote earlier.
+
+use broker_core::order::OrderIdentity;
+use broker_core::port::OrderAddress;
+use broker_core::resource::{ObjectKey, marker};
+use broker_core::translate::assignment_name;
+
+use super::indexes::BY_MARK;
+use super::observe::carries_our_mark;
+use super::target::Target;
+use crate::fleet::{Fleet, PLATFORM};
+use crate::kcp::ApiErrorKind;
+use crate::record::read_assignment;
+
+/// Reads the Assignment of an order anew where the cached one does not fit what is there. False where that failed, and
+/// nothing should be decided yet.
+///
+/// An order that says `AssignmentLost` already was looked after then; what changes about its record a watch tells.
+pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
+    let api = address.gvr.group_resource();
+    let export = fleet.plan().apis.get(&api).and_then(|export| fleet.export(export));
+    let Some(followed) = export.as_ref().and_then(|export| export.followed(&address.gvr)) else { return true };
+    let Some(order) = followed.cache.get(&address.key).filter(|order| !carries_our_mark(order)) else { return true };
+    if address.uid.as_deref().is_some_and(|uid| uid != order.uid()) {
+        return true;
+    }
+    let name = assignment_name(&OrderIdentity::of(&order, &address.gvr, &address.key.cluster));
+    let target = Target::assignments(fleet);
+    let record = target.cache.get(&ObjectKey::new(PLATFORM, "", &name));
+    let marked = followed.cache.find(BY_MARK, &name);
+    let fits = match record.as_deref().map(read_assignment) {
+        None => marked.is_empty() && !order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER),
+        Some(Ok(record)) => {
+            marked.iter().all(|(key, _)| record.named().any(|copy| copy.key == *key))
+        }
+        Some(Err(_)) => true,
+    };
+    let told = order.condition("Brokered").is_some_and(|condition| condition.reason == "AssignmentLost");
+    if fits || told {
+        return true;
+    }
+    match target.api.get(&target.resource, "", &name).await {
+        Ok(live) => {
+            target.show(live);
+            true
+        }
+        Err(error) => error.kind() == ApiErrorKind::NotFound,
+    }
+}
