@@ -20,6 +20,7 @@ mod health;
 pub mod init;
 pub mod offers;
 pub mod operator;
+pub mod recover;
 pub mod run;
 pub mod telemetry;
 pub mod validate;

@@ -85,6 +85,8 @@ pub async fn recover_once(
         while !recovery.has_read_everything() {
             routes.progress.notified().await;
         }
+        // What was taken in while it was read in part counts no more.
+        service.driver().registry().invalidate();
         recovery.run(request).await
     };
     tokio::select! {
@@ -203,7 +205,7 @@ impl Recovery<'_> {
                 let silent = self.of_api(&api).is_some_and(|(export, _)| export.has_silent_shard());
                 if silent {
                     Step::Undecided(Undecided::Unreachable(BTreeSet::new()))
-                } else if request.place_again && recovered.similar.is_empty() {
+                } else if request.place_again {
                     self.place_again(address, request.dry_run).await
                 } else {
                     Step::Undecided(Undecided::NothingFound)

@@ -53,7 +53,7 @@ fn moved() -> (Story, OrderAddress, broker_testkit::memory::Backup) {
 /// The broker's people look away and back: a fresh process, all its searches, and time.
 fn go_on(story: &mut Story, order: &OrderAddress) {
     story.broker = broker(&story.fleet);
-    for _ in 0..4 {
+    for _ in 0..2 {
         story.settle(order);
         story.fleet.sweep();
         story.fleet.advance(GRACE * 30);

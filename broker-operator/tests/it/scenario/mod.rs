@@ -4,6 +4,7 @@ pub(crate) mod availability;
 pub(crate) mod deletion;
 pub(crate) mod explain;
 pub(crate) mod restart;
+pub(crate) mod restore;
 pub(crate) mod routing;
 pub(crate) mod scheduling;
 pub(crate) mod story;
