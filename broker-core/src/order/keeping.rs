@@ -90,6 +90,17 @@ pub(super) fn keep(
     let told = match leave(world, assignment, copy, &fit, next.is_some(), decision) {
         Leaving::Begins(told) => told,
         Leaving::Waits(told) | Leaving::Stays(told) => obstacle.unwrap_or(told),
+        Leaving::Signs(offer) => {
+            let mut signed = next.unwrap_or_else(|| assignment.clone());
+            for slot in signed.copies.iter_mut().filter(|slot| slot.key == copy.key) {
+                slot.offer = offer.clone();
+            }
+            decision.report.reason = "Routed";
+            decision.report.message = format!("provider selection: {offer} of the same provider takes the order");
+            signed.offer = offer;
+            decision.act(Action::UpdateAssignment(signed));
+            return;
+        }
     };
     let sight = if assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
     if let Some(next) = next {

@@ -31,6 +31,8 @@ pub(super) enum Leaving {
     Waits(Told),
     /// A move begins.
     Begins(Told),
+    /// Another offer of the same provider takes the copy as it is: nothing moves, it is only recorded.
+    Signs(OfferId),
 }
 
 /// Whether an order that is about to move still has to.
@@ -115,6 +117,9 @@ impl Departure<'_> {
             let stays = if handed_out { "; what was provided before keeps serving" } else { "" };
             return refused("NoMatchingOffer", format!("{}{stays}", world.chooser.refusal()));
         };
+        if self.is_where_it_is(&placement) {
+            return Leaving::Signs(placement.offer);
+        }
         if handed_out && world.policy.moves == Moves::PlaybookOnly {
             return refused(
                 "NoPlaybook",
@@ -128,6 +133,15 @@ impl Departure<'_> {
             );
         }
         self.begin(&placement, "the order no longer fits the offer that serves it", decision)
+    }
+
+    /// Whether a copy for this offer would be the one that is there: an offer was renamed, or split.
+    fn is_where_it_is(&self, placement: &Placement) -> bool {
+        let copy = self.copy;
+        placement.offer.cluster == copy.key.cluster
+            && placement.namespace == copy.key.namespace
+            && placement.gvr == copy.gvr
+            && self.world.live(copy).is_some_and(|live| !live.is_deleting())
     }
 
     /// Nothing was handed out yet: nothing can be lost by trying another offer, whatever the objects hold.

@@ -162,3 +162,34 @@ fn paths_of_kinds_are_those_of_the_api_server() {
     let gvr = broker_core::resource::Gvr::new("example.com", "v1", "things");
     assert_eq!(Resource::cluster_scoped(gvr, "Thing").path("ignored"), "/apis/example.com/v1/things");
 }
+
+#[test]
+fn b1_how_slices_are_called_and_how_many_there_are_changes_nothing() {
+    let (export, schema) = certificates();
+    let of = |slices: &[Value]| {
+        Plan::of(&platform(
+            &[brokered("certificates.example.com")],
+            from_ref(&export),
+            from_ref(&schema),
+            slices,
+        ))
+    };
+    let one = of(&[slice("certificates.example.com", "certificates.example.com", &["https://a/x", "https://b/x"])]);
+    let renamed = of(&[slice("another-name", "certificates.example.com", &["https://a/x", "https://b/x"])]);
+    let several = of(&[
+        slice("east", "certificates.example.com", &["https://a/x"]),
+        slice("both", "certificates.example.com", &["https://a/x/", "https://b/x"]),
+    ]);
+    assert!(!one.exports["certificates.example.com"].urls.is_empty());
+    assert_eq!(one, renamed);
+    assert_eq!(one, several, "each shard is followed once");
+}
+
+#[test]
+fn b12_several_versions_of_an_api_are_followed_as_one() {
+    let (export, schema) = certificates();
+    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &[]));
+    let kinds = &plan.exports["certificates.example.com"].kinds;
+    assert_eq!(kinds.len(), 1, "{kinds:?}");
+    assert_eq!(kinds["certificates.example.com"].gvr.version, "v1", "the one that is stored");
+}

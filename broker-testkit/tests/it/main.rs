@@ -7,5 +7,6 @@ mod fault;
 mod findings;
 mod kcp;
 mod order_life;
+mod predecessor;
 mod restore;
 mod silence;
