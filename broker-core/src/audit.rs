@@ -107,9 +107,7 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
             deletion(world, name, found);
         }
         Action::CreateAssignment(next) => {
-            if world.assignment.is_some()
-                || holds_finalizer(world)
-                || unnamed_copies(world).next().is_some()
+            if world.assignment.is_some() || holds_finalizer(world) || unnamed_copies(world).next().is_some()
             {
                 found.push(Violation::PlacedTwice);
             }
@@ -196,6 +194,7 @@ fn forgotten(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
     for copy in before.named().filter(|copy| !next.named().any(|kept| kept.key == copy.key)) {
         let may_be_there = match world.copies.get(&copy.key) {
             None | Some(CopyView::Unknown) => true,
+            Some(CopyView::Present(live)) if live.annotation(marker::RETAINED_ANNOTATION).is_some() => false,
             Some(CopyView::Present(live)) => match &copy.uid {
                 Some(uid) => uid == live.uid(),
                 None => live.label(marker::ORDER_LABEL) == Some(before.name.as_str()),

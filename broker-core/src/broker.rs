@@ -324,12 +324,7 @@ fn look(
     }
 }
 
-fn world<'w>(
-    observed: &'w Observed,
-    chooser: &'w dyn Chooser,
-    memory: &Memory,
-    now: Timestamp,
-) -> World<'w> {
+fn world<'w>(observed: &'w Observed, chooser: &'w dyn Chooser, memory: &Memory, now: Timestamp) -> World<'w> {
     World {
         now,
         identity: observed.identity.clone(),

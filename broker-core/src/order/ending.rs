@@ -25,7 +25,8 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
             .clone_into(&mut decision.report.message);
         return;
     }
-    let copies = world.assignment.as_ref().map(|assignment| remove_copies(world, order, assignment, decision));
+    let copies =
+        world.assignment.as_ref().map(|assignment| remove_copies(world, order, assignment, decision));
     let others = [remove_unnamed(world, order, decision), remove_mirrored(world, decision)];
     if copies == Some(Left::Something) || others.contains(&Left::Something) {
         return;
@@ -51,13 +52,7 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
 }
 
 /// The copy as it stays behind: as it is, marked so that it is neither taken for an order nor for an orphan.
-fn released(
-    world: &World<'_>,
-    order: &Object,
-    assignment: &str,
-    copy: &CopyRef,
-    there: &Object,
-) -> Object {
+fn released(world: &World<'_>, order: &Object, assignment: &str, copy: &CopyRef, there: &Object) -> Object {
     let mut object = desired_copy(order, assignment, copy, world.policy);
     object.set(&["metadata", "annotations", marker::RETAINED_ANNOTATION], "true".into());
     object.set(&["metadata", "uid"], there.uid().into());
@@ -113,7 +108,8 @@ fn remove_copies(
 
 fn remove_mirrored(world: &World<'_>, decision: &mut Decision) -> Left {
     // The order that has the copy now has what it hands over as well, and marks it as its own.
-    let taken_over = world.assignment.iter().flat_map(Assignment::named).any(|copy| is_taken_over(world, &copy.key));
+    let taken_over =
+        world.assignment.iter().flat_map(Assignment::named).any(|copy| is_taken_over(world, &copy.key));
     let mut left = Left::Nothing;
     for object in &world.mirrored {
         left = Left::Something;

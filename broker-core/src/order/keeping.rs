@@ -31,7 +31,8 @@ pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decis
     };
     let name = assignment_name(&world.identity);
     // Moves of an earlier record may have been kept, and must not be taken for this one's.
-    let moved = world.migrations.iter().filter_map(|migration| migration_serial(&name, &migration.name)).max();
+    let moved =
+        world.migrations.iter().filter_map(|migration| migration_serial(&name, &migration.name)).max();
     let serial = moved.unwrap_or_default() + 1;
     decision.report.reason = "Routed";
     decision.report.message = format!("provider selection: {} serves the order", placement.offer);
@@ -96,7 +97,8 @@ pub(super) fn keep(
                 slot.offer = offer.clone();
             }
             decision.report.reason = "Routed";
-            decision.report.message = format!("provider selection: {offer} of the same provider takes the order");
+            decision.report.message =
+                format!("provider selection: {offer} of the same provider takes the order");
             signed.offer = offer;
             decision.act(Action::UpdateAssignment(signed));
             return;

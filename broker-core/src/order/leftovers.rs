@@ -6,8 +6,12 @@ use super::record::{Assignment, CopyRef};
 use super::world::{CopyView, World};
 use crate::resource::{Object, marker};
 
-/// Whether an object under a copy's name is that copy: by its uid, or before that was learnt by our mark.
+/// Whether an object under a copy's name is that copy, and ours to remove: by its uid, or before that was learnt by our
+/// mark. What is marked to outlive its order is nobody's copy any more.
 pub(super) fn is_the_copy(assignment: &Assignment, copy: &CopyRef, there: &Object) -> bool {
+    if there.annotation(marker::RETAINED_ANNOTATION).is_some() {
+        return false;
+    }
     match &copy.uid {
         Some(uid) => uid == there.uid(),
         None => there.label(marker::ORDER_LABEL) == Some(assignment.name.as_str()),

@@ -125,13 +125,14 @@ fn names_elsewhere(record: &Assignment, key: &ObjectKey) -> bool {
 }
 
 /// Whether a move came further than the assignment, which is always written first.
-fn moves_beyond(assignment: &Assignment, migrations: &[Migration]) -> bool {
+pub fn moves_beyond(assignment: &Assignment, migrations: &[Migration]) -> bool {
     migrations.iter().any(|migration| {
         // Before its replacement is named, a move can only wait or be called off.
         let begun = !matches!(migration.state, MigrationState::Pending | MigrationState::Cancelled);
         let ahead = migration_serial(&assignment.name, &migration.name)
             .is_some_and(|serial| serial > assignment.serial);
-        let switched = matches!(migration.state, MigrationState::CutoverCompleted | MigrationState::Completed);
+        let switched =
+            matches!(migration.state, MigrationState::CutoverCompleted | MigrationState::Completed);
         let not_switched = assignment.moving().is_some_and(|(_, target)| {
             target.migration.as_deref() == Some(migration.name.as_str()) && !assignment.points_to(target)
         });
@@ -176,7 +177,12 @@ pub enum Stray {
 ///
 /// An assignment that came further than the object says that the object was left behind. Without one there is no such
 /// proof: then only what holds no data goes, and only while no order of the API waits for its record.
-pub fn judge_stray(key: &ObjectKey, record: Option<&Assignment>, moves: Moves, orders_are_lost: bool) -> Stray {
+pub fn judge_stray(
+    key: &ObjectKey,
+    record: Option<&Assignment>,
+    moves: Moves,
+    orders_are_lost: bool,
+) -> Stray {
     let left_behind = match record {
         Some(record) => {
             let named = record.named().any(|copy| copy.key == *key);

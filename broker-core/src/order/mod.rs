@@ -22,7 +22,7 @@ mod world;
 
 pub use decide::decide;
 pub use decision::{Action, Decision, Report, Severity};
-pub use lost::{Loss, Stray, Traces, judge_stray, loss, waits_for_record};
+pub use lost::{Loss, Stray, Traces, judge_stray, loss, moves_beyond, waits_for_record};
 pub use policy::{Failover, Glob, Moves, Policy};
 pub use record::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
 pub use world::{Blocked, Chooser, CopyView, Fit, LastWord, Placement, Provided, Settled, Silence, World};

@@ -174,17 +174,17 @@ impl Search<'_> {
     /// The offer for which a copy was made, as far as its place tells: one that serves the order, before others.
     fn offer_of(&self, key: &ObjectKey) -> OfferId {
         let here = |listing: &&Arc<crate::matching::Listing>| {
-            let same_api = listing.availability().api.as_ref().is_none_or(|api| *api == self.world.policy.gvr);
-            let same_place =
-                listing.offer().is_some_and(|offer| offer.copy_namespace() == key.namespace);
+            let same_api =
+                listing.availability().api.as_ref().is_none_or(|api| *api == self.world.policy.gvr);
+            let same_place = listing.offer().is_some_and(|offer| offer.copy_namespace() == key.namespace);
             same_api && same_place
         };
         let mut ids: Vec<OfferId> =
             self.offers.of_provider(&key.cluster).filter(here).map(|listing| listing.id().clone()).collect();
         ids.sort_by_key(|id| (!matches!(self.world.chooser.fit(id), Fit::Fits(_)), id.clone()));
-        ids.into_iter().next().unwrap_or_else(|| {
-            OfferId::new(key.cluster.clone(), key.namespace.clone(), WITHDRAWN)
-        })
+        ids.into_iter()
+            .next()
+            .unwrap_or_else(|| OfferId::new(key.cluster.clone(), key.namespace.clone(), WITHDRAWN))
     }
 
     /// Whether what the consumer holds is this copy's: the objects, or where there are none the status.
@@ -253,9 +253,10 @@ impl Search<'_> {
         let is_chosen = |copy: &CopyRef| copy.key == chosen.copy.key;
         let mut leftovers: Vec<CopyRef> =
             found.iter().map(|(other, _)| other.copy.clone()).filter(|copy| !is_chosen(copy)).collect();
-        let waiting = before.iter().flat_map(|record| record.named()).filter(|copy| {
-            matches!(world.copy(copy), CopyView::Unknown) && !is_chosen(copy)
-        });
+        let waiting = before
+            .iter()
+            .flat_map(|record| record.named())
+            .filter(|copy| matches!(world.copy(copy), CopyView::Unknown) && !is_chosen(copy));
         leftovers.extend(waiting.cloned());
         if leftovers.len() > Assignment::MAX_LEFTOVERS {
             return Err(Undecided::TooMany);

@@ -174,7 +174,8 @@ fn b1_how_slices_are_called_and_how_many_there_are_changes_nothing() {
             slices,
         ))
     };
-    let one = of(&[slice("certificates.example.com", "certificates.example.com", &["https://a/x", "https://b/x"])]);
+    let one =
+        of(&[slice("certificates.example.com", "certificates.example.com", &["https://a/x", "https://b/x"])]);
     let renamed = of(&[slice("another-name", "certificates.example.com", &["https://a/x", "https://b/x"])]);
     let several = of(&[
         slice("east", "certificates.example.com", &["https://a/x"]),

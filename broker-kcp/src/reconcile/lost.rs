@@ -3,7 +3,7 @@
 //! Records, orders and copies come by different watches; to a broker that has just begun to lead, an order's finalizer
 //! may be there before the Assignment that another one wrote earlier.
 
-use broker_core::order::OrderIdentity;
+use broker_core::order::{OrderIdentity, moves_beyond};
 use broker_core::port::OrderAddress;
 use broker_core::resource::{ObjectKey, marker};
 use broker_core::translate::assignment_name;
@@ -13,7 +13,7 @@ use super::observe::carries_our_mark;
 use super::target::Target;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::ApiErrorKind;
-use crate::record::read_assignment;
+use crate::record::{read_assignment, read_migration};
 
 /// Reads the Assignment of an order anew where the cached one does not fit what is there. False where that failed, and
 /// nothing should be decided yet.
@@ -22,8 +22,12 @@ use crate::record::read_assignment;
 pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
     let api = address.gvr.group_resource();
     let export = fleet.plan().apis.get(&api).and_then(|export| fleet.export(export));
-    let Some(followed) = export.as_ref().and_then(|export| export.followed(&address.gvr)) else { return true };
-    let Some(order) = followed.cache.get(&address.key).filter(|order| !carries_our_mark(order)) else { return true };
+    let Some(followed) = export.as_ref().and_then(|export| export.followed(&address.gvr)) else {
+        return true;
+    };
+    let Some(order) = followed.cache.get(&address.key).filter(|order| !carries_our_mark(order)) else {
+        return true;
+    };
     if address.uid.as_deref().is_some_and(|uid| uid != order.uid()) {
         return true;
     }
@@ -32,9 +36,19 @@ pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
     let record = target.cache.get(&ObjectKey::new(PLATFORM, "", &name));
     let marked = followed.cache.find(BY_MARK, &name);
     let fits = match record.as_deref().map(read_assignment) {
-        None => marked.is_empty() && !order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER),
+        None => {
+            marked.is_empty() && !order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER)
+        }
         Some(Ok(record)) => {
+            let moves: Vec<_> = fleet
+                .platform()
+                .migrations
+                .find(BY_MARK, &name)
+                .iter()
+                .filter_map(|(_, object)| read_migration(object).ok().flatten())
+                .collect();
             marked.iter().all(|(key, _)| record.named().any(|copy| copy.key == *key))
+                && !moves_beyond(&record, &moves)
         }
         Some(Err(_)) => true,
     };

@@ -191,8 +191,9 @@ impl OrderObserver for KcpOrderObserver {
             let named = |copy: &CopyRef| rival.named().any(|other| other.key == copy.key);
             order.is_some() && assignment.as_ref().is_none_or(|own| own.named().any(named))
         };
-        let marks: Vec<&String> =
-            std::iter::once(&name).chain(traces.rivals.iter().filter(shares).map(|rival| &rival.name)).collect();
+        let marks: Vec<&String> = std::iter::once(&name)
+            .chain(traces.rivals.iter().filter(shares).map(|rival| &rival.name))
+            .collect();
         let mirrored = related_kinds(&export)
             .flat_map(|followed| marks.iter().flat_map(|mark| followed.cache.find(BY_MARK, mark)))
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)
@@ -229,7 +230,8 @@ impl KcpOrderObserver {
         for (key, object) in followed.cache.find(BY_MARK, name) {
             let retained = object.annotation(marker::RETAINED_ANNOTATION).is_some();
             // What a cluster holds that does not answer is not known.
-            if !retained && export.silence(&key.cluster).is_none() && self.owner_of_copy(&api, &key).is_none() {
+            if !retained && export.silence(&key.cluster).is_none() && self.owner_of_copy(&api, &key).is_none()
+            {
                 traces.unnamed.insert(key, object);
             }
         }
@@ -237,9 +239,7 @@ impl KcpOrderObserver {
         for (_, record) in namesakes {
             if record.text(&["spec", "order", "uid"]) != Some(&identity.uid) {
                 let rival = read_assignment(&record).map_err(|error| unreadable(&error.to_string()))?;
-                traces
-                    .rival_copies
-                    .extend(rival.named().map(|copy| (copy.key.clone(), self.copy(copy))));
+                traces.rival_copies.extend(rival.named().map(|copy| (copy.key.clone(), self.copy(copy))));
                 traces.rivals.push(rival);
             }
         }
@@ -265,10 +265,11 @@ impl KcpOrderObserver {
             .collect();
         let rivals = traces.rivals.iter().flat_map(|rival| &rival.copies);
         let named = assignment.iter().flat_map(|assignment| &assignment.copies);
-        let present = |copy: &'_ CopyRef| match copies.get(&copy.key).or_else(|| traces.rival_copies.get(&copy.key)) {
-            Some(CopyView::Present(live)) => Some(live.clone()),
-            Some(CopyView::Absent | CopyView::Unknown | CopyView::Gone) | None => None,
-        };
+        let present =
+            |copy: &'_ CopyRef| match copies.get(&copy.key).or_else(|| traces.rival_copies.get(&copy.key)) {
+                Some(CopyView::Present(live)) => Some(live.clone()),
+                Some(CopyView::Absent | CopyView::Unknown | CopyView::Gone) | None => None,
+            };
         let recorded: Vec<(CopyRef, Arc<Object>)> =
             named.chain(rivals).filter_map(|copy| Some((copy.clone(), present(copy)?))).collect();
         let own: BTreeSet<&ObjectKey> = assignment

@@ -21,6 +21,7 @@ use super::observe::carries_our_mark;
 use super::service::{Options, Service};
 use crate::fleet::{Export, Followed};
 use crate::kcp::Scope;
+use crate::surroundings::Surroundings;
 
 /// What a person asks for.
 #[derive(Clone, Debug, Default)]
@@ -75,12 +76,13 @@ pub async fn recover_once(
     request: &RecoverRequest,
 ) -> Result<(Vec<Recovered>, BTreeMap<ClusterName, String>), ExplainError> {
     let (_leads, leading) = watch::channel(true);
-    let service = Service::new(config, Options::default(), leading.clone())
+    let service = Service::new(config, Surroundings::default(), Options::default(), leading.clone())
         .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
     let fleet = service.fleet().clone();
     let routes = service.routes();
     let following = fleet.run(routes.clone());
-    let recovery = Recovery { executor: KcpMigrationExecutor::new(fleet.clone(), leading), service: &service };
+    let recovery =
+        Recovery { executor: KcpMigrationExecutor::new(fleet.clone(), leading), service: &service };
     let answer = async {
         while !recovery.has_read_everything() {
             routes.progress.notified().await;
@@ -147,9 +149,9 @@ impl Recovery<'_> {
             Scope::Namespaced => query.namespace.as_deref().unwrap_or("default"),
         };
         let key = ObjectKey::new(cluster, namespace, &query.name);
-        let is_there = self
-            .of_api(&api)
-            .is_some_and(|(_, followed)| followed.cache.get(&key).is_some_and(|found| !carries_our_mark(&found)));
+        let is_there = self.of_api(&api).is_some_and(|(_, followed)| {
+            followed.cache.get(&key).is_some_and(|found| !carries_our_mark(&found))
+        });
         if !is_there {
             return Err(ExplainError::UnknownOrder { api, order: key });
         }
@@ -168,7 +170,11 @@ impl Recovery<'_> {
                 .filter(|(_, object)| !carries_our_mark(object) && !object.is_deleting())
                 .map(|(key, _)| key.clone())
                 .collect();
-            addresses.extend(keys.into_iter().map(|key| OrderAddress { gvr: resource.gvr.clone(), key, uid: None }));
+            addresses.extend(keys.into_iter().map(|key| OrderAddress {
+                gvr: resource.gvr.clone(),
+                key,
+                uid: None,
+            }));
         }
         addresses
     }
@@ -180,13 +186,16 @@ impl Recovery<'_> {
         Some((export, followed))
     }
 
-    async fn recover(&self, address: &OrderAddress, request: &RecoverRequest) -> Result<Recovered, ExplainError> {
+    async fn recover(
+        &self,
+        address: &OrderAddress,
+        request: &RecoverRequest,
+    ) -> Result<Recovered, ExplainError> {
         let api = address.gvr.group_resource();
         let others = self.unclaimed(&api);
         let driver = self.service.driver();
-        let found = driver
-            .recovery(address, request.picked.as_ref(), &others)
-            .map_err(|error| failed(&error))?;
+        let found =
+            driver.recovery(address, request.picked.as_ref(), &others).map_err(|error| failed(&error))?;
         let mut recovered = Recovered {
             api: address.gvr.clone(),
             order: address.key.clone(),
@@ -294,7 +303,11 @@ impl Recovery<'_> {
             return Vec::new();
         };
         let spec = order.get(&["spec"]);
-        unclaimed.iter().filter(|(_, object)| object.get(&["spec"]) == spec).map(|(key, _)| key.clone()).collect()
+        unclaimed
+            .iter()
+            .filter(|(_, object)| object.get(&["spec"]) == spec)
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 }
 

@@ -35,7 +35,12 @@ const STILL_LOST: u8 = 1;
     resource-broker recover database/orders --cluster root:acme --copy root:dba/default/c-0b6f…")]
 pub struct RecoverArgs {
     /// The order: certificate/NAME, certificates/NAME or certificates.example.com/NAME.
-    #[arg(value_name = "RESOURCE/NAME", required_unless_present = "all", conflicts_with = "all", requires = "cluster")]
+    #[arg(
+        value_name = "RESOURCE/NAME",
+        required_unless_present = "all",
+        conflicts_with = "all",
+        requires = "cluster"
+    )]
     order: Option<String>,
     /// All orders whose record is lost.
     #[arg(long)]

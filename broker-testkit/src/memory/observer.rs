@@ -44,7 +44,8 @@ impl OrderObserver for MemoryFleet {
         let traces = state.traces(&identity, order.is_some(), &mut provided);
         let mut mirrored = state.mirrored(&identity, &assignment_name(&identity));
         for rival in traces.rivals.iter().filter(|_| order.is_some()) {
-            let shares = |copy: &CopyRef| assignment.iter().flat_map(Assignment::named).any(|own| own.key == copy.key);
+            let shares =
+                |copy: &CopyRef| assignment.iter().flat_map(Assignment::named).any(|own| own.key == copy.key);
             if assignment.is_none() || rival.named().any(shares) {
                 mirrored.extend(state.mirrored(&identity, &rival.name));
             }

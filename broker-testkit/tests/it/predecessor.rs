@@ -194,7 +194,11 @@ fn b8_a_crash_and_another_best_offer_leave_nothing_of_the_first_choice() {
             story.fleet.advance(GRACE);
         }
         assert_eq!(copies(&story), 1, "{crash:?}: {:#?}", story.fleet.history());
-        assert_eq!((story.fleet.assignments().len(), story.reason(&order).as_str()), (1, "Bound"), "{crash:?}");
+        assert_eq!(
+            (story.fleet.assignments().len(), story.reason(&order).as_str()),
+            (1, "Bound"),
+            "{crash:?}"
+        );
         assert!(story.fleet.migration_states().iter().all(|state| state.is_final()), "{crash:?}");
     }
 }
@@ -208,7 +212,8 @@ fn b13_what_a_provider_names_no_more_goes_and_a_move_takes_nothing_of_the_old_on
     let target = ObjectRef { gvk: copy.gvk(), key: copy.key_in(&"internal".into()) };
     let mut further = copy.get(&["status", "relatedResources"]).unwrap().clone();
     let name = further["secret"]["name"].clone();
-    further["settings"] = json!({ "name": name, "gvk": { "group": "core", "version": "v1", "kind": "Secret" } });
+    further["settings"] =
+        json!({ "name": name, "gvk": { "group": "core", "version": "v1", "kind": "Secret" } });
     story.fleet.set(&target, &["status", "relatedResources"], further);
     story.pass(&order).unwrap();
     assert!(story.secret_of("consumer", "my-app-cert-settings").is_some());
@@ -240,14 +245,19 @@ fn b17_an_offer_that_is_renamed_keeps_its_copies() {
             "filters": [{ "key": "spec.fqdn", "suffix": ".internal.corp" }],
         });
         story.withdraw("internal");
-        story.fleet.offer(&OfferId::new("internal", "default", "new-name"), serde_json::from_value(spec).unwrap());
+        story
+            .fleet
+            .offer(&OfferId::new("internal", "default", "new-name"), serde_json::from_value(spec).unwrap());
         story.settle_past_grace(&order);
         assert_eq!(story.reason(&order), "Bound");
         assert!(story.fleet.migrations().is_empty());
         let kept = story.fleet.copies_in("internal");
         assert_eq!((kept.len(), kept[0].uid()), (1, copy.uid()));
         let record = story.fleet.assignments().remove(0);
-        assert_eq!((record.offer.name.as_str(), record.copies[0].offer.name.as_str()), ("new-name", "new-name"));
+        assert_eq!(
+            (record.offer.name.as_str(), record.copies[0].offer.name.as_str()),
+            ("new-name", "new-name")
+        );
         // It is in step again.
         story.order("consumer", "my-app-cert", "other.internal.corp");
         story.settle(&order);
@@ -323,7 +333,9 @@ fn the_page_names_tests_that_exist() {
         .split('`')
         .skip(1)
         .step_by(2)
-        .filter(|word| word.matches('_').count() > 2 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| {
+            word.matches('_').count() > 2 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
         .collect();
     assert!(named.len() > 40, "the page names its tests between backticks: {named:?}");
     let missing: Vec<&&str> = named.iter().filter(|name| !defined.contains(**name)).collect();

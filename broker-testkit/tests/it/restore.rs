@@ -101,7 +101,9 @@ fn recover(story: &Story, order: &OrderAddress) -> Assignment {
     story.fleet.record(&record).unwrap();
     assert_eq!(story.fleet.migrations(), migrations);
     let same = |one: &[(ObjectRef, std::sync::Arc<Object>)]| {
-        one.iter().map(|(at, object)| (at.to_string(), object.resource_version().to_owned())).collect::<Vec<_>>()
+        one.iter()
+            .map(|(at, object)| (at.to_string(), object.resource_version().to_owned()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(same(&story.fleet.objects()), same(&objects));
     record
@@ -273,7 +275,12 @@ fn a_restored_consumer_keeps_its_copy_under_its_orders_new_uid() {
         assert_eq!(story.fleet.assignments().len(), 1);
         is_served_again_by(&mut story, &order, &copy);
         let uid = story.seen(&order).uid().to_owned();
-        let mirror = story.fleet.get(&broker_core::resource::Gvk::new("", "v1", "Secret"), "consumer", "default", "my-app-cert-secret");
+        let mirror = story.fleet.get(
+            &broker_core::resource::Gvk::new("", "v1", "Secret"),
+            "consumer",
+            "default",
+            "my-app-cert-secret",
+        );
         assert_eq!(mirror.unwrap().label(marker::ORDER_LABEL), Some(record.name.as_str()));
 
         story.fleet.delete(&Story::target(&order)).unwrap();
@@ -370,7 +377,9 @@ fn of_several_copies_that_cannot_be_told_apart_a_person_picks_one() {
 
     let picked = found.candidates.iter().find(|one| one.copy.key.cluster.as_str() == "external").unwrap();
     let nobody = ObjectKey::new("external", "default", "c-of-somebody-else");
-    let pick = |key: &ObjectKey| story.broker.recovery(&order, Some(key), &BTreeMap::new()).unwrap().unwrap().outcome;
+    let pick = |key: &ObjectKey| {
+        story.broker.recovery(&order, Some(key), &BTreeMap::new()).unwrap().unwrap().outcome
+    };
     assert_eq!(pick(&nobody).unwrap_err(), Undecided::NoSuchCopy);
     let record = pick(&picked.copy.key).unwrap();
     story.fleet.record(&record).unwrap();
@@ -532,4 +541,48 @@ fn a_move_called_off_before_it_began_does_not_stand_in_the_way_of_the_next() {
     story.settle_past_grace(&order);
     assert_eq!(secret(&story).unwrap()["issuer"], "external");
     assert_eq!(story.fleet.migration_states(), [MigrationState::Cancelled, MigrationState::Completed]);
+}
+
+#[test]
+fn a_record_of_an_order_that_is_gone_by_now_is_let_go() {
+    // Restored from before the order was deleted; another one has its name by now.
+    for anew in [false, true] {
+        let (story, order) = served(Moves::PlaybookOnly);
+        let backup = story.fleet.back_up();
+        let uid = story.seen(&order).uid().to_owned();
+        story.fleet.delete(&Story::target(&order)).unwrap();
+        story.settle(&order);
+        assert!(story.fleet.objects().is_empty());
+        let mut expected = 0;
+        if anew {
+            story.order("consumer", "my-app-cert", "app.internal.corp");
+            story.settle(&order);
+            expected = 1;
+        }
+        let newer = story.fleet.assignments();
+        story.fleet.restore_assignments(&backup);
+        for record in newer {
+            story.fleet.record(&Assignment { uid: String::new(), ..record }).unwrap();
+        }
+        let former = OrderAddress { uid: Some(uid), ..order.clone() };
+        story.settle(&former);
+        story.settle(&order);
+        assert_eq!((story.fleet.assignments().len(), copies(&story).len()), (expected, expected), "{anew}");
+        if anew {
+            assert_eq!(story.reason(&order), "Bound");
+        }
+    }
+}
+
+#[test]
+fn a_copy_marked_to_be_retained_is_not_removed_with_an_order_that_vanished() {
+    let (story, order) = served(Moves::PlaybookOnly);
+    let (copy, key) = copies(&story).into_iter().next().unwrap();
+    story.fleet.set(&at(&key), &["metadata", "annotations", marker::RETAINED_ANNOTATION], "true".into());
+    story.fleet.set(&Story::target(&order), &["metadata", "finalizers"], json!([]));
+    story.fleet.delete(&Story::target(&order)).unwrap();
+    story.settle(&order);
+    story.fleet.sweep();
+    assert!(story.fleet.assignments().is_empty());
+    assert_eq!(only_copy(&story), copy);
 }

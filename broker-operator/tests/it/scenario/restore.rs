@@ -102,13 +102,17 @@ async fn recover(stage: &Stage, world: &World, commands: &Commands, lost: &str) 
     let shown = commands.as_broker(&["recover", "--all", "--dry-run", "-o", "json"]).await;
     assert_eq!(shown.code, 0, "{shown:?}");
     let report = &shown.json()[0];
-    assert_eq!((&report["lost"], &report["outcome"], &report["dryRun"]), (&json!(lost), &json!("Adopted"), &json!(true)));
+    assert_eq!(
+        (&report["lost"], &report["outcome"], &report["dryRun"]),
+        (&json!(lost), &json!("Adopted"), &json!(true))
+    );
     let same = world.assignments().list(&ListParams::default()).await.unwrap().items;
     let known = |all: &[Assignment]| all.iter().map(AsVersion::as_version).collect::<Vec<_>>();
     assert_eq!(known(&same), known(&assignments), "nothing is written by looking");
 
-    let done =
-        commands.as_broker(&["recover", ORDER, "-n", "default", "--cluster", &world.consumer.workspace]).await;
+    let done = commands
+        .as_broker(&["recover", ORDER, "-n", "default", "--cluster", &world.consumer.workspace])
+        .await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains(&format!("of {}: ", world.consumer.workspace)), "{}", done.out);
     assert!(done.out.contains("serves it: ready"), "{}", done.out);
