@@ -149,6 +149,8 @@ pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explaine
     let following = fleet.run(routes.clone());
     let answer = async {
         loop {
+            // Nobody else here says when what was taken in while it was read in part counts no more.
+            service.driver().registry().invalidate();
             match service.explain(query) {
                 Err(ExplainError::NotSynced) => routes.progress.notified().await,
                 answer => return answer,

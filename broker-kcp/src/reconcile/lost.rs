@@ -5,10 +5,10 @@
 
 use broker_core::order::{OrderIdentity, moves_beyond};
 use broker_core::port::OrderAddress;
-use broker_core::resource::{ObjectKey, marker};
+use broker_core::resource::{Object, ObjectKey, marker};
 use broker_core::translate::assignment_name;
 
-use super::indexes::BY_MARK;
+use super::indexes::{BY_COPY, BY_MARK, object_text};
 use super::observe::carries_our_mark;
 use super::target::Target;
 use crate::fleet::{Fleet, PLATFORM};
@@ -35,22 +35,13 @@ pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
     let target = Target::assignments(fleet);
     let record = target.cache.get(&ObjectKey::new(PLATFORM, "", &name));
     let marked = followed.cache.find(BY_MARK, &name);
-    let fits = match record.as_deref().map(read_assignment) {
+    let is_named =
+        |(key, _): &(ObjectKey, _)| target.cache.read().count(BY_COPY, &object_text(&api, key)) > 0;
+    let fits = match record {
         None => {
             marked.is_empty() && !order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER)
         }
-        Some(Ok(record)) => {
-            let moves: Vec<_> = fleet
-                .platform()
-                .migrations
-                .find(BY_MARK, &name)
-                .iter()
-                .filter_map(|(_, object)| read_migration(object).ok().flatten())
-                .collect();
-            marked.iter().all(|(key, _)| record.named().any(|copy| copy.key == *key))
-                && !moves_beyond(&record, &moves)
-        }
-        Some(Err(_)) => true,
+        Some(record) => marked.iter().all(is_named) && !is_behind(fleet, &name, &record),
     };
     let told = order.condition("Brokered").is_some_and(|condition| condition.reason == "AssignmentLost");
     if fits || told {
@@ -63,4 +54,16 @@ pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
         }
         Err(error) => error.kind() == ApiErrorKind::NotFound,
     }
+}
+
+/// Whether the moves of an order came further than its record.
+fn is_behind(fleet: &Fleet, name: &str, record: &Object) -> bool {
+    let moves: Vec<_> = fleet
+        .platform()
+        .migrations
+        .find(BY_MARK, name)
+        .iter()
+        .filter_map(|(_, object)| read_migration(object).ok().flatten())
+        .collect();
+    !moves.is_empty() && read_assignment(record).is_ok_and(|record| moves_beyond(&record, &moves))
 }

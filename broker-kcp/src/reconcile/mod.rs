@@ -36,7 +36,7 @@ pub use explain::{ExplainError, Explained, OrderQuery, explain_once};
 pub use indexes::INDEXES;
 pub use observe::KcpOrderObserver;
 pub use policy::{ApiProblem, Policies};
-pub use recover::{RecoverRequest, Recovered, Step, recover_once};
+pub use recover::{RecoverRequest, Recovered, Recoveries, Step, recover_once};
 pub use registry::KcpProviderRegistry;
 pub use routes::OrderKey;
 pub use service::{Options, Service, Status};

@@ -68,13 +68,19 @@ pub enum Step {
     Failed(String),
 }
 
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Recoveries {
+    /// The orders that were asked for, or those whose record is lost.
+    pub orders: Vec<Recovered>,
+    /// Copies that nobody has, by API: of orders that are not there any more, as far as can be told.
+    pub unclaimed: BTreeMap<String, Vec<ObjectKey>>,
+    /// The paths of clusters, as far as they are known.
+    pub paths: BTreeMap<ClusterName, String>,
+}
+
 /// Recovers orders. Ends when all that the answer depends on was read; it is the caller's to lose patience.
-///
-/// The second value are the paths of clusters, as far as they are known.
-pub async fn recover_once(
-    config: Config,
-    request: &RecoverRequest,
-) -> Result<(Vec<Recovered>, BTreeMap<ClusterName, String>), ExplainError> {
+pub async fn recover_once(config: Config, request: &RecoverRequest) -> Result<Recoveries, ExplainError> {
     let (_leads, leading) = watch::channel(true);
     let service = Service::new(config, Surroundings::default(), Options::default(), leading.clone())
         .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
@@ -111,10 +117,7 @@ impl Recovery<'_> {
             && fleet.plan().apis.keys().all(|api| fleet.is_synced(api))
     }
 
-    async fn run(
-        &self,
-        request: &RecoverRequest,
-    ) -> Result<(Vec<Recovered>, BTreeMap<ClusterName, String>), ExplainError> {
+    async fn run(&self, request: &RecoverRequest) -> Result<Recoveries, ExplainError> {
         let by_path = paths(self.service.fleet());
         let orders = match &request.order {
             Some(query) => vec![self.order(query, &by_path)?],
@@ -126,14 +129,40 @@ impl Recovery<'_> {
         {
             picked.cluster = cluster.clone();
         }
+        let unclaimed: BTreeMap<String, BTreeMap<ObjectKey, Arc<Object>>> =
+            brokered_kinds(self.service.fleet())
+                .into_keys()
+                .map(|api| (api.clone(), self.unclaimed(&api)))
+                .collect();
+        let none = BTreeMap::new();
         let mut recovered = Vec::new();
         for address in orders {
-            let one = self.recover(&address, &request).await?;
-            if one.loss.is_some() || request.order.is_some() {
+            let others = unclaimed.get(&address.gvr.group_resource()).unwrap_or(&none);
+            let one = match self.recover(&address, &request, others).await {
+                Ok(one) => one,
+                // Of many, one that cannot be told about does not keep the others from being recovered.
+                Err(error) if request.order.is_none() => {
+                    Recovered { step: Step::Failed(error.to_string()), ..nothing(&address) }
+                }
+                Err(error) => return Err(error),
+            };
+            if !matches!(one.step, Step::Nothing) || request.order.is_some() {
                 recovered.push(one);
             }
         }
-        Ok((recovered, by_path.into_iter().map(|(path, cluster)| (cluster, path)).collect()))
+        let adopted: BTreeSet<ObjectKey> = recovered.iter().flat_map(taken).collect();
+        let left = |copies: BTreeMap<ObjectKey, Arc<Object>>| {
+            copies.into_keys().filter(|key| !adopted.contains(key)).collect::<Vec<_>>()
+        };
+        Ok(Recoveries {
+            orders: recovered,
+            unclaimed: unclaimed
+                .into_iter()
+                .map(|(api, copies)| (api, left(copies)))
+                .filter(|(_, copies)| !copies.is_empty())
+                .collect(),
+            paths: by_path.into_iter().map(|(path, cluster)| (cluster, path)).collect(),
+        })
     }
 
     fn order(
@@ -190,27 +219,20 @@ impl Recovery<'_> {
         &self,
         address: &OrderAddress,
         request: &RecoverRequest,
+        others: &BTreeMap<ObjectKey, Arc<Object>>,
     ) -> Result<Recovered, ExplainError> {
         let api = address.gvr.group_resource();
-        let others = self.unclaimed(&api);
         let driver = self.service.driver();
         let found =
-            driver.recovery(address, request.picked.as_ref(), &others).map_err(|error| failed(&error))?;
-        let mut recovered = Recovered {
-            api: address.gvr.clone(),
-            order: address.key.clone(),
-            loss: None,
-            candidates: Vec::new(),
-            similar: Vec::new(),
-            step: Step::Nothing,
-        };
+            driver.recovery(address, request.picked.as_ref(), others).map_err(|error| failed(&error))?;
+        let mut recovered = nothing(address);
         let Some(found) = found else { return Ok(recovered) };
         recovered.loss = Some(found.loss);
         recovered.candidates = found.candidates;
         recovered.step = match found.outcome {
             Ok(record) => self.adopt(record, request.dry_run).await,
             Err(Undecided::NothingFound) => {
-                recovered.similar = self.similar(&api, &address.key, &others);
+                recovered.similar = self.similar(&api, &address.key, others);
                 let silent = self.of_api(&api).is_some_and(|(export, _)| export.has_silent_shard());
                 if silent {
                     Step::Undecided(Undecided::Unreachable(BTreeSet::new()))
@@ -313,4 +335,24 @@ impl Recovery<'_> {
 
 fn failed(error: &PassError) -> ExplainError {
     ExplainError::Unavailable(error.to_string())
+}
+
+/// Nothing is wrong with an order, and nothing done.
+fn nothing(address: &OrderAddress) -> Recovered {
+    Recovered {
+        api: address.gvr.clone(),
+        order: address.key.clone(),
+        loss: None,
+        candidates: Vec::new(),
+        similar: Vec::new(),
+        step: Step::Nothing,
+    }
+}
+
+/// The copies that a record names by now.
+fn taken(recovered: &Recovered) -> Vec<ObjectKey> {
+    match &recovered.step {
+        Step::Adopted(record) => record.named().map(|copy| copy.key.clone()).collect(),
+        Step::Nothing | Step::PlacedAgain | Step::Undecided(_) | Step::Failed(_) => Vec::new(),
+    }
 }

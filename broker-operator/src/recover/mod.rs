@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use broker_core::resource::ObjectKey;
 use broker_kcp::api::v1alpha1::GoDuration;
-use broker_kcp::reconcile::{OrderQuery, RecoverRequest, recover_once};
+use broker_kcp::reconcile::{OrderQuery, RecoverRequest, Recoveries, recover_once};
 use clap::{Args, ValueEnum};
 
 use crate::init::Server;
@@ -93,17 +93,24 @@ pub async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     // Whatever follows is tried again and again: what cannot work is told first.
     endpoints(&server, &workspace).await?;
     let recovered = tokio::time::timeout(args.timeout, recover_once(server.config(&workspace)?, &request));
-    let (recovered, paths) = recovered.await.with_context(|| {
+    let recovered = recovered.await.with_context(|| {
         format!(
             "not all of {workspace} and its exports could be read within {} s: has the kubeconfig the broker's rights, \
              and does every shard answer? --timeout allows more time; asking again is safe",
             args.timeout.as_secs()
         )
     })??;
+    let Recoveries { orders, unclaimed, paths } = recovered;
     let reports: Vec<Report> =
-        recovered.into_iter().map(|recovered| Report::new(recovered, args.dry_run, &paths)).collect();
+        orders.iter().map(|recovered| Report::new(recovered, args.dry_run, &paths)).collect();
+    for (api, copies) in unclaimed.iter().filter(|_| args.all) {
+        for key in copies {
+            let cluster = paths.get(&key.cluster).map_or(key.cluster.as_str(), String::as_str);
+            eprintln!("note: {cluster}/{}/{} is a copy of {api} that nobody has", key.namespace, key.name);
+        }
+    }
     print!("{}", shown(&reports, args.output)?);
-    let all = reports.iter().all(|report| report.is_settled());
+    let all = reports.iter().all(Report::is_settled);
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(STILL_LOST) })
 }
 

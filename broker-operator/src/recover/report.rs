@@ -58,7 +58,7 @@ struct Shown {
 
 impl Report {
     /// The report on an order.
-    pub(super) fn new(recovered: Recovered, dry_run: bool, paths: &BTreeMap<ClusterName, String>) -> Self {
+    pub(super) fn new(recovered: &Recovered, dry_run: bool, paths: &BTreeMap<ClusterName, String>) -> Self {
         let (outcome, record) = match &recovered.step {
             Step::Nothing => ("Nothing", None),
             Step::Adopted(record) => ("Adopted", Some(record.as_ref())),
@@ -66,7 +66,7 @@ impl Report {
             Step::Undecided(_) => ("Undecided", None),
             Step::Failed(_) => ("Failed", None),
         };
-        let message = message(&recovered, dry_run);
+        let message = message(recovered, dry_run);
         let order = &recovered.order;
         let mut report = Self {
             order: OrderName {
@@ -173,7 +173,14 @@ fn word(loss: Loss) -> &'static str {
 
 fn message(recovered: &Recovered, dry_run: bool) -> String {
     let wrong = match recovered.loss {
-        None => return "its record fits what is there; nothing is changed".to_owned(),
+        None => {
+            return match &recovered.step {
+                Step::Failed(why) => format!("nothing can be told about it: {why}"),
+                Step::Nothing | Step::Adopted(_) | Step::PlacedAgain | Step::Undecided(_) => {
+                    "its record fits what is there; nothing is changed".to_owned()
+                }
+            };
+        }
         Some(Loss::Missing) => "its record is missing",
         Some(Loss::Empty) => "its record names nothing",
         Some(Loss::Older) => "its record is older than what serves it",

@@ -586,3 +586,16 @@ fn a_copy_marked_to_be_retained_is_not_removed_with_an_order_that_vanished() {
     assert!(story.fleet.assignments().is_empty());
     assert_eq!(only_copy(&story), copy);
 }
+
+#[test]
+fn an_order_deleted_while_its_provider_is_restored_goes_with_what_was_restored() {
+    let (story, order) = served(Moves::PlaybookOnly);
+    let (_, key) = copies(&story).into_iter().next().unwrap();
+    story.fleet.restore_object(&at(&key));
+    story.settle(&order);
+    assert_eq!(story.reason(&order), "AssignmentLost");
+    story.fleet.delete(&Story::target(&order)).unwrap();
+    story.settle(&order);
+    assert!(copies(&story).is_empty() && story.fleet.assignments().is_empty());
+    assert!(story.fleet.get(&policy(Moves::Free).gvk(), "consumer", "default", "my-app-cert").is_none());
+}
