@@ -98,6 +98,9 @@ pub(super) fn leave(
     if silent {
         return departure.does_not_answer(fit, decision);
     }
+    if handed_out && world.live(copy).is_none() {
+        return refused("CopyLost", "what was provided is gone; it is being made again");
+    }
     let text = if handed_out { "served" } else { "accepted; the provider is working on it" };
     Leaving::Stays(Told { status: ConditionStatus::True, reason: "Bound", message: text.to_owned() })
 }

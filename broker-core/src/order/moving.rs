@@ -125,7 +125,6 @@ struct Move<'w> {
 
 impl Move<'_> {
     fn before_the_switch(&self, decision: &mut Decision) {
-        let world = self.world;
         let told = match self.migration.state {
             MigrationState::Pending => {
                 self.advance(Event::Provisioned, "the replacement is being made", decision);
@@ -139,12 +138,25 @@ impl Move<'_> {
             | MigrationState::Cancelled
             | MigrationState::CutoverCompleted
             | MigrationState::Completed => {
-                self.remove(self.target, self.source, decision);
-                told(ConditionStatus::True, "Migrating", "a replacement that is not needed is being removed")
+                let told = told(
+                    ConditionStatus::True,
+                    "Migrating",
+                    "a replacement that is not needed is being removed",
+                );
+                self.serve_source(told, decision);
+                // Whoever holds what the replacement provides holds the old copy's again before the replacement goes.
+                if decision.actions.is_empty() {
+                    self.remove(self.target, self.source, decision);
+                }
+                return;
             }
         };
+        self.serve_source(told, decision);
+    }
+
+    fn serve_source(&self, told: Told, decision: &mut Decision) {
         let sight = if self.assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
-        serve(world, &self.assignment.name, self.order, self.source, sight, told, decision);
+        serve(self.world, &self.assignment.name, self.order, self.source, sight, told, decision);
     }
 
     /// The replacement is on its way: give up, wait, or switch.

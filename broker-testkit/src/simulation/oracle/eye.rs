@@ -108,7 +108,13 @@ impl ConsumerEye {
         let api = self.apis.iter().find(|api| order.is(&api.group, &api.resource))?;
         let amiss = if api.hands_over { self.amiss(watched, providers) } else { None };
         let ready = reading::says_ready(&watched.object).is_some();
+        let names_nothing = api.hands_over && reading::related(&watched.object).is_empty();
         let watched = self.orders.get_mut(order)?;
+        if amiss.is_none() && names_nothing {
+            // Nothing is promised at the moment, so nothing is handed over: what is promised next takes a moment again.
+            watched.excused = true;
+            return None;
+        }
         let Some(amiss) = amiss else {
             watched.excused = false;
             watched.served |= ready;
