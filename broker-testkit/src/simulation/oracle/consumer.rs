@@ -9,7 +9,7 @@ use super::bench::Bench;
 use super::invariant as promise;
 use super::reading::{self, ReadyFor};
 use super::world::{Copy, Order, World, is_related};
-use crate::simulation::history::ChangeKind;
+use crate::simulation::history::{ChangeKind, ObjectKey};
 
 /// A Secret or `ConfigMap` in a consumer's cluster is written by the broker. The world is the one before.
 pub(super) fn judge_mirror(bench: &mut Bench<'_>) {
@@ -137,6 +137,27 @@ fn judge_status(bench: &mut Bench<'_>, order: &Order) {
         }
     }
     judge_readiness(bench, order);
+    judge_naming(bench, order, &status, &before);
+}
+
+/// What a status names must be there first; where another copy's status is shown than before, it must be that one's.
+fn judge_naming(bench: &mut Bench<'_>, order: &Order, status: &Value, before: &Value) {
+    let Some(serving) = bench.world.pointed(order) else { return };
+    let shown = !status.is_null() && serving.showed(status) && !serving.showed(before);
+    let former = bench.seen.before.map(reading::related).unwrap_or_default();
+    for (key, related) in reading::related(bench.seen.object()) {
+        let named =
+            ObjectKey::new(&order.key.cluster, "", &related.resource(), &related.namespace, &related.name);
+        let why = match order.mirrored.get(&named) {
+            None if former.get(&key) != Some(&related) => "which was never made",
+            Some(content) if shown && !serving.contents.contains(content) => {
+                "which holds what another copy provides"
+            }
+            Some(_) | None => continue,
+        };
+        let what = format!("the status of {} names {named}, {why}", order.key);
+        bench.broken(promise::STATUS_AHEAD_OF_OBJECTS, what);
+    }
 }
 
 fn judge_readiness(bench: &mut Bench<'_>, order: &Order) {

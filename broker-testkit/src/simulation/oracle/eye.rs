@@ -106,39 +106,36 @@ impl ConsumerEye {
     ) -> Option<Broken> {
         let watched = self.orders.get(order)?;
         let api = self.apis.iter().find(|api| order.is(&api.group, &api.resource))?;
-        let amiss = if api.hands_over { self.amiss(watched, providers) } else { None };
+        let sight = if api.hands_over { self.sight(watched, providers) } else { Sight::Well };
         let ready = reading::says_ready(&watched.object).is_some();
-        let names_nothing = api.hands_over && reading::related(&watched.object).is_empty();
         let watched = self.orders.get_mut(order)?;
-        if amiss.is_none() && names_nothing {
-            // Nothing is promised at the moment, so nothing is handed over: what is promised next takes a moment again.
-            watched.excused = true;
-            return None;
+        match sight {
+            Sight::Well => {
+                watched.excused = false;
+                watched.served |= ready;
+                None
+            }
+            Sight::NothingToHandOver => {
+                watched.excused = true;
+                None
+            }
+            Sight::Amiss(amiss) if watched.served && !watched.excused => {
+                watched.excused = true;
+                let what = format!("{order} was served, and now {amiss}");
+                by_broker.then(|| Broken { invariant: DOWNTIME.id, at, what })
+            }
+            Sight::Amiss(_) => None,
         }
-        let Some(amiss) = amiss else {
-            watched.excused = false;
-            watched.served |= ready;
-            return None;
-        };
-        if !watched.served || watched.excused {
-            return None;
-        }
-        watched.excused = true;
-        by_broker.then(|| Broken {
-            invariant: DOWNTIME.id,
-            at,
-            what: format!("{order} was served, and now {amiss}"),
-        })
     }
 
-    /// What a consumer would stumble over.
-    fn amiss(&self, watched: &Watched, providers: &dyn Providers) -> Option<String> {
+    fn sight(&self, watched: &Watched, providers: &dyn Providers) -> Sight {
         let named = reading::related(&watched.object);
         if named.is_empty() {
             let promised = providers.hands_over(reading::uid(&watched.object));
-            return promised.then(|| "its status names nothing that was handed over".to_owned());
+            let amiss = || Sight::Amiss("its status names nothing that was handed over".to_owned());
+            return if promised { amiss() } else { Sight::NothingToHandOver };
         }
-        named.into_values().find_map(|related| {
+        let amiss = named.into_values().find_map(|related| {
             let key =
                 ObjectKey::new(&self.cluster, "", &related.resource(), &related.namespace, &related.name);
             match self.related.get(&key) {
@@ -148,6 +145,18 @@ impl ConsumerEye {
                 Some(object) if !providers.works(object) => Some(format!("{key} holds what works no more")),
                 Some(_) => None,
             }
-        })
+        });
+        amiss.map_or(Sight::Well, Sight::Amiss)
     }
+}
+
+/// What a consumer finds.
+#[derive(Debug)]
+enum Sight {
+    /// Everything that its order's status names is there and works.
+    Well,
+    /// Nothing is named, and whoever serves has nothing to hand over.
+    NothingToHandOver,
+    /// What it would stumble over.
+    Amiss(String),
 }

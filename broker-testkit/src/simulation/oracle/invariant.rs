@@ -66,6 +66,9 @@ invariants! {
     FOREIGN_OBJECT_TOUCHED = "ForeignObjectTouched";
     /// The order's status is that of the copy that is pointed to.
     STATUS_OF_ANOTHER = "StatusOfAnother";
+    /// Related objects appear before the status names them; at the first placement and at moves to another provider the
+    /// status is never ahead of them.
+    STATUS_AHEAD_OF_OBJECTS = "StatusAheadOfObjects";
     /// An order is Ready for a generation only when a ready copy with that very spec serves it.
     READY_TOO_EARLY = "ReadyTooEarly";
     /// An order stays Ready while the copy that serves it does.

@@ -138,10 +138,12 @@ impl Rest<'_> {
         for copy in existing.filter(|copy| !world.is_gone(&copy.key.cluster)) {
             let order = copy.order.as_ref().and_then(|uid| world.orders.get(uid));
             let retained = order.is_some_and(|order| order.retain);
+            // One whose Assignment was lost waits for a person.
+            let lost = order.is_some_and(|order| order.exists && order.lost);
             // One that its provider holds is going.
             let going = copy.deleting && !reading::list(&copy.object, "/metadata/finalizers").is_empty();
             let lives = order.is_some_and(|order| order.exists) && world.is_named(&copy.place);
-            if !lives && !retained && !going {
+            if !lives && !lost && !retained && !going {
                 self.broken(promise::LEFT_BEHIND, format!("{} is of no order", copy.place));
             }
         }

@@ -254,3 +254,59 @@ fn an_order_made_again_under_the_same_name_was_not_served_yet() {
     story.edit(PERSON, &ACME.order(), |order| order["metadata"]["uid"] = json!("second"));
     story.assert_kept();
 }
+
+#[test]
+fn a_status_is_not_ahead_of_the_objects_it_names() {
+    let mut story = Story::new();
+    story.order(ACME);
+    story.assign(ACME, "alpha");
+    story.hold(ACME);
+    story.make_copy(ACME, "alpha");
+    story.name(ACME, &["alpha"]);
+    story.provide(ACME, "alpha");
+    story.point(ACME, "alpha");
+    story.show(ACME, "alpha", 1);
+    assert_eq!(story.broken(), ["StatusAheadOfObjects"]);
+
+    let mut story = Story::new();
+    story.serve(ACME);
+    story.begin_move(ACME);
+    story.point(ACME, "beta");
+    story.show(ACME, "beta", 1);
+    assert_eq!(story.broken(), ["StatusAheadOfObjects"]);
+}
+
+#[test]
+fn a_status_may_be_ahead_of_what_the_same_provider_makes_anew() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    story.edit(AGENT, &ACME.provided("alpha"), |secret| {
+        secret["data"] = json!({"password": "c2Vjb25kIG9uZQ=="});
+    });
+    story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["status"]["serial"] = json!(2));
+    story.show(ACME, "alpha", 1);
+    story.assert_kept();
+}
+
+#[test]
+fn a_status_that_still_names_what_the_consumer_deleted_is_no_fault() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    story.remove(PERSON, &ACME.secret());
+    story.edit(AGENT, &ACME.copy("alpha"), |copy| copy["status"]["serial"] = json!(2));
+    story.show(ACME, "alpha", 1);
+    story.assert_kept();
+}
+
+#[test]
+fn a_provider_that_takes_back_what_it_handed_over_is_no_fault_of_the_brokers() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    story.remove(AGENT, &ACME.provided("alpha"));
+    story.edit(BROKER, &ACME.order(), |order| order["status"]["relatedResources"] = json!({}));
+    story.assert_kept();
+    story.begin_move(ACME);
+    story.switch(ACME);
+    story.end_move(ACME);
+    story.assert_kept();
+}

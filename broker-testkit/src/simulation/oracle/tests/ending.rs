@@ -127,6 +127,7 @@ fn the_copy_of_an_order_whose_assignment_was_lost_is_not_removed_as_an_orphan() 
     let mut story = Story::new();
     story.serve(ACME);
     story.remove(PERSON, &ACME.record());
+    assert_eq!(story.oracle.at_rest(&[]), [], "it waits for a person");
     story.remove(BROKER, &ACME.copy("alpha"));
     assert_eq!(story.broken(), ["ServingCopyDeleted", "Downtime"]);
 }

@@ -43,6 +43,8 @@ pub(in super::super) struct Order {
     pub(in super::super) copies: BTreeSet<Uid>,
     /// The Secrets and `ConfigMaps` made for it that exist.
     pub(in super::super) mirrors: BTreeSet<ObjectKey>,
+    /// What the broker wrote last into each it ever made.
+    pub(in super::super) mirrored: BTreeMap<ObjectKey, String>,
 }
 
 impl Order {
@@ -64,6 +66,7 @@ impl Order {
             handed: None,
             copies: BTreeSet::new(),
             mirrors: BTreeSet::new(),
+            mirrored: BTreeMap::new(),
         }
     }
 

@@ -38,6 +38,7 @@ impl World {
             }
             if seen.broker {
                 order.mirrors.insert(key.clone());
+                order.mirrored.insert(key.clone(), content.clone().unwrap_or_default());
                 order.served = true;
                 for copy in order.copies.clone() {
                     if let Some(copy) = self.copies.get_mut(&copy)
