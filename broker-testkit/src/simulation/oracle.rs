@@ -39,7 +39,7 @@ use super::history::{Entry, Event, History, Write};
 
 pub use self::eye::{ConsumerEye, Providers};
 pub use self::invariant::Invariant;
-pub use self::rest::{Expected, wrote_at_rest};
+pub use self::rest::{Expected, Outcome, wrote_at_rest};
 pub use self::setting::{Brokered, Party, Setting};
 
 /// One broken promise.
@@ -129,7 +129,15 @@ impl Oracle {
             found.extend(eye.observe(seen.at, seen.write, seen.broker, world));
         }
         // Elsewhere a copy's end can take from a consumer what it holds, and a provider can promise more or less.
-        for order in world.concerned(seen).iter().filter_map(|uid| world.orders.get(uid)) {
+        let mut concerned = world.concerned(seen);
+        if concerned.is_empty()
+            && seen.begins_deletion()
+            && world.copies.contains_key(reading::uid(seen.object()))
+        {
+            // What no Assignment names may serve somebody all the same, such as after a bad restore.
+            concerned = world.orders.keys().cloned().collect();
+        }
+        for order in concerned.iter().filter_map(|uid| world.orders.get(uid)) {
             if let Some(eye) = self.eyes.get_mut(&order.key.cluster) {
                 found.extend(eye.look(&order.key, seen.at, seen.broker, world));
             }

@@ -122,7 +122,7 @@ impl ConsumerEye {
             Sight::Amiss(amiss) if watched.served && !watched.excused => {
                 watched.excused = true;
                 let what = format!("{order} was served, and now {amiss}");
-                by_broker.then(|| Broken { invariant: DOWNTIME.id, at, what })
+                by_broker.then_some(Broken { invariant: DOWNTIME.id, at, what })
             }
             Sight::Amiss(_) => None,
         }

@@ -5,8 +5,14 @@
 pub struct Invariant {
     /// A stable word in `PascalCase`.
     pub id: &'static str,
+    promise: &'static str,
+}
+
+impl Invariant {
     /// What was promised.
-    pub promise: &'static str,
+    pub fn promise(&self) -> &'static str {
+        self.promise.trim_start()
+    }
 }
 
 macro_rules! invariants {
@@ -44,6 +50,8 @@ invariants! {
     POINTER_TO_UNREADY = "PointerToUnready";
     /// What holds data moves by a playbook only.
     MOVED_WITHOUT_PLAYBOOK = "MovedWithoutPlaybook";
+    /// Every move is recorded as a Migration before the switch.
+    MOVED_WITHOUT_MIGRATION = "MovedWithoutMigration";
     /// What serves an order is not removed while the order wants to be served.
     SERVING_COPY_DELETED = "ServingCopyDeleted";
     /// The old copy is deleted only after the consumer holds the new status and related objects.

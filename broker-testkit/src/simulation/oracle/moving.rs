@@ -51,6 +51,14 @@ pub(super) fn judge_pointer(bench: &mut Bench<'_>) {
     }
     let made_again =
         !old.lives() && now.pointer.as_ref().is_none_or(|new| new.place.cluster == old.place.cluster);
+    let mut recorded = world.moves.values().filter(|found| found.order.as_deref() == Some(&order.uid));
+    if !made_again
+        && new.is_some()
+        && !recorded.any(|found| found.state != "Completed" && found.state != "Cancelled")
+    {
+        let what = format!("{} is switched from {}, and no Migration says so", order.key, old.place);
+        bench.broken(promise::MOVED_WITHOUT_MIGRATION, what);
+    }
     let fit = new.is_some_and(|new| new.exists && new.was_ready(bench.seen.at, bench.setting.lag));
     if !fit && !made_again {
         let to = now.pointer.as_ref().map_or_else(|| "nothing".to_owned(), |new| new.place.to_string());

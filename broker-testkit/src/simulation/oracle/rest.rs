@@ -16,8 +16,36 @@ use crate::simulation::history::{Event, History, ObjectKey};
 pub struct Expected {
     /// The order; it must exist.
     pub order: ObjectKey,
-    /// The cluster of who serves it; none where nobody can.
-    pub provider: Option<String>,
+    /// What is to become of it.
+    pub outcome: Outcome,
+}
+
+/// What is to become of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The provider in this cluster serves it as it is now.
+    Served(String),
+    /// Nobody takes it as it is now, or it may not move: the provider in this cluster keeps serving what it took before.
+    Kept(String),
+    /// Nobody serves it, and nothing is made for it.
+    Nobody,
+}
+
+impl Expected {
+    /// The order is served by the provider in that cluster.
+    pub fn served(order: ObjectKey, provider: &str) -> Self {
+        Self { order, outcome: Outcome::Served(provider.to_owned()) }
+    }
+
+    /// The order keeps what the provider in that cluster made for an earlier generation of it.
+    pub fn kept(order: ObjectKey, provider: &str) -> Self {
+        Self { order, outcome: Outcome::Kept(provider.to_owned()) }
+    }
+
+    /// Nobody serves the order.
+    pub fn nobody(order: ObjectKey) -> Self {
+        Self { order, outcome: Outcome::Nobody }
+    }
 }
 
 /// The end of a history before its judge.
@@ -54,21 +82,28 @@ impl Rest<'_> {
             return;
         };
         let living: Vec<&Copy> = world.copies_of(order).filter(|copy| !copy.is_retained()).collect();
-        let Some(provider) = &expected.provider else {
-            for copy in living {
-                self.broken(
-                    promise::LEFT_BEHIND,
-                    format!("{} is not to be served, and has {}", order.key, copy.place),
-                );
+        let (provider, anew) = match &expected.outcome {
+            Outcome::Served(provider) => (provider, true),
+            Outcome::Kept(provider) => (provider, false),
+            Outcome::Nobody => {
+                for copy in living {
+                    let what = format!("{} is not to be served, and has {}", order.key, copy.place);
+                    self.broken(promise::LEFT_BEHIND, what);
+                }
+                return;
             }
-            return;
         };
         let records: Vec<&Record> = world.records_of(&order.uid).collect();
         let [record] = records.as_slice() else {
             self.broken(promise::NOT_SERVED, format!("{} has {} Assignments", order.key, records.len()));
             return;
         };
-        if let Some(problem) = self.problem_of(order, record, &living, provider) {
+        let problem = self.problem_of(order, record, &living, provider);
+        let problem = problem.or_else(|| self.difference(order)).or_else(|| {
+            // What is kept is not what the order asks for now, and the order says so.
+            if anew { self.delay(order) } else { None }
+        });
+        if let Some(problem) = problem {
             self.broken(promise::NOT_SERVED, format!("{}: {problem}", order.key));
         }
     }
@@ -91,17 +126,16 @@ impl Rest<'_> {
         if record.copies.iter().any(|named| named.uid.as_ref() != Some(&serving.uid)) {
             return Some(format!("the uid of {} is not recorded", serving.place));
         }
-        if !serving.ready {
-            return Some(format!("{} is not ready", serving.place));
-        }
-        let api = self.setting.api(&order.key.group, &order.key.resource);
+        (!serving.ready).then(|| format!("{} is not ready", serving.place))
+    }
+
+    /// What the order asks for that the copy does not have yet.
+    fn delay(&self, order: &Order) -> Option<String> {
+        let serving = self.world.pointed(order)?;
         if !serving.is_translated(order) {
             let (asked, made) = (reading::at(&order.object, "/spec"), reading::at(&serving.object, "/spec"));
             if !reading::contains(made, asked) {
                 return Some(format!("{} asks for {made}, the order for {asked}", serving.place));
-            }
-            if reading::comparable_status(&order.object) != reading::comparable_status(&serving.object) {
-                return Some(format!("its status is not that of {}", serving.place));
             }
             let observed = reading::says_ready(&order.object).and_then(ReadyFor::generation);
             if observed.is_some_and(|observed| observed != reading::generation(&order.object)) {
@@ -109,12 +143,22 @@ impl Rest<'_> {
             }
         }
         let brokered = reading::condition(&order.object, "Brokered").map(|condition| &condition["status"]);
-        if brokered.is_none_or(|status| status != "True") {
-            return Some(format!(
-                "its condition Brokered is {}",
-                brokered.unwrap_or(&serde_json::Value::Null)
-            ));
+        brokered
+            .is_none_or(|status| status != "True")
+            .then(|| format!("its condition Brokered is {}", brokered.unwrap_or(&serde_json::Value::Null)))
+    }
+
+    /// What the consumer does not hold as the copy provides it.
+    fn difference(&self, order: &Order) -> Option<String> {
+        let world = self.world;
+        let serving = world.pointed(order)?;
+        let compared = !serving.is_translated(order);
+        if compared
+            && reading::comparable_status(&order.object) != reading::comparable_status(&serving.object)
+        {
+            return Some(format!("its status is not that of {}", serving.place));
         }
+        let api = self.setting.api(&order.key.group, &order.key.resource);
         let told = reading::related(&order.object);
         if told.is_empty() && api.is_some_and(|api| api.hands_over) {
             return Some("nothing is handed over".to_owned());

@@ -22,7 +22,8 @@ pub struct Setting {
     /// How old the broker's knowledge may be when a write of its arrives.
     ///
     /// Nobody can look into one cluster and write to another at the same instant. What was true so long ago still
-    /// excuses a write; zero demands that it is true at the very instant.
+    /// excuses a write; zero demands that it is true at the very instant. Where faults delay requests or watches, this
+    /// is the longest such delay.
     pub lag: Duration,
 }
 
@@ -40,7 +41,8 @@ impl Party {
     }
 }
 
-/// One brokered API.
+/// One brokered API. Its copies are ready by the conventions that providers are told: a `spec.ready` of its own is not
+/// understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brokered {
     /// Its group.

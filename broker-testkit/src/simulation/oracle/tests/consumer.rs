@@ -1,7 +1,8 @@
 use serde_json::json;
 
-use super::story::{ACME, AGENT, BROKER, GLOBEX, PERSON, Story, ready};
-use crate::simulation::history::ObjectKey;
+use super::story::{ACME, AGENT, BROKER, GLOBEX, PERSON, Story, ready, setting};
+use crate::simulation::history::{Event, ObjectKey};
+use crate::simulation::oracle::{ConsumerEye, Providers};
 
 #[test]
 fn a_secret_of_another_order_is_broken() {
@@ -309,4 +310,60 @@ fn a_provider_that_takes_back_what_it_handed_over_is_no_fault_of_the_brokers() {
     story.switch(ACME);
     story.end_move(ACME);
     story.assert_kept();
+}
+
+/// Everybody hands over, and only this still works.
+struct OnlyThis(serde_json::Value);
+
+impl Providers for OnlyThis {
+    fn works(&self, object: &serde_json::Value) -> bool {
+        object["data"] == self.0
+    }
+
+    fn hands_over(&self, _: &str) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_consumers_eye_needs_nothing_but_its_own_objects_and_a_word_on_what_works() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    let providers = OnlyThis(story.get(&ACME.secret())["data"].clone());
+    story.edit(BROKER, &ACME.secret(), |secret| secret["data"] = json!({"password": "b3RoZXI="}));
+    let mut eye = ConsumerEye::new("acme", &setting().apis);
+    let mut found = Vec::new();
+    for entry in &story.history {
+        if let Event::Wrote(write) = &entry.event {
+            let broker = write.by.as_deref() == BROKER;
+            found.extend(eye.observe(entry.at, write, broker, &providers).into_iter().map(|b| b.to_string()));
+        }
+    }
+    assert_eq!(
+        found,
+        [
+            "Downtime at 11ms: certificates acme/shop/shop-cert was served, and now secrets acme/shop/shop-cert-secret holds what works no more"
+        ]
+    );
+}
+
+#[test]
+fn a_copy_that_a_bad_restore_left_unnamed_serves_all_the_same() {
+    let mut story = Story::new();
+    story.order(ACME);
+    let object = story.copy_object(ACME, "alpha");
+    // Everything was restored by somebody else, and the Assignment not at all.
+    story.create(PERSON, &ACME.copy("alpha"), object);
+    story.provide(ACME, "alpha");
+    let mut mirror = story.get(&ACME.provided("alpha")).clone();
+    mirror["metadata"] = json!({});
+    story.create(PERSON, &ACME.secret(), mirror);
+    story.edit(PERSON, &ACME.order(), |order| {
+        order["status"] = json!({
+            "conditions": [ready(1)],
+            "relatedResources": {"secret": {"name": "shop-cert-secret", "gvk": {"version": "v1", "kind": "Secret"}}},
+        });
+    });
+    story.remove(BROKER, &ACME.copy("alpha"));
+    assert_eq!(story.broken(), ["Downtime"]);
 }

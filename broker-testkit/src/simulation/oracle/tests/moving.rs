@@ -57,10 +57,11 @@ fn a_switch_that_crossed_the_loss_of_readiness_is_kept() {
 }
 
 #[test]
-fn a_switch_to_a_copy_that_was_never_made_is_broken() {
+fn a_switch_to_a_copy_that_is_not_there_is_broken() {
     let mut story = Story::new();
     story.serve(ACME);
-    story.name(ACME, &["alpha", "beta"]);
+    story.begin_move(ACME);
+    story.remove(AGENT, &ACME.copy("beta"));
     story.point(ACME, "beta");
     assert_eq!(story.broken(), ["PointerToUnready"]);
 }
@@ -288,4 +289,14 @@ fn a_leftover_goes_without_a_move() {
     story.pass(GRACE);
     story.remove(BROKER, &ACME.copy("alpha"));
     story.assert_kept();
+}
+
+#[test]
+fn a_switch_that_no_migration_records_is_broken() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    story.begin_move(ACME);
+    story.remove(PERSON, &ACME.migration());
+    story.point(ACME, "beta");
+    assert_eq!(story.broken(), ["MovedWithoutMigration"]);
 }

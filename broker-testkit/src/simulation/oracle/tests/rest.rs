@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::story::{ACME, AGENT, BROKER, PERSON, Story, setting};
 use crate::simulation::history::{Entry, History, ObjectKey};
-use crate::simulation::oracle::{Broken, Oracle, wrote_at_rest};
+use crate::simulation::oracle::{Broken, Expected, Oracle, wrote_at_rest};
 
 fn ids(found: &[Broken]) -> Vec<&'static str> {
     found.iter().map(|broken| broken.invariant).collect()
@@ -126,5 +126,24 @@ fn every_promise_has_an_id_of_its_own() {
     let all = crate::simulation::oracle::invariant::ALL;
     let ids: std::collections::BTreeSet<&str> = all.iter().map(|invariant| invariant.id).collect();
     assert_eq!(ids.len(), all.len());
-    assert!(all.iter().all(|invariant| invariant.promise.ends_with('.')), "{all:?}");
+    assert!(
+        all.iter()
+            .all(|invariant| invariant.promise().ends_with('.') && !invariant.promise().starts_with(' ')),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn an_order_that_nobody_takes_any_more_keeps_what_it_has() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    story.edit(PERSON, &ACME.order(), |order| {
+        (order["metadata"]["generation"], order["spec"]["fqdn"]) = (json!(2), json!("nobody.example.com"));
+    });
+    story.edit(BROKER, &ACME.order(), |order| order["status"]["conditions"][1]["status"] = json!("False"));
+    story.assert_kept();
+    assert_eq!(ids(&story.at_rest(ACME, Some("alpha"))), ["NotServed"]);
+    assert_eq!(story.oracle.at_rest(&[Expected::kept(ACME.order(), "alpha")]), []);
+    story.tell_unready(ACME, "alpha");
+    assert_eq!(ids(&story.oracle.at_rest(&[Expected::kept(ACME.order(), "alpha")])), ["NotServed"]);
 }

@@ -388,6 +388,10 @@ impl Story {
     }
 
     pub(in crate::simulation) fn at_rest(&self, cast: Cast, provider: Option<&str>) -> Vec<Broken> {
-        self.oracle.at_rest(&[Expected { order: cast.order(), provider: provider.map(str::to_owned) }])
+        let expected = match provider {
+            Some(provider) => Expected::served(cast.order(), provider),
+            None => Expected::nobody(cast.order()),
+        };
+        self.oracle.at_rest(&[expected])
     }
 }
