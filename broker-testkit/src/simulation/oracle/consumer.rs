@@ -133,7 +133,12 @@ fn judge_status(bench: &mut Bench<'_>, order: &Order) {
         };
         if !showing.iter().any(fits) {
             let what = format!("{} is Ready for generation {observed}, and no copy of it was", order.key);
-            bench.broken(promise::READY_TOO_EARLY, what);
+            // Who waits for the present generation is misled; who reads an earlier one is only told wrong.
+            let present = observed >= reading::generation(object);
+            bench.broken(
+                if present { promise::READY_TOO_EARLY } else { promise::GENERATION_MISTRANSLATED },
+                what,
+            );
         }
     }
     judge_readiness(bench, order);

@@ -79,6 +79,8 @@ invariants! {
     STATUS_AHEAD_OF_OBJECTS = "StatusAheadOfObjects";
     /// An order is Ready for a generation only when a ready copy with that very spec serves it.
     READY_TOO_EARLY = "ReadyTooEarly";
+    /// Every `observedGeneration` is the order's generation that the copy reflects: of an earlier one as well.
+    GENERATION_MISTRANSLATED = "GenerationMistranslated";
     /// An order stays Ready while the copy that serves it does.
     READY_REGRESSED = "ReadyRegressed";
     /// The spec of an order is its consumer's alone, and so is its deletion.

@@ -367,3 +367,19 @@ fn a_copy_that_a_bad_restore_left_unnamed_serves_all_the_same() {
     story.remove(BROKER, &ACME.copy("alpha"));
     assert_eq!(story.broken(), ["Downtime"]);
 }
+
+#[test]
+fn an_order_is_not_ready_for_an_earlier_generation_that_no_copy_had() {
+    let mut story = Story::new();
+    story.serve(ACME);
+    for generation in [2, 3] {
+        story.edit(PERSON, &ACME.order(), |order| {
+            order["metadata"]["generation"] = json!(generation);
+            order["spec"]["fqdn"] = json!(format!("{generation}.example.com"));
+        });
+    }
+    story.show(ACME, "alpha", 1);
+    story.assert_kept();
+    story.show(ACME, "alpha", 2);
+    assert_eq!(story.broken(), ["GenerationMistranslated"]);
+}
