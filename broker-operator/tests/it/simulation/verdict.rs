@@ -64,8 +64,10 @@ fn expected(template: &Template, history: &History) -> Vec<Expected> {
         .map(|(order, object)| {
             let wanted = object["spec"][&market.field].as_str().unwrap_or_default();
             let provider = market.providers.iter().find(|name| wanted.ends_with(&zone(name)));
-            let provider = provider.and_then(|name| template.clusters.get(name)).cloned();
-            Expected { order, provider }
+            match provider.and_then(|name| template.clusters.get(name)) {
+                Some(provider) => Expected::served(order, provider),
+                None => Expected::nobody(order),
+            }
         })
         .collect()
 }
