@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask …`.
 
 mod bench;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 
@@ -17,6 +18,8 @@ enum Chore {
     /// Measure, and print the numbers of the README as Markdown.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Play simulated histories of the operator with faults in them, or one of them again.
+    Simulate(simulate::Simulate),
 }
 
 #[tokio::main]
@@ -24,5 +27,6 @@ async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     match Arguments::parse().chore {
         Chore::Bench(bench) => Box::pin(bench.run()).await,
+        Chore::Simulate(simulate) => simulate.run(),
     }
 }

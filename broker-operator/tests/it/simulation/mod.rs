@@ -33,6 +33,17 @@ fn whatever_goes_wrong_the_end_is_the_same() {
     assert!(tally.played >= wanted, "{tally}");
 }
 
+#[test]
+fn a_case_is_one_history_to_the_byte() {
+    for name in ["classic/w12!crash-after,e70!stall", "drawn-7"] {
+        let case: Case = name.parse().unwrap();
+        let play = || case.play(&case.clean()).outcome.history;
+        let (one, other) = (play(), play());
+        assert!(one.len() > 100, "{name}");
+        assert_eq!(one.digest(), other.digest(), "{name}");
+    }
+}
+
 /// What once broke something, each the smallest case that showed it.
 const FOUND: [&str; 4] = [
     // A move away from a first copy that got ready too late was called off and begun again for ever.
