@@ -32,6 +32,9 @@ pub struct Migration {
     pub state: MigrationState,
     /// Text for people.
     pub message: String,
+    /// How many moves of the order to this offer had failed in a row before this one.
+    #[serde(default)]
+    pub failed_before: u32,
     /// When it began.
     pub started_at: Option<Timestamp>,
     /// When the pointer was about to move.

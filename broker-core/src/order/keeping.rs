@@ -9,14 +9,12 @@ use super::policy::Moves;
 use super::readiness::{Readiness, readiness};
 use super::record::{Assignment, AssignmentStatus, CopyRef, Phase};
 use super::serving::{Sight, needs_write, report, serve};
+use super::setback::forgettable;
 use super::silence::does_not_answer;
 use super::world::{Blocked, CopyView, Fit, Placement, World};
 use crate::resource::{ConditionStatus, Object, marker};
 use crate::time::Timestamp;
 use crate::translate::{Told, assignment_name, copy_name, desired_copy, migration_serial};
-
-/// How many finished migrations are kept for an order.
-const KEPT_MIGRATIONS: usize = 3;
 
 /// An order that was never placed: record the choice, or say why there is none.
 pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decision) {
@@ -272,8 +270,7 @@ pub(super) fn tell_platform(
 }
 
 fn forget_old_migrations(world: &World<'_>, decision: &mut Decision) {
-    let finished: Vec<_> = world.migrations.iter().filter(|migration| migration.state.is_final()).collect();
-    for old in finished.iter().take(finished.len().saturating_sub(KEPT_MIGRATIONS)) {
+    for old in forgettable(&world.migrations) {
         decision.act(Action::DeleteMigration { name: old.name.clone(), uid: old.uid.clone() });
     }
 }

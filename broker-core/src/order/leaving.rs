@@ -4,24 +4,18 @@
 //! left the fleet. Silence does not: it is waited out, and moves an order only where the platform lets it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::decision::{Action, Decision};
 use super::keeping::{created_at, is_ready};
 use super::policy::{Failover, Moves};
 use super::record::{Assignment, CopyRef};
+use super::setback::{Setback, shunned};
 use super::silence::{does_not_answer, is_given_up, silent_until, span};
 use super::world::{CopyView, Fit, Placement, World};
 use crate::migration::{Migration, MigrationState};
 use crate::offer::OfferId;
 use crate::resource::ConditionStatus;
-use crate::time::Timestamp;
 use crate::translate::{Told, migration_name, migration_serial};
-
-/// An offer to which a move failed is not tried again for this long, doubled with every further failure.
-const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
-/// The doubling ends here.
-const LONGEST_BACK_OFF: Duration = Duration::from_mins(30);
 
 /// What becomes of an order that is served by one copy, with what the consumer is told.
 pub(super) enum Leaving {
@@ -223,9 +217,12 @@ impl Departure<'_> {
 
     /// The best of the other offers, without those that failed the order a moment ago.
     fn elsewhere(&self, decision: &mut Decision) -> Option<Placement> {
-        let (mut others, next_try) = excluded(&self.world.migrations, self.world.now);
+        let world = self.world;
+        let mut others: BTreeSet<OfferId> = shunned(world).cloned().collect();
+        let next_try =
+            others.iter().filter_map(|offer| Setback::of(&world.migrations, offer)).map(|s| s.until()).min();
         others.insert(self.copy.offer.clone());
-        let placement = self.world.chooser.best(&others);
+        let placement = world.chooser.best(&others);
         if let (None, Some(at)) = (&placement, next_try) {
             decision.wake_at(at);
         }
@@ -275,30 +272,11 @@ pub(super) fn record_of_move(
         to: to.clone(),
         state: MigrationState::Pending,
         message: why.to_owned(),
+        failed_before: Setback::of(&world.migrations, to).map_or(0, |setback| setback.failures()),
         started_at: None,
         cutover_at: None,
         switched_at: None,
         point_of_no_return: None,
         completed_at: None,
     }
-}
-
-/// Offers to which a move of this order failed lately, and when the first of them may be tried again.
-fn excluded(migrations: &[Migration], now: Timestamp) -> (BTreeSet<OfferId>, Option<Timestamp>) {
-    let failed = |migration: &&Migration| {
-        matches!(migration.state, MigrationState::Failed | MigrationState::RolledBack)
-    };
-    let mut offers = BTreeSet::new();
-    let mut next_try: Option<Timestamp> = None;
-    for migration in migrations.iter().filter(failed) {
-        let failures = migrations.iter().filter(failed).filter(|other| other.to == migration.to).count();
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
-        let pause = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
-        let until = migration.completed_at.unwrap_or_default().plus(pause);
-        if until > now {
-            offers.insert(migration.to.clone());
-            next_try = Some(next_try.map_or(until, |at| at.min(until)));
-        }
-    }
-    (offers, next_try)
 }

@@ -17,6 +17,7 @@ pub mod readiness;
 mod record;
 pub mod recovery;
 mod serving;
+mod setback;
 mod silence;
 mod world;
 

@@ -47,6 +47,7 @@ pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError>
         to: offer_id(to),
         state: status.state.map(state).unwrap_or_default(),
         message: status.message.unwrap_or_default(),
+        failed_before: spec.failed_before.map_or(0, |count| u32::try_from(count.max(0)).unwrap_or(u32::MAX)),
         started_at: time(&receipt.started_at),
         cutover_at: time(&receipt.cutover_at),
         switched_at: time(&receipt.switched_at),
@@ -79,6 +80,9 @@ pub fn new_migration(migration: &Migration, template: &Object) -> Object {
     object.set(&["metadata", "labels", marker::ORDER_LABEL], assignment_name(order).into());
     object
         .set(&["spec"], json!({ "from": end(&migration.from), "to": end(&migration.to), "order": subject }));
+    if migration.failed_before > 0 {
+        object.set(&["spec", "failedBefore"], migration.failed_before.into());
+    }
     object
 }
 

@@ -155,6 +155,7 @@ fn a_migration_that_was_written_is_read_back() {
         to: OfferId::new("public", "", "public-ca"),
         state: MigrationState::CutoverCompleted,
         message: "the consumer holds the new copy".to_owned(),
+        failed_before: 2,
         started_at: Some(Timestamp::from_millis(1_001)),
         cutover_at: Some(Timestamp::from_millis(2_002)),
         switched_at: Some(Timestamp::from_millis(2_032)),

@@ -1,15 +1,23 @@
 //! Mistakes that simulated histories found, each in the fewest steps that show it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
 use std::time::Duration;
 
+use broker_core::broker::Passed;
+use broker_core::migration::MigrationState;
 use broker_core::order::Moves;
-use broker_core::resource::ConditionStatus;
-use broker_core::resource::ObjectRef;
-
+use broker_core::port::{Clock as _, OrderAddress};
+use broker_core::resource::{ConditionStatus, ObjectRef};
 use broker_testkit::memory::Crash;
 use serde_json::json;
 
-use crate::order_life::Story;
+use crate::order_life::{Story, broker};
 
 #[test]
 fn a_first_copy_that_got_ready_too_late_does_not_call_off_the_move_away_from_it() {
@@ -56,4 +64,78 @@ fn a_replacement_that_did_not_hold_goes_only_when_the_consumer_holds_the_old_cop
         }
         assert!(story.fleet.copies_in("external").is_empty());
     }
+}
+
+/// The provider took the order, and its copy did not hold.
+fn fail_in_the_grace_period(story: &Story, order: &OrderAddress, provider: &str) -> Passed {
+    story.settle(order);
+    assert!(
+        story.fleet.migration_states().contains(&MigrationState::CutoverCompleted),
+        "{:#?}",
+        story.fleet.history()
+    );
+    for copy in story.fleet.copies_in(provider) {
+        let target = ObjectRef { gvk: copy.gvk(), key: copy.key_in(&provider.into()) };
+        let broken = json!([{ "type": "Ready", "status": "False", "reason": "Broken", "message": "" }]);
+        story.fleet.set(&target, &["status", "conditions"], broken);
+    }
+    let mut passed = story.pass(order).unwrap();
+    // Nobody mends what is being removed.
+    while !passed.written.is_empty() {
+        passed = story.pass(order).unwrap();
+    }
+    passed
+}
+
+#[test]
+fn a_provider_that_never_holds_is_tried_ever_more_seldom() {
+    let mut story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle(&order);
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let passed = fail_in_the_grace_period(&story, &order, "external");
+        let now = story.fleet.now();
+        let next = passed.wake.expect("it is tried again");
+        pauses.push(next.since(now).as_secs());
+        story.fleet.advance(next.since(now));
+        // What a process remembers does not matter.
+        story.broker = broker(&story.fleet);
+    }
+    assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]);
+    assert!(story.fleet.migrations().len() <= 4, "{}", story.fleet.migrations().len());
+    // Once it holds, nothing is held against it.
+    story.settle_past_grace(&order);
+    assert_eq!(story.fleet.clusters_with_copies().into_iter().collect::<Vec<_>>(), ["external"]);
+    story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle_past_grace(&order);
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    let passed = fail_in_the_grace_period(&story, &order, "external");
+    assert_eq!(passed.wake.map(|at| at.since(story.fleet.now()).as_secs()), Some(30));
+}
+
+#[test]
+fn offers_that_fail_in_turn_are_all_remembered() {
+    let story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle(&order);
+    let others = ["external", "p1", "p2", "p3", "p4", "p5"];
+    for provider in others {
+        story.offer(provider, ".corp.com");
+    }
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    for _ in others {
+        story.settle(&order);
+        for provider in others {
+            story.fleet.provide(provider);
+        }
+        story.settle(&order);
+        let tried = others.into_iter().find(|provider| !story.fleet.copies_in(provider).is_empty());
+        fail_in_the_grace_period(&story, &order, tried.expect("one of them is tried"));
+    }
+    let moves = story.fleet.migrations().len();
+    assert_eq!(moves, others.len(), "each is tried once");
+    story.settle(&order);
+    assert_eq!(story.fleet.migrations().len(), moves, "and none at once again: {:#?}", story.fleet.history());
 }

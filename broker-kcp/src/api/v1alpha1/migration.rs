@@ -60,6 +60,11 @@ pub struct MigrationSpec {
     /// Writes made to the source during the move may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_loss: Option<bool>,
+    /// How many moves of the order to this offer had failed in a row before, in migrations that the broker made: the
+    /// more, the longer it waits before the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub failed_before: Option<i64>,
 }
 
 /// One end of a move: names are the order's, the cluster is the provider's.
