@@ -93,8 +93,7 @@ impl Chooser for MatcherChooser<'_> {
     }
 
     fn refusal(&self) -> String {
-        let none = BTreeSet::new();
-        self.facts(None, &none)
+        self.facts(None, self.full)
             .map(|facts| self.matcher.match_order(&facts).consumer_message)
             .unwrap_or_default()
     }

@@ -99,6 +99,16 @@ pub(super) fn leave(
     Leaving::Stays(Told { status: ConditionStatus::True, reason: "Bound", message: text.to_owned() })
 }
 
+/// Where an order could go.
+enum Elsewhere<'w> {
+    /// There.
+    Now(Placement),
+    /// Only to offers that failed it a moment ago: this is the first that may be tried again.
+    Later(Setback<'w>),
+    /// Nobody else takes it.
+    Nowhere,
+}
+
 struct Departure<'w> {
     world: &'w World<'w>,
     assignment: &'w Assignment,
@@ -110,13 +120,17 @@ impl Departure<'_> {
     fn no_longer_fits(&self, decision: &mut Decision) -> Leaving {
         let world = self.world;
         let handed_out = is_handed_out(world, self.assignment);
-        let Some(placement) = self.elsewhere(decision) else {
-            let stays = if handed_out { "; what was provided before keeps serving" } else { "" };
-            return refused("NoMatchingOffer", format!("{}{stays}", world.chooser.refusal()));
+        let stays = if handed_out { "; what was provided before keeps serving" } else { "" };
+        let found = match self.elsewhere(decision) {
+            Elsewhere::Now(placement) if self.is_where_it_is(&placement) => {
+                return Leaving::Signs(placement.offer);
+            }
+            Elsewhere::Now(placement) => Ok(placement),
+            Elsewhere::Later(setback) => Err(setback),
+            Elsewhere::Nowhere => {
+                return refused("NoMatchingOffer", format!("{}{stays}", world.chooser.refusal()));
+            }
         };
-        if self.is_where_it_is(&placement) {
-            return Leaving::Signs(placement.offer);
-        }
         if handed_out && world.policy.moves == Moves::PlaybookOnly {
             return refused(
                 "NoPlaybook",
@@ -129,7 +143,14 @@ impl Departure<'_> {
                 "the order must move, but migrations are switched off; it stays where it is",
             );
         }
-        self.begin(&placement, "the order no longer fits the offer that serves it", decision)
+        match found {
+            Ok(placement) => {
+                self.begin(&placement, "the order no longer fits the offer that serves it", decision)
+            }
+            Err(setback) => {
+                refused("MoveFailed", format!("the order must move, but {}{stays}", setback.told()))
+            }
+        }
     }
 
     /// Whether a copy for this offer would be the one that is there: an offer was renamed, or split.
@@ -163,8 +184,9 @@ impl Departure<'_> {
                 message: format!("the provider did not make it ready within {}s", timeout.as_secs()),
             }
         };
-        let placement = self.elsewhere(decision).filter(|_| world.policy.migrations_enabled);
-        if let Some(placement) = placement
+        let elsewhere = self.elsewhere(decision);
+        if let Elsewhere::Now(placement) = elsewhere
+            && world.policy.migrations_enabled
             && !self.record_changes
         {
             self.begin(&placement, "the first copy did not become ready in time", decision);
@@ -195,8 +217,13 @@ impl Departure<'_> {
         if self.assignment.leftovers.len() >= Assignment::MAX_LEFTOVERS {
             return waits(format!("{lasted}, and neither have others before it; the order waits"));
         }
-        let Some(placement) = self.elsewhere(decision) else {
-            return waits(format!("{lasted}, and nobody else serves the order: {}", world.chooser.refusal()));
+        let placement = match self.elsewhere(decision) {
+            Elsewhere::Now(placement) => placement,
+            Elsewhere::Later(setback) => return waits(format!("{lasted}; {}", setback.told())),
+            Elsewhere::Nowhere => {
+                let refusal = world.chooser.refusal();
+                return waits(format!("{lasted}, and nobody else serves the order: {refusal}"));
+            }
         };
         if !fails_over(world, self.assignment) {
             return refused(
@@ -216,17 +243,30 @@ impl Departure<'_> {
     }
 
     /// The best of the other offers, without those that failed the order a moment ago.
-    fn elsewhere(&self, decision: &mut Decision) -> Option<Placement> {
+    fn elsewhere(&self, decision: &mut Decision) -> Elsewhere<'_> {
         let world = self.world;
         let mut others: BTreeSet<OfferId> = shunned(world).cloned().collect();
-        let next_try =
-            others.iter().filter_map(|offer| Setback::of(&world.migrations, offer)).map(|s| s.until()).min();
+        let any_failed = !others.is_empty();
         others.insert(self.copy.offer.clone());
-        let placement = world.chooser.best(&others);
-        if let (None, Some(at)) = (&placement, next_try) {
-            decision.wake_at(at);
+        if let Some(placement) = world.chooser.best(&others) {
+            return Elsewhere::Now(placement);
         }
-        placement
+        if !any_failed {
+            return Elsewhere::Nowhere;
+        }
+        // All that fit are among those that failed. The first that may be tried again matters.
+        let mut seen = BTreeSet::from([self.copy.offer.clone()]);
+        let mut next: Option<Setback<'_>> = None;
+        while let Some(placement) = world.chooser.best(&seen)
+            && seen.insert(placement.offer.clone())
+        {
+            let setback = Setback::of(&world.migrations, &placement.offer);
+            next = [next, setback].into_iter().flatten().min_by_key(|setback| setback.until());
+        }
+        next.map_or(Elsewhere::Nowhere, |setback| {
+            decision.wake_at(setback.until());
+            Elsewhere::Later(setback)
+        })
     }
 
     /// The number of the next copy. A move that was called off before it named one has used its number up.
@@ -272,7 +312,7 @@ pub(super) fn record_of_move(
         to: to.clone(),
         state: MigrationState::Pending,
         message: why.to_owned(),
-        failed_before: Setback::of(&world.migrations, to).map_or(0, |setback| setback.failures()),
+        failed_before: Setback::of(&world.migrations, to).map_or(0, Setback::failures),
         started_at: None,
         cutover_at: None,
         switched_at: None,

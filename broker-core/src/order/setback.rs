@@ -35,13 +35,23 @@ impl<'w> Setback<'w> {
         (last.state != Completed).then_some(Self { migration: last })
     }
 
+    /// What became of it, for the consumer. The same at every look, so that telling it again writes nothing.
+    pub(super) fn told(self) -> String {
+        let why = if self.migration.state == MigrationState::RolledBack {
+            "the replacement did not stay ready"
+        } else {
+            self.migration.message.as_str()
+        };
+        format!("the last attempt failed ({why}); the next is at {}", self.until().to_rfc3339())
+    }
+
     /// How many moves in a row failed, this one included.
-    pub(super) fn failures(&self) -> u32 {
+    pub(super) fn failures(self) -> u32 {
         self.migration.failed_before.saturating_add(1)
     }
 
     /// When the offer may be tried again.
-    pub(super) fn until(&self) -> Timestamp {
+    pub(super) fn until(self) -> Timestamp {
         let doublings = self.migration.failed_before.min(16);
         let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
         self.migration.completed_at.unwrap_or_default().plus(pause)

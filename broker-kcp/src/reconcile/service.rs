@@ -291,7 +291,7 @@ fn settled(key: &OrderKey, passed: &Passed, now: Timestamp) -> Outcome {
     }
     if !passed.written.is_empty() {
         let word = match passed.report.reason {
-            "Migrating" | "RolledBack" | "NoPlaybook" | "MigrationDisabled" => "migration",
+            "Migrating" | "RolledBack" | "NoPlaybook" | "MoveFailed" | "MigrationDisabled" => "migration",
             "NoMatchingOffer" => "provider selection",
             _ => "routing",
         };

@@ -10,9 +10,11 @@
 use std::time::Duration;
 
 use broker_core::broker::Passed;
+use broker_core::matching::Reserved;
 use broker_core::migration::MigrationState;
+use broker_core::offer::OfferId;
 use broker_core::order::Moves;
-use broker_core::port::{Clock as _, OrderAddress};
+use broker_core::port::{Clock as _, OrderAddress, ProviderRegistry as _};
 use broker_core::resource::{ConditionStatus, ObjectRef};
 use broker_testkit::memory::Crash;
 use serde_json::json;
@@ -138,4 +140,84 @@ fn offers_that_fail_in_turn_are_all_remembered() {
     assert_eq!(moves, others.len(), "each is tried once");
     story.settle(&order);
     assert_eq!(story.fleet.migrations().len(), moves, "and none at once again: {:#?}", story.fleet.history());
+}
+
+#[test]
+fn an_order_that_waits_for_the_next_attempt_says_why_and_when() {
+    let story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle(&order);
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    let passed = fail_in_the_grace_period(&story, &order, "external");
+    let told = || story.seen(&order).condition("Brokered").unwrap();
+    assert_eq!(told().reason, "MoveFailed");
+    let next = passed.wake.unwrap();
+    assert_eq!(
+        told().message,
+        format!(
+            "the order must move, but the last attempt failed (the replacement did not stay ready); the next is at {}; \
+             what was provided before keeps serving",
+            next.to_rfc3339()
+        )
+    );
+    // It is the same a moment later, and nothing is written over and over.
+    story.fleet.advance(Duration::from_secs(7));
+    assert_eq!(story.pass(&order).unwrap().written, Vec::<&str>::new());
+    // Where nobody fits, failed or not, that is said as ever.
+    story.order("consumer", "my-app-cert", "app.nowhere");
+    story.settle(&order);
+    assert_eq!(told().reason, "NoMatchingOffer");
+    assert!(told().message.starts_with("spec.fqdn is `app.nowhere`"), "{}", told().message);
+    // Time is what it waits for, and nothing else.
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    story.settle(&order);
+    assert_eq!(told().reason, "MoveFailed");
+    story.fleet.advance(next.since(story.fleet.now()));
+    story.settle_past_grace(&order);
+    assert_eq!(told().reason, "Bound");
+    assert_eq!(story.fleet.clusters_with_copies().into_iter().collect::<Vec<_>>(), ["external"]);
+}
+
+#[test]
+fn an_order_whose_provider_falls_silent_says_that_the_others_failed() {
+    let story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle(&order);
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    for _ in 0..6 {
+        let passed = fail_in_the_grace_period(&story, &order, "external");
+        story.fleet.advance(passed.wake.unwrap().since(story.fleet.now()));
+    }
+    fail_in_the_grace_period(&story, &order, "external");
+    story.offer("internal", "corp.com");
+    story.settle(&order);
+    assert_eq!(story.reason(&order), "Bound");
+    story.fleet.set_reachable("internal", false);
+    story.settle(&order);
+    story.fleet.advance(Duration::from_mins(6));
+    story.settle(&order);
+    let told = story.seen(&order).condition("Brokered").unwrap();
+    assert_eq!(told.reason, "ProviderUnreachable");
+    assert!(told.message.contains("5m; the last attempt failed (the replacement"), "{}", told.message);
+}
+
+#[test]
+fn an_order_that_finds_the_last_place_taken_says_so() {
+    let story = Story::new(Moves::Free);
+    let id = OfferId::new("third", "default", "ca");
+    let spec = json!({
+        "gvr": { "group": "example.com", "version": "v1alpha1", "resource": "certificates" },
+        "filters": [{ "key": "spec.fqdn", "suffix": ".third" }],
+        "capacity": { "orders": 1 },
+    });
+    story.fleet.offer(&id, serde_json::from_value(spec).unwrap());
+    // Another order is about to be recorded.
+    assert_eq!(story.fleet.reserve(&id, "a-another"), Reserved::Granted);
+    let order = story.order("consumer", "my-app-cert", "app.third");
+    story.settle(&order);
+    let told = story.seen(&order).condition("Brokered").unwrap();
+    assert_eq!(
+        (told.reason.as_str(), told.message.as_str()),
+        ("NoMatchingOffer", "no provider is taking this order at the moment")
+    );
 }
