@@ -353,12 +353,15 @@ enum Learnt {
     Failed(PortError),
 }
 
-/// Of two failures the one that needs more attention: a conflict is answered by looking again.
+/// Of two failures the one that needs more attention: a conflict is answered by looking again. The longest pause that
+/// was asked for holds.
 fn worse(one: Option<PortError>, other: PortError) -> PortError {
-    match one {
+    let asked = one.as_ref().and_then(|one| one.retry_after).max(other.retry_after);
+    let worse = match one {
         Some(one) if one.kind != PortErrorKind::Conflict => one,
         Some(_) | None => other,
-    }
+    };
+    worse.with_pause(asked)
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::matching::{Matcher, OfferSet, Reserved};
 use crate::migration::Migration;
@@ -178,11 +179,20 @@ pub struct PortError {
     pub what: String,
     /// What came back. Never the content of a Secret.
     pub message: String,
+    /// How long whoever was called asks to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 impl PortError {
     /// An error from its parts.
     pub fn new(kind: PortErrorKind, what: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), message: message.into() }
+        Self { kind, what: what.into(), message: message.into(), retry_after: None }
+    }
+
+    /// The same with the pause that was asked for.
+    #[must_use]
+    pub fn with_pause(mut self, asked: Option<Duration>) -> Self {
+        self.retry_after = asked;
+        self
     }
 }

@@ -36,6 +36,9 @@ pub enum Outcome {
     After(Duration),
     /// It failed: again, after a time that doubles with each failure in a row.
     Retry,
+    /// It failed, and whoever was asked wants to be left alone for so long: as [`Self::Retry`], but not before that,
+    /// whatever happens meanwhile.
+    RetryAfter(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Backlog<K: Laned> {
     wakes: BTreeSet<(Instant, K)>,
     running: BTreeMap<K, Running>,
     failures: BTreeMap<K, u32>,
+    /// Keys that are not to be worked on before a time.
+    held: BTreeMap<K, Instant>,
 }
 
 impl<K: Laned + Clone + Ord> Default for Backlog<K> {
@@ -68,6 +73,7 @@ impl<K: Laned + Clone + Ord> Default for Backlog<K> {
             wakes: BTreeSet::new(),
             running: BTreeMap::new(),
             failures: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
     }
 }
@@ -80,6 +86,10 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
             if *running == Running::Clean {
                 *running = Running::Dirty(now);
             }
+            return;
+        }
+        if self.held.get(&key).is_some_and(|until| *until > now) {
+            // It sleeps until then.
             return;
         }
         self.unsleep(&key);
@@ -97,6 +107,7 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
 
     /// Asks for work on the key at a time; the earliest of several wins, and work asked for now wins over all.
     pub fn add_at(&mut self, key: K, at: Instant) {
+        let at = self.held.get(&key).map_or(at, |until| at.max(*until));
         if self.queued.contains_key(&key) || self.sleeping.get(&key).is_some_and(|known| *known <= at) {
             return;
         }
@@ -118,6 +129,7 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
         }
         let key = key?;
         self.queued.remove(&key);
+        self.held.remove(&key);
         self.running.insert(key.clone(), Running::Clean);
         Some(key)
     }
@@ -137,18 +149,31 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
                 self.add_at(key.clone(), now + delay);
             }
             Outcome::Retry => {
-                let failures = self.failures.entry(key.clone()).or_insert(0);
-                let delay = back_off(*failures);
-                *failures = failures.saturating_add(1);
                 // A change that arrived meanwhile does not cut the back-off short while things keep failing, or a
                 // busy object would be retried in a tight loop.
+                let delay = self.failed(&key);
                 self.add_at(key, now + delay);
+                return;
+            }
+            Outcome::RetryAfter(asked) => {
+                let at = now + self.failed(&key).max(asked);
+                self.unsleep(&key);
+                self.held.insert(key.clone(), now + asked);
+                self.add_at(key, at);
                 return;
             }
         }
         if let Some(since) = again {
             self.add(key, since);
         }
+    }
+
+    /// Counts a failure of the key; the time until the next attempt.
+    fn failed(&mut self, key: &K) -> Duration {
+        let failures = self.failures.entry(key.clone()).or_insert(0);
+        let delay = back_off(*failures);
+        *failures = failures.saturating_add(1);
+        delay
     }
 
     /// When the next sleeping key is due.

@@ -92,6 +92,35 @@ fn failures_back_off_per_key_and_success_forgets_them() {
 }
 
 #[test]
+fn nobody_is_asked_again_before_the_pause_that_it_asked_for() {
+    let mut backlog = Backlog::default();
+    let start = now();
+    let second = Duration::from_secs(1);
+    backlog.add(key("a", "x"), start);
+    let taken = backlog.next(start).unwrap();
+    backlog.add_at(key("a", "x"), start + second);
+    backlog.add(key("a", "x"), start);
+    backlog.finish(taken, Outcome::RetryAfter(second * 3), start);
+    // Whatever happens meanwhile.
+    backlog.add(key("a", "x"), start + second);
+    backlog.add_at(key("a", "x"), start + second * 2);
+    backlog.add(key("a", "y"), start + second);
+    assert_eq!(backlog.next(start + second * 2), Some(key("a", "y")), "another key does not wait");
+    assert_eq!(backlog.next(start + second * 2), None);
+    assert_eq!(backlog.next_wake(), Some(start + second * 3));
+    let taken = backlog.next(start + second * 3).unwrap();
+    // The next pause is as long as the back-off where less is asked for; a change cuts that short, and not the pause.
+    for _ in 0..20 {
+        backlog.finish(taken.clone(), Outcome::RetryAfter(second), start);
+        backlog.next(start + back_off(u32::MAX)).unwrap();
+    }
+    backlog.finish(taken, Outcome::RetryAfter(second), start);
+    assert_eq!(backlog.next_wake(), Some(start + back_off(u32::MAX)));
+    backlog.add(key("a", "x"), start + second);
+    assert_eq!(backlog.next(start + second), Some(key("a", "x")));
+}
+
+#[test]
 fn back_off_grows_to_a_limit() {
     assert!(back_off(1) > back_off(0));
     assert_eq!(back_off(60), back_off(40));
@@ -115,6 +144,7 @@ enum Step {
     AddAt(u8, u8),
     Next,
     Finish(u8),
+    Fail(u8, u8),
     Pass(u8),
 }
 
@@ -128,6 +158,7 @@ proptest! {
                 (0u8..5, 0u8..9).prop_map(|(k, d)| Step::AddAt(k, d)),
                 Just(Step::Next),
                 (0u8..5).prop_map(Step::Finish),
+                (0u8..5, 0u8..9).prop_map(|(k, d)| Step::Fail(k, d)),
                 (0u8..9).prop_map(Step::Pass),
             ],
             0..60,
@@ -170,6 +201,14 @@ proptest! {
                     if running[&key] {
                         running.insert(key.clone(), false);
                         backlog.finish(key, Outcome::Done, clock);
+                    }
+                }
+                Step::Fail(i, pause) => {
+                    let key = keys[usize::from(i)].clone();
+                    if running[&key] {
+                        running.insert(key.clone(), false);
+                        asked.insert(key.clone(), true);
+                        backlog.finish(key, Outcome::RetryAfter(Duration::from_secs(pause.into())), clock);
                     }
                 }
                 Step::Pass(seconds) => clock += Duration::from_secs(seconds.into()),

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use broker_core::resource::Object;
 use futures::{Stream, StreamExt};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use kube::Client;
+use kube::client::Body;
 use kube::core::WatchEvent;
 use serde_json::{Value, json};
 
+use super::answer::{Refusal, accepted, events};
 use super::{ApiError, ApiErrorKind, Resource};
 
 /// The longest a request may take before the server counts as unavailable. Far above what a busy server needs.
@@ -105,12 +107,16 @@ impl ClusterApi {
             ("timeoutSeconds", &seconds),
         ];
         query.extend(selector.map(|selector| ("labelSelector", selector)));
-        let request = call.request(Method::GET, self.url(&call, "", &query), None, "")?;
-        let events = tokio::time::timeout(PATIENCE, self.client.request_events::<Object>(request))
+        let mut request = call.request(Method::GET, self.url(&call, "", &query), None, "")?;
+        // Servers that compress a watch make each event a stream of its own, which few clients can read.
+        request
+            .headers_mut()
+            .insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let answer = tokio::time::timeout(PATIENCE, self.ask(request))
             .await
             .map_err(|_| call.timed_out())?
-            .map_err(|error| call.refused(&error))?;
-        Ok(events.map(move |event| event.map_err(|error| call.refused(&error))))
+            .map_err(|refusal| call.refused(&refusal))?;
+        Ok(events(answer).map(move |event| event.map_err(|error| call.refused(&error.into()))))
     }
 
     /// Creates an object; an existing one is [`ApiErrorKind::AlreadyExists`].
@@ -249,13 +255,18 @@ impl ClusterApi {
         content_type: &'static str,
     ) -> Result<T, ApiError> {
         let request = call.request(method, url, body, content_type)?;
-        // Not `Client::request`: that one logs answers it cannot read, and an answer may be a Secret.
-        let text = tokio::time::timeout(PATIENCE, self.client.request_text(request))
+        let read = async { Ok(self.ask(request).await?.into_body().collect_bytes().await?) };
+        let text = tokio::time::timeout(PATIENCE, read)
             .await
             .map_err(|_| call.timed_out())?
-            .map_err(|error| call.refused(&error))?;
-        serde_json::from_str(&text)
+            .map_err(|refusal: Refusal| call.refused(&refusal))?;
+        serde_json::from_slice(&text)
             .map_err(|_| call.failed(ApiErrorKind::Unavailable, "the answer is no JSON object"))
+    }
+
+    /// The answer to a request, its body still to be read, unless it is a refusal.
+    async fn ask(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Refusal> {
+        accepted(self.client.send(request.map(Body::from)).await?).await
     }
 }
 
@@ -317,8 +328,8 @@ impl Call {
         self.failed(ApiErrorKind::Unavailable, &format!("no answer within {} s", PATIENCE.as_secs()))
     }
 
-    fn refused(&self, error: &kube::Error) -> ApiError {
-        ApiError::from_kube(error, self.verb, self.target(), self.resource.is_confidential())
+    fn refused(&self, refusal: &Refusal) -> ApiError {
+        ApiError::of_refusal(refusal, self.verb, self.target(), self.resource.is_confidential())
     }
 }
 

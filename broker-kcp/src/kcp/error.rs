@@ -1,6 +1,13 @@
 //! Why a request failed, in the words that tell a caller what to do.
 
+use std::time::Duration;
+
 use kube::core::Status;
+
+use super::answer::Refusal;
+
+/// The longest pause that a server's word imposes: one that asks for more is asked again all the same.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// What a caller can do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +51,7 @@ pub struct ApiError {
     verb: &'static str,
     target: String,
     message: String,
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -54,7 +62,7 @@ impl ApiError {
         target: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind, verb, target: target.into(), message: message.into() }
+        Self { kind, verb, target: target.into(), message: message.into(), retry_after: None }
     }
 
     /// What a caller can do about it.
@@ -72,6 +80,31 @@ impl ApiError {
         &self.message
     }
 
+    /// How long the server, or what is before it, asks to be left alone with this request. At most a minute.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The failure of a request for `target` as [`Self::from_kube`] tells it, with the pause that was asked for.
+    pub(super) fn of_refusal(
+        refusal: &Refusal,
+        verb: &'static str,
+        target: impl Into<String>,
+        confidential: bool,
+    ) -> Self {
+        let error = Self::from_kube(&refusal.error, verb, target, confidential);
+        let asked = refusal.retry_after.max(error.retry_after);
+        error.after(asked)
+    }
+
+    /// Only what may succeed later by itself waits for a time.
+    fn after(mut self, pause: Option<Duration>) -> Self {
+        let waits = self.kind == ApiErrorKind::Unavailable;
+        self.retry_after =
+            pause.filter(|pause| waits && !pause.is_zero()).map(|pause| pause.min(LONGEST_PAUSE));
+        self
+    }
+
     /// The failure of a request for `target`. With `confidential`, the server's text is left out: it may quote what
     /// it refuses.
     pub(crate) fn from_kube(
@@ -87,7 +120,9 @@ impl ApiError {
             } else {
                 status.message.clone()
             };
-            return Self::new(kind, verb, target, message);
+            let asked = status.details.as_ref().map(|details| details.retry_after_seconds);
+            return Self::new(kind, verb, target, message)
+                .after(asked.map(|seconds| Duration::from_secs(seconds.into())));
         }
         let message = if confidential && matches!(error, kube::Error::SerdeError(_)) {
             "the answer is not what was expected".to_owned()
@@ -153,6 +188,22 @@ mod tests {
         assert_eq!(kind(410, "Expired"), ApiErrorKind::Expired);
         assert_eq!(kind(429, "TooManyRequests"), ApiErrorKind::Unavailable);
         assert_eq!(kind(500, "InternalError"), ApiErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_known_and_bounded() {
+        let asked = |code: u16, seconds: u32| {
+            let mut status = Status::failure("later", "").with_code(code);
+            status.details =
+                serde_json::from_value(serde_json::json!({ "retryAfterSeconds": seconds })).unwrap();
+            ApiError::from_kube(&kube::Error::Api(status.boxed()), "get", "x", false).retry_after()
+        };
+        assert_eq!(asked(429, 3), Some(Duration::from_secs(3)));
+        assert_eq!(asked(503, 3), Some(Duration::from_secs(3)));
+        assert_eq!(asked(429, 0), None);
+        assert_eq!(asked(429, 86_400), Some(Duration::from_mins(1)));
+        // Looking again is all that a conflict needs.
+        assert_eq!(asked(409, 3), None);
     }
 
     #[test]

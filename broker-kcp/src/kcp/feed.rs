@@ -85,14 +85,16 @@ impl Feed {
                         version
                     }
                     Err(error) => {
+                        let pause = pause(&mut failures, error.retry_after());
                         tell(News::Failed { error, began });
-                        tokio::time::sleep(pause(&mut failures)).await;
+                        tokio::time::sleep(pause).await;
                         continue;
                     }
                 },
             };
             let began = Instant::now();
             let Watched { reached, held, end } = self.watch(version, &mut tell).await;
+            let asked = end.as_ref().err().and_then(ApiError::retry_after);
             match end {
                 Ok(()) => from = Some(reached),
                 Err(error) if error.kind() == ApiErrorKind::Expired => {}
@@ -102,8 +104,8 @@ impl Feed {
                     tell(News::Failed { error, began });
                 }
             }
-            if began.elapsed() < SHORT {
-                tokio::time::sleep(pause(&mut failures)).await;
+            if began.elapsed() < SHORT || asked.is_some() {
+                tokio::time::sleep(pause(&mut failures, asked)).await;
             } else {
                 failures = 0;
             }
@@ -182,15 +184,18 @@ struct Watched {
     end: Result<(), ApiError>,
 }
 
-fn pause(failures: &mut u32) -> Duration {
+/// The next pause: at least what the server asks for.
+fn pause(failures: &mut u32, asked: Option<Duration>) -> Duration {
     let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(*failures)).min(LONGEST_PAUSE);
     *failures = failures.saturating_add(1);
-    pause
+    asked.map_or(pause, |asked| asked.max(pause))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use broker_core::resource::Gvr;
     use kube::Config;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -215,7 +220,7 @@ mod tests {
     async fn a_server_that_falls_silent_without_a_word_is_noticed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let api = Connector::new(Config::new(url.parse().unwrap()), std::sync::Arc::new(crate::KubeConnect))
+        let api = Connector::new(Config::new(url.parse().unwrap()), Arc::new(crate::KubeConnect))
             .at(&url)
             .unwrap()
             .itself();
@@ -247,5 +252,65 @@ mod tests {
         assert!(matches!(news.recv().await.unwrap(), News::Failed { .. }));
         following.abort();
         drop(silent);
+    }
+
+    /// What a server answers, request after request; and when it was asked, from the first on.
+    fn server(answers: Vec<(u16, &'static str, &'static str)>) -> (ClusterApi, Arc<Mutex<Vec<u64>>>) {
+        let asked: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let (times, began) = (asked.clone(), Instant::now());
+        let answers = Mutex::new(answers.into_iter());
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            times.lock().unwrap().push(began.elapsed().as_secs());
+            let next = answers.lock().unwrap().next();
+            async move {
+                // Whoever asks once more waits.
+                let Some((code, retry_after, body)) = next else { return std::future::pending().await };
+                let mut answer = http::Response::builder().status(code);
+                if !retry_after.is_empty() {
+                    answer = answer.header("retry-after", retry_after);
+                }
+                Ok::<_, std::io::Error>(
+                    answer.body(kube::client::Body::from(body.as_bytes().to_vec())).unwrap(),
+                )
+            }
+        });
+        (ClusterApi::new(kube::Client::new(service, "default"), String::new()), asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_asks_for_a_pause_gets_it() {
+        let (api, asked) = server(vec![
+            // A server too busy to say more than that.
+            (429, "7", "Too many requests, please try again later."),
+            (
+                503,
+                "",
+                r#"{"kind":"Status","code":503,"message":"no","reason":"ServiceUnavailable","details":{"retryAfterSeconds":5}}"#,
+            ),
+            (429, "86400", "no"),
+            (200, "", r#"{"kind":"ThingList","metadata":{"resourceVersion":"7"},"items":[]}"#),
+            (429, "3", "no watch either"),
+            // Tomorrow, in the words of a proxy: not understood, so as ever.
+            (503, "Wed, 21 Oct 2037 07:28:00 GMT", ""),
+        ]);
+        let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
+        let feed = Feed::new(api, things, None);
+        let (told, mut news) = mpsc::unbounded_channel();
+        let following = tokio::spawn(async move {
+            feed.follow(|news| {
+                told.send(news).ok();
+            })
+            .await;
+        });
+        let mut failures = Vec::new();
+        while failures.len() < 5 {
+            if let News::Failed { error, .. } = news.recv().await.unwrap() {
+                failures.push(error.retry_after().map(|pause| pause.as_secs()));
+            }
+        }
+        assert_eq!(failures, [Some(7), Some(5), Some(60), Some(3), None]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        following.abort();
+        assert_eq!(*asked.lock().unwrap(), [0, 7, 12, 72, 72, 75, 75]);
     }
 }

@@ -4,6 +4,7 @@
 //! once) through it by URL path, as kcp and its virtual workspaces have it. [`feed`] follows all objects of one kind by
 //! list and watch. What the objects mean is not known here.
 
+mod answer;
 pub mod api;
 mod cluster;
 mod endpoint;

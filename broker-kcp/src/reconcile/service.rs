@@ -321,7 +321,7 @@ fn failed(key: &OrderKey, error: &PassError) -> Outcome {
             | PortErrorKind::Invalid
             | PortErrorKind::Unavailable => {
                 tracing::warn!(order = %key.key, api = %key.api, error = %port, reason = port.kind.reason(), "routing failed; it is tried again");
-                Outcome::Retry
+                again(port.retry_after)
             }
         },
         PassError::Unsound(_) | PassError::Restless(_) => {
@@ -333,11 +333,18 @@ fn failed(key: &OrderKey, error: &PassError) -> Outcome {
 
 fn chore_failed(chore: &Chore, error: &ApiError) -> Outcome {
     tracing::warn!(?chore, %error, "a report failed; it is tried again");
-    Outcome::Retry
+    again(error.retry_after())
+}
+
+/// Again, not before the server asked for it.
+fn again(asked: Option<Duration>) -> Outcome {
+    asked.map_or(Outcome::Retry, Outcome::RetryAfter)
 }
 
 fn sooner(one: Outcome, other: Outcome) -> Outcome {
     match (one, other) {
+        (Outcome::RetryAfter(one), Outcome::RetryAfter(other)) => Outcome::RetryAfter(one.max(other)),
+        (Outcome::RetryAfter(asked), _) | (_, Outcome::RetryAfter(asked)) => Outcome::RetryAfter(asked),
         (Outcome::Retry, _) | (_, Outcome::Retry) => Outcome::Retry,
         (Outcome::After(one), Outcome::After(other)) => Outcome::After(one.min(other)),
         (Outcome::After(at), Outcome::Done) | (Outcome::Done, Outcome::After(at)) => Outcome::After(at),
@@ -350,5 +357,28 @@ struct AbortOnDrop(tokio::task::JoinHandle<()>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::port::PortError;
+
+    use super::*;
+
+    #[test]
+    fn the_pause_that_a_server_asks_for_reaches_the_queue() {
+        let key =
+            OrderKey { api: "things.example.com".to_owned(), key: ObjectKey::new("acme", "default", "x") };
+        let failed = |kind, asked| failed(&key, &PortError::new(kind, "x", "y").with_pause(asked).into());
+        let pause = Duration::from_secs(7);
+        assert_eq!(failed(PortErrorKind::Unavailable, Some(pause)), Outcome::RetryAfter(pause));
+        assert_eq!(failed(PortErrorKind::Unavailable, None), Outcome::Retry);
+        assert_eq!(failed(PortErrorKind::Conflict, None), Outcome::Retry);
+        // Of several orders of one name the most patient counts.
+        assert_eq!(sooner(Outcome::RetryAfter(pause), Outcome::Retry), Outcome::RetryAfter(pause));
+        assert_eq!(sooner(Outcome::Done, Outcome::RetryAfter(pause)), Outcome::RetryAfter(pause));
+        let longer = Outcome::RetryAfter(pause * 2);
+        assert_eq!(sooner(longer, Outcome::RetryAfter(pause)), longer);
     }
 }

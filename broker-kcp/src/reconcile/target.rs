@@ -162,7 +162,7 @@ pub(super) fn port_error(error: &ApiError) -> PortError {
         ApiErrorKind::Invalid => PortErrorKind::Invalid,
         ApiErrorKind::Expired | ApiErrorKind::Unavailable => PortErrorKind::Unavailable,
     };
-    PortError::new(kind, error.what(), error.message())
+    PortError::new(kind, error.what(), error.message()).with_pause(error.retry_after())
 }
 
 fn unreachable(gvk: &Gvk, key: &ObjectKey, message: &str) -> PortError {

@@ -3,9 +3,12 @@
 use std::io;
 use std::time::Duration;
 
+use broker_kcp::kcp::{Connector, Resource};
+use broker_testkit::fault::Injector;
 use futures::join;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
+use tower::Layer as _;
 
 use super::{Rig, assert_silent, broken, create, refusal};
 
@@ -86,6 +89,12 @@ async fn retry_after_is_told_in_the_header_and_in_the_status() {
     let request = http::Request::get("/api/v1/namespaces").body(kube::client::Body::empty()).unwrap();
     let answer = rig.client.send(request).await.unwrap();
     assert_eq!(answer.headers()["retry-after"], "3");
+    // The broker's own way to servers hears it.
+    let injector = Injector::new(super::parsed("r1!too-many(7s)"));
+    let connect = std::sync::Arc::new(injector.layer().layer(rig.plane.in_process()));
+    let api = Connector::new(rig.plane.workspace_config("root"), connect).home().unwrap().itself();
+    let error = api.list(&Resource::secrets(), "default", None).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
 
 #[tokio::test(start_paused = true)]
