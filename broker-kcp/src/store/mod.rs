@@ -6,6 +6,7 @@
 //! them; this one never does.
 
 mod cache;
+mod ended;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use broker_core::resource::{ClusterName, Object, ObjectKey};
 
+use super::ended::Ended;
+
 /// One watch on one server: the domain within which versions are comparable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(Arc<str>);
@@ -84,6 +86,8 @@ pub struct Table {
     progress: BTreeMap<Source, u64>,
     /// Incarnations that we deleted ourselves and whose end the watch has not shown yet.
     buried: BTreeSet<(ObjectKey, String)>,
+    /// Incarnations whose end was seen, by the watch or by ourselves.
+    ended: Ended,
     indexes: &'static [Index],
     found: BTreeMap<(&'static str, String), BTreeSet<ObjectKey>>,
 }
@@ -95,6 +99,7 @@ impl Table {
             rows: BTreeMap::new(),
             progress: BTreeMap::new(),
             buried: BTreeSet::new(),
+            ended: Ended::default(),
             indexes,
             found: BTreeMap::new(),
         }
@@ -174,6 +179,10 @@ impl Table {
         // A server whose versions went back was restored: nothing known before is worth more than its list.
         let restored = self.progress.get(source).is_some_and(|known| version < *known);
         self.progress.insert(source.clone(), version);
+        if restored {
+            // What ended may be there again.
+            self.ended.clear();
+        }
         let listed: BTreeMap<ObjectKey, Object> = objects.into_iter().collect();
         let vanished: Vec<ObjectKey> = self
             .rows
@@ -196,10 +205,13 @@ impl Table {
         changes
     }
 
-    /// Takes over an object that the source's watch showed added or modified.
+    /// Takes over an object that the source's watch showed added or modified. Watches tell in the order of versions: what
+    /// comes once more, later, is no news.
     pub fn apply(&mut self, source: &Source, key: ObjectKey, object: Object) -> Option<Change> {
         let version = number(object.resource_version());
-        self.advance(source, version);
+        if !self.advance(source, version) {
+            return None;
+        }
         if self.rows.get(&key).is_some_and(|row| row.version > version) {
             return None;
         }
@@ -209,7 +221,10 @@ impl Table {
     /// Takes over that the source's watch showed this object deleted; `last` is its last state.
     pub fn delete(&mut self, source: &Source, key: ObjectKey, last: &Object) -> Option<Change> {
         let version = number(last.resource_version());
-        self.advance(source, version);
+        if !self.advance(source, version) {
+            return None;
+        }
+        self.ended.insert(last.uid());
         self.buried.remove(&(key.clone(), last.uid().to_owned()));
         let again =
             self.rows.get(&key).is_some_and(|row| row.origin == Origin::Written && row.version > version);
@@ -233,6 +248,7 @@ impl Table {
 
     /// Takes over that we deleted this incarnation of an object and that nothing of it is left.
     pub fn bury(&mut self, key: ObjectKey, uid: &str) -> Option<Change> {
+        self.ended.insert(uid);
         if self.rows.get(&key).is_none_or(|row| row.object.uid() != uid) {
             return None;
         }
@@ -248,9 +264,23 @@ impl Table {
         keys.into_iter().filter_map(|key| self.remove(key)).collect()
     }
 
-    fn advance(&mut self, source: &Source, version: u64) {
+    /// Takes over that nothing is left of this incarnation of an object, as the server was asked.
+    pub fn ended(&mut self, uid: &str) {
+        self.ended.insert(uid);
+    }
+
+    /// Whether this incarnation was seen to end: not seeing it is no mistake. An object that a watch with a selector no
+    /// longer chooses counts as ended as well.
+    pub fn is_known_gone(&self, uid: &str) -> bool {
+        self.ended.contains(uid)
+    }
+
+    /// Whether what the source tells of this version is news.
+    fn advance(&mut self, source: &Source, version: u64) -> bool {
         let told = self.progress.entry(source.clone()).or_insert(version);
+        let is_news = version >= *told;
         *told = version.max(*told);
+        is_news
     }
 
     fn insert(&mut self, key: ObjectKey, object: Object, source: &Source, origin: Origin) -> Option<Change> {

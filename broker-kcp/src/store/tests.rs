@@ -95,6 +95,8 @@ enum Step {
     Event,
     /// The server tells that there was nothing else up to now; only true once all is delivered.
     Bookmark,
+    /// The watch delivers its last events once more.
+    Repeat(u8),
     /// The watch broke and a new list is made now.
     Relist,
 }
@@ -108,6 +110,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             3 => (0usize..4).prop_map(Step::Reply),
             5 => Just(Step::Event),
             1 => Just(Step::Bookmark),
+            1 => (1u8..5).prop_map(Step::Repeat),
             1 => Just(Step::Relist),
         ],
         0..80,
@@ -155,20 +158,27 @@ impl World {
     }
 
     fn event(&mut self) {
-        let Some((index, exists)) = self.server.history.get(usize::try_from(self.told).unwrap()).copied()
-        else {
-            return;
-        };
-        self.told += 1;
+        if self.told < self.server.now() {
+            self.told += 1;
+            self.tell(self.told);
+            let (index, exists) = self.server.history[usize::try_from(self.told).unwrap() - 1];
+            let uid = format!("{index}-{}", self.server.born(index, self.told));
+            assert!(exists || self.table.is_known_gone(&uid));
+        }
+    }
+
+    /// Delivers what happened at a version.
+    fn tell(&mut self, at: u64) {
+        let (index, exists) = self.server.history[usize::try_from(at).unwrap() - 1];
         if exists {
-            self.table.apply(&self.source, key(index), self.server.object(index, self.told).unwrap());
+            self.table.apply(&self.source, key(index), self.server.object(index, at).unwrap());
         } else {
-            let last = incarnation(index, self.told, self.server.born(index, self.told));
+            let last = incarnation(index, at, self.server.born(index, at));
             self.table.delete(&self.source, key(index), &last);
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match *step {
             Step::Other(index, exists) => {
                 // Only what exists can be deleted.
@@ -209,9 +219,17 @@ impl World {
             Step::Bookmark if self.told == self.server.now() => {
                 self.table.bookmark(&self.source, &self.told.to_string());
             }
+            Step::Repeat(count) => {
+                let first = self.told.saturating_sub(count.into());
+                for at in first + 1..=self.told {
+                    self.tell(at);
+                    self.check()?;
+                }
+            }
             Step::Reply(_) | Step::Bookmark => {}
             Step::Relist => self.relist(),
         }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
@@ -239,7 +257,7 @@ proptest! {
     fn a_table_shows_each_object_at_the_later_of_watch_and_own_write(steps in steps()) {
         let mut world = World::new();
         for step in steps {
-            world.step(&step);
+            world.step(&step)?;
             world.check()?;
         }
         while world.told < world.server.now() {
