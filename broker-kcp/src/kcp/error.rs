@@ -65,6 +65,11 @@ impl ApiError {
         Self { kind, verb, target: target.into(), message: message.into(), retry_after: None }
     }
 
+    /// The caches do not show yet what a server holds.
+    pub(crate) fn behind(verb: &'static str, target: impl Into<String>) -> Self {
+        Self::new(ApiErrorKind::Unavailable, verb, target, "the watch has not shown it yet")
+    }
+
     /// What a caller can do about it.
     pub fn kind(&self) -> ApiErrorKind {
         self.kind

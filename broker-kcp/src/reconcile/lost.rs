@@ -12,24 +12,24 @@ use super::indexes::{BY_COPY, BY_MARK, object_text};
 use super::observe::carries_our_mark;
 use super::target::Target;
 use crate::fleet::{Fleet, PLATFORM};
-use crate::kcp::ApiErrorKind;
+use crate::kcp::{ApiError, ApiErrorKind};
 use crate::record::{read_assignment, read_migration};
 
-/// Reads the Assignment of an order anew where the cached one does not fit what is there. False where that failed, and
+/// Reads the Assignment of an order anew where the cached one does not fit what is there. Where that failed
 /// nothing should be decided yet.
 ///
 /// An order that says `AssignmentLost` already was looked after then; what changes about its record a watch tells.
-pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
+pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> Result<(), ApiError> {
     let api = address.gvr.group_resource();
     let export = fleet.plan().apis.get(&api).and_then(|export| fleet.export(export));
     let Some(followed) = export.as_ref().and_then(|export| export.followed(&address.gvr)) else {
-        return true;
+        return Ok(());
     };
     let Some(order) = followed.cache.get(&address.key).filter(|order| !carries_our_mark(order)) else {
-        return true;
+        return Ok(());
     };
     if address.uid.as_deref().is_some_and(|uid| uid != order.uid()) {
-        return true;
+        return Ok(());
     }
     let name = assignment_name(&OrderIdentity::of(&order, &address.gvr, &address.key.cluster));
     let target = Target::assignments(fleet);
@@ -45,14 +45,15 @@ pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> bool {
     };
     let told = order.condition("Brokered").is_some_and(|condition| condition.reason == "AssignmentLost");
     if fits || told {
-        return true;
+        return Ok(());
     }
     match target.api.get(&target.resource, "", &name).await {
         Ok(live) => {
             target.show(live);
-            true
+            Ok(())
         }
-        Err(error) => error.kind() == ApiErrorKind::NotFound,
+        Err(error) if error.kind() == ApiErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,6 +8,7 @@
 //! Everything is observed from caches: an order at rest costs no calls. Besides the executor only the reporters of
 //! status and the removal of orphans write.
 
+mod absence;
 mod books;
 mod brokered;
 mod conditions;

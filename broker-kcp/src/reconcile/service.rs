@@ -20,7 +20,7 @@ use super::indexes::{BY_ORDER, INDEXES, object_text, offers_of};
 use super::observe::KcpOrderObserver;
 use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
-use super::{brokered, later, lost, offers, orphans};
+use super::{absence, brokered, later, lost, offers, orphans};
 use crate::controller::{Outcome, Queue, QueueState, run};
 use crate::fleet::Fleet;
 use crate::kcp::{ApiError, EndpointError};
@@ -199,18 +199,26 @@ impl Service {
         let mut outcome = Outcome::Done;
         let before = self.places(key);
         for address in self.addresses(key) {
-            if !lost::look_again(&self.inner.fleet, &address).await {
-                outcome = sooner(outcome, Outcome::Retry);
-                continue;
-            }
-            let next = match self.inner.driver.pass(&address).await {
-                Ok(passed) => settled(key, &passed, self.inner.fleet.now()),
-                Err(error) => failed(key, &error),
+            let next = match self.look_again(&address).await {
+                Ok(()) => match self.inner.driver.pass(&address).await {
+                    Ok(passed) => settled(key, &passed, self.inner.fleet.now()),
+                    Err(error) => failed(key, &error),
+                },
+                Err(error) => {
+                    tracing::warn!(order = %key.key, api = %key.api, %error, "cannot look for what is not seen");
+                    again(error.retry_after())
+                }
             };
             outcome = sooner(outcome, next);
         }
         self.inner.routes.places_changed(&before, &self.places(key));
         outcome
+    }
+
+    /// Asks the servers where what the caches show of an order cannot be all.
+    async fn look_again(&self, address: &OrderAddress) -> Result<(), ApiError> {
+        lost::look_again(&self.inner.fleet, address).await?;
+        absence::look(&self.inner.fleet, address).await
     }
 
     /// The offers with which an order has a place.

@@ -92,10 +92,20 @@ impl Target {
         })
     }
 
-    /// Creates an object.
+    /// Creates an object. What exists already and is of the same order is shown: it may be our own, whose answer was
+    /// lost, and that the watch has not told of it yet must not make a stranger of it.
     pub(super) async fn create(&self, object: &Object) -> Result<Written, PortError> {
-        let result = self.api.create(&self.resource, object, marker::MANAGER).await;
-        result.map(|object| self.show(object)).map_err(|error| port_error(&error))
+        let error = match self.api.create(&self.resource, object, marker::MANAGER).await {
+            Ok(object) => return Ok(self.show(object)),
+            Err(error) => error,
+        };
+        if error.kind() == ApiErrorKind::AlreadyExists
+            && let Ok(there) = self.api.get(&self.resource, object.namespace(), object.name()).await
+            && there.label(marker::ORDER_LABEL) == object.label(marker::ORDER_LABEL)
+        {
+            self.show(there);
+        }
+        Err(port_error(&error))
     }
 
     /// Applies an object.

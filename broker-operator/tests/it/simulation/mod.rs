@@ -2,6 +2,7 @@
 
 mod campaign;
 mod case;
+mod lagging;
 mod run;
 mod state;
 mod template;
