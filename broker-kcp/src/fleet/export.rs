@@ -197,6 +197,14 @@ impl Export {
         self.departed_since(cluster).is_some() && self.home(cluster).is_none()
     }
 
+    /// Clusters were seen here: where they lived before no longer matters.
+    pub(super) fn arrived<'c>(&self, clusters: impl Iterator<Item = &'c ClusterName>) {
+        let mut departed = self.departed.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.for_each(|cluster| {
+            departed.remove(cluster);
+        });
+    }
+
     fn departed_since(&self, cluster: &ClusterName) -> Option<Instant> {
         self.departed.lock().unwrap_or_else(PoisonError::into_inner).get(cluster).copied()
     }

@@ -293,6 +293,12 @@ impl Observer for Replanner {
         if matches!(topic, Topic::BrokeredApis | Topic::Exports | Topic::Slices | Topic::Schemas) {
             self.fleet.inner.replan.notify_one();
         }
+        if let Topic::Bindings(export) = topic
+            && let Some(export) = self.fleet.export(export)
+        {
+            let there = changes.iter().filter(|change| change.new.is_some());
+            export.arrived(there.map(|change| &change.key.cluster));
+        }
         self.next.changed(topic, changes);
     }
 

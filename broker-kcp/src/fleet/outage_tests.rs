@@ -97,3 +97,26 @@ async fn a_cluster_whose_shard_is_no_longer_told_is_silent_since_then() {
     assert_eq!(silent.last_word, LastWord::Unread);
     assert!(export.silence(&"elsewhere".into()).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_came_back_and_left_for_good_is_no_longer_waited_for() {
+    let (export, source) = with_a_dead_shard().await;
+    let provider = ClusterName::from("provider");
+    let binding = json!({
+        "metadata": {"name": "b", "resourceVersion": "1"},
+        "spec": {"reference": {"export": {"name": "certificates.example.com"}}},
+    });
+    let key = ObjectKey::new("provider", "", "b");
+    let bindings = export.bindings().unwrap();
+    let listed = || vec![(key.clone(), Object::try_from(binding.clone()).unwrap())];
+    bindings.write().list(&source, "1", listed());
+    let (told, _turns) = mpsc::unbounded_channel();
+    export.disengage(&Turns(told));
+    assert!(export.has_departed(&provider) && export.silence(&provider).is_some());
+    // The slice tells of its shard again, and then it unbinds.
+    bindings.write().list(&source, "2", listed());
+    export.arrived([&provider].into_iter());
+    bindings.write().list(&source, "3", Vec::new());
+    assert!(!export.has_departed(&provider));
+    assert_eq!(export.silence(&provider), None, "it is gone, and what it held is let go");
+}
