@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kube::core::Status;
+use kube::core::response::StatusCause;
 
 use super::answer::Refusal;
 
@@ -142,6 +143,8 @@ fn kind_of(status: &Status) -> ApiErrorKind {
     match (status.code, status.reason.as_str()) {
         (_, "AlreadyExists") => ApiErrorKind::AlreadyExists,
         (_, "Expired" | "Gone") | (410, _) => ApiErrorKind::Expired,
+        // A version from before the server was restored, which it may never reach again.
+        _ if status.details.iter().flat_map(|details| &details.causes).any(is_ahead) => ApiErrorKind::Expired,
         (404, _) => ApiErrorKind::NotFound,
         (409, _) => ApiErrorKind::Conflict,
         // An apply that carries the uid of another object than the one that has the name by now.
@@ -150,6 +153,10 @@ fn kind_of(status: &Status) -> ApiErrorKind {
         (400 | 405 | 406 | 413 | 415 | 422, _) => ApiErrorKind::Invalid,
         _ => ApiErrorKind::Unavailable,
     }
+}
+
+fn is_ahead(cause: &StatusCause) -> bool {
+    cause.reason == "ResourceVersionTooLarge"
 }
 
 fn names_field(status: &Status, field: &str) -> bool {
@@ -221,6 +228,19 @@ mod tests {
         .unwrap();
         let error = kube::Error::Api(status.boxed());
         assert_eq!(ApiError::from_kube(&error, "apply", "x", false).kind(), ApiErrorKind::Conflict);
+    }
+
+    #[test]
+    fn a_version_that_the_server_never_had_is_of_no_use() {
+        let mut status =
+            Status::failure("Too large resource version: 9, current: 5", "Timeout").with_code(504);
+        status.details = serde_json::from_value(serde_json::json!({
+            "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
+            "retryAfterSeconds": 1,
+        }))
+        .unwrap();
+        let error = ApiError::from_kube(&kube::Error::Api(status.boxed()), "watch", "x", false);
+        assert_eq!((error.kind(), error.retry_after()), (ApiErrorKind::Expired, None));
     }
 
     #[test]

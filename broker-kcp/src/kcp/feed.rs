@@ -99,7 +99,8 @@ impl Feed {
                 Ok(()) => from = Some(reached),
                 Err(error) if error.kind() == ApiErrorKind::Expired => {}
                 Err(error) => {
-                    from = Some(reached);
+                    // A version that the server cannot make sense of does not get better by asking again.
+                    from = (error.kind() != ApiErrorKind::Invalid).then_some(reached);
                     let began = if held { Instant::now() } else { began };
                     tell(News::Failed { error, began });
                 }
