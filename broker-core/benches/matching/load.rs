@@ -1,6 +1,5 @@
 //! The sets of offers and orders that are measured.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use broker_core::matching::{ApiPolicy, OfferSet, Offered, Policies};
@@ -11,8 +10,6 @@ use serde_json::{Value, json};
 /// Orders that are asked about, in turn.
 const ORDERS: usize = 4_096;
 
-/// No offers.
-pub(crate) static NONE: BTreeSet<OfferId> = BTreeSet::new();
 static API: LazyLock<Gvr> = LazyLock::new(|| Gvr::new("example.com", "v1alpha1", "certificates"));
 
 /// One kind of set: what the n-th of so many offers filters on, and what an order has in it.
@@ -174,8 +171,8 @@ impl Load {
         order
     }
 
-    pub(crate) fn orders(&self, offers: usize) -> Vec<Object> {
-        (0..ORDERS).map(|n| self.order(n, offers)).collect()
+    pub(crate) fn orders(&self, offers: usize) -> Vec<Arc<Object>> {
+        (0..ORDERS).map(|n| Arc::new(self.order(n, offers))).collect()
     }
 }
 

@@ -22,12 +22,11 @@
 mod load;
 mod measure;
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use broker_core::matching::{IndexMatcher, Matcher, OrderFacts, OrderIndex, ScanMatcher};
-use broker_core::offer::{Offer, OfferId, OrderView};
+use broker_core::offer::{Offer, OfferId, OrderView, ReadOrder};
 use broker_core::resource::Object;
 
 use load::{Load, Sequence};
@@ -37,8 +36,10 @@ fn main() {
     let quick = is_quick();
     let sizes: &[usize] = if quick { &[100] } else { &[100, 10_000, 100_000] };
     println!("One order, its offer chosen (`choose_offer`):\n");
-    println!("| offers of three filters | number | hits | scan | index | index, 4096 orders |");
-    println!("|---|--:|--:|--:|--:|--:|");
+    println!(
+        "| offers of three filters | number | hits | scan | index: read order | 4096 of them | reading | 4096 of them | reading and choosing |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     for load in [load::SELECTIVE, load::ADVERSE] {
         for size in sizes {
             row(&load, *size);
@@ -46,7 +47,8 @@ fn main() {
     }
     let size = if quick { 100 } else { 10_000 };
     println!("\nSets made to hurt:\n");
-    println!("| offers | number | hits | scan | index | index / scan |\n|---|--:|--:|--:|--:|--:|");
+    println!("| offers | number | hits | scan | index: read order | reading and choosing | that / scan |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
     for load in load::PATHOLOGICAL {
         row(load, load.size.unwrap_or(size));
     }
@@ -77,32 +79,39 @@ fn row(load: &Load, size: usize) {
     let orders = load.orders(size);
     let (scan, index) = (ScanMatcher::new(offers.clone()), IndexMatcher::new(offers));
     let hits = orders.iter().take(16).map(|order| hits(&scan, order)).sum::<usize>() / orders.len().min(16);
-    for order in orders.iter().take(64) {
-        assert_eq!(ask(&scan, order), ask(&index, order), "{}: index and scan disagree", load.name);
+    let read: Vec<ReadOrder> = orders.iter().cloned().map(ReadOrder::new).collect();
+    for (order, read) in orders.iter().zip(&read).take(64) {
+        let facts = facts(order);
+        let chosen = scan.choose_offer(&facts);
+        assert_eq!(chosen, index.choose_offer(&facts), "{}: index and scan disagree", load.name);
+        assert_eq!(chosen, index.choose_offer(&facts_of(read)), "{}: read and unread disagree", load.name);
     }
-    let scanned = time(&orders[..16], |order| drop(black_box(ask(&scan, order))));
-    let warm = time(&orders[..16], |order| drop(black_box(ask(&index, order))));
-    let cold = time(&orders, |order| drop(black_box(ask(&index, order))));
-    let last = if load.pathological { format!("{:.2}", warm / scanned) } else { nanos(cold) };
-    println!("| {} | {size} | {hits} | {} | {} | {last} |", load.name, nanos(scanned), nanos(warm));
+    let choosing = |read: &ReadOrder| drop(black_box(index.choose_offer(&facts_of(read))));
+    let both = |order: &Arc<Object>| drop(black_box(index.choose_offer(&facts(order))));
+    let reading = |order: &Arc<Object>| drop(black_box(ReadOrder::new(order.clone())));
+    let few = &orders[..16];
+    let scanned = time(few, |order| drop(black_box(scan.choose_offer(&facts(order)))));
+    let warm = time(few, both);
+    let row = format!("| {} | {size} | {hits} | {} |", load.name, nanos(scanned));
+    if load.pathological {
+        println!("{row} {} | {} | {:.2} |", nanos(time(&read[..16], choosing)), nanos(warm), warm / scanned);
+    } else {
+        let read = [time(&read[..16], choosing), time(&read, choosing)].map(nanos).join(" | ");
+        let reading = [time(few, reading), time(&orders, reading)].map(nanos).join(" | ");
+        println!("{row} {read} | {reading} | {} |", nanos(warm));
+    }
 }
 
-fn ask(matcher: &dyn Matcher, order: &Object) -> broker_core::selection::Choice {
-    let (api, none) = (load::api(), &load::NONE);
-    matcher.choose_offer(&OrderFacts {
-        object: order,
-        api,
-        identity: order.uid(),
-        current: None,
-        excluded: none,
-    })
+fn facts(order: &Object) -> OrderFacts<'_> {
+    OrderFacts::new(order, load::api(), order.uid())
+}
+
+fn facts_of(read: &ReadOrder) -> OrderFacts<'_> {
+    OrderFacts::of(read, load::api(), read.object().uid())
 }
 
 fn hits(scan: &ScanMatcher, order: &Object) -> usize {
-    let none = BTreeSet::new();
-    let facts =
-        OrderFacts { object: order, api: load::api(), identity: "uid", current: None, excluded: &none };
-    let explanation = scan.match_order(&facts).explanation;
+    let explanation = scan.match_order(&facts(order)).explanation;
     let near = explanation.nearest.iter().filter(|candidate| candidate.reason.is_none()).count();
     near + explanation.others.get("Feasible").copied().unwrap_or_default()
 }

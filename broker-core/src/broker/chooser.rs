@@ -31,7 +31,7 @@ impl MatcherChooser<'_> {
     ) -> Option<OrderFacts<'f>> {
         let object = self.observed.order.as_ref()?;
         let api = &self.observed.identity.gvr;
-        Some(OrderFacts { object, api, identity: self.identity, current, excluded })
+        Some(OrderFacts { current, excluded, ..OrderFacts::new(object, api, self.identity) })
     }
 
     fn is_unread(&self, offer: &OfferId) -> bool {

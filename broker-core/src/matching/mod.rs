@@ -12,6 +12,7 @@ mod index;
 mod missed;
 mod orders;
 mod policy;
+mod rank;
 mod refusal;
 mod reservation;
 mod scan;
@@ -32,7 +33,7 @@ pub use reservation::{Reservations, Reserved};
 pub use scan::{ScanMatcher, route};
 pub use set::{Listing, OfferSet, Offered};
 
-use crate::offer::OfferId;
+use crate::offer::{OfferId, ReadOrder};
 use crate::resource::{Gvr, Object};
 use crate::selection::{Choice, Chosen};
 
@@ -49,13 +50,21 @@ pub struct OrderFacts<'a> {
     pub current: Option<&'a OfferId>,
     /// Offers that are not to be chosen for it now, such as those that failed it a moment ago.
     pub excluded: &'a BTreeSet<OfferId>,
+    /// What was read of it before, where somebody keeps that: an index that is given it answers the quicker. A reading of
+    /// another object than this very one is not looked at.
+    pub reading: Option<&'a ReadOrder>,
 }
 
 impl<'a> OrderFacts<'a> {
     /// An order that is assigned to no offer yet, and that none has failed.
     pub fn new(object: &'a Object, api: &'a Gvr, identity: &'a str) -> Self {
         static NOTHING: BTreeSet<OfferId> = BTreeSet::new();
-        Self { object, api, identity, current: None, excluded: &NOTHING }
+        Self { object, api, identity, current: None, excluded: &NOTHING, reading: None }
+    }
+
+    /// The same of an order that was read before.
+    pub fn of(reading: &'a ReadOrder, api: &'a Gvr, identity: &'a str) -> Self {
+        Self { reading: Some(reading), ..Self::new(reading.object(), api, identity) }
     }
 }
 

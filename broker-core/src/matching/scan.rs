@@ -64,7 +64,7 @@ pub fn route(
     current: Option<&OfferId>,
     excluded: &BTreeSet<OfferId>,
 ) -> Routing {
-    route_facts(offers, &OrderFacts { object: order, api, identity, current, excluded })
+    route_facts(offers, &OrderFacts { current, excluded, ..OrderFacts::new(order, api, identity) })
 }
 
 pub(super) fn route_facts(offers: &OfferSet, order: &OrderFacts<'_>) -> Routing {

@@ -7,6 +7,7 @@ use rpds::RedBlackTreeMapSync;
 use serde_json::Value;
 
 use super::policy::{Policies, Terms};
+use super::rank::Rank;
 use crate::offer::{
     ApiPattern, Availability, AvailabilityInput, InvalidFilter, Offer, OfferId, Reachability, availability,
 };
@@ -76,6 +77,7 @@ pub struct Listing {
     terms: Option<Terms>,
     availability: Availability,
     assigned: u64,
+    rank: Rank,
 }
 
 impl Listing {
@@ -107,6 +109,11 @@ impl Listing {
     /// Orders assigned to it.
     pub fn assigned(&self) -> u64 {
         self.assigned
+    }
+
+    /// What it competes with.
+    pub(super) fn rank(&self) -> &Rank {
+        &self.rank
     }
 
     /// Whether the same was parsed, and the same came of it.
@@ -224,5 +231,12 @@ fn list(policies: &Policies, offered: Offered) -> Listing {
         (Some(api), Some(offer)) => policies.terms(api, offer),
         _ => None,
     };
-    Listing { id: offered.id, api: offered.api, offer, terms, availability, assigned: offered.assigned }
+    let assigned = offered.assigned;
+    let rank = match (&availability.unavailable, &offer, &terms) {
+        (None, Some(offer), Some(terms)) if offer.capacity().is_none_or(|capacity| assigned < capacity) => {
+            Rank::of(offer, terms)
+        }
+        _ => Rank::closed(&offered.id),
+    };
+    Listing { id: offered.id, api: offered.api, offer, terms, availability, assigned, rank }
 }

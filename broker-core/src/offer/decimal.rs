@@ -116,6 +116,12 @@ impl Decimal {
         Self::new(self.mantissa, self.exponent.checked_add(power)?)
     }
 
+    /// The number in thousandths, where it is a whole number of them and an `i64` holds it.
+    pub(super) fn thousandths(self) -> Option<i64> {
+        let power = u32::try_from(self.exponent.checked_add(3)?).ok()?;
+        i64::try_from(self.mantissa).ok()?.checked_mul(10_i64.checked_pow(power)?)
+    }
+
     /// Whether the number is below zero.
     pub fn is_negative(self) -> bool {
         self.mantissa < 0

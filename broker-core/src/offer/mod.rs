@@ -9,6 +9,7 @@ mod availability;
 mod bound;
 mod decimal;
 mod filter;
+pub(crate) mod hashing;
 mod id;
 mod invalid;
 pub mod limits;
@@ -17,8 +18,10 @@ mod miss;
 mod nearness;
 mod parse;
 mod quantity;
+pub(crate) mod read;
 mod reading;
 mod shape;
+pub(crate) mod sieve;
 mod spec;
 mod view;
 
@@ -27,6 +30,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use self::sieve::Sieve;
 use crate::selection::rendezvous::OfferSeed;
 
 pub use api::{ApiPattern, Resolution};
@@ -39,6 +43,7 @@ pub use invalid::InvalidFilter;
 pub(crate) use invalid::shorten;
 pub use miss::{Expected, Miss};
 pub use quantity::{Quantity, Unit};
+pub use read::ReadOrder;
 pub(crate) use reading::Reading;
 pub use spec::{ApiSpec, BoundarySpec, CapacitySpec, FilterSpec, OfferSpec, Scheduling};
 pub use view::OrderView;
@@ -58,6 +63,7 @@ pub struct Offer {
     api: ApiPattern,
     copy_namespace: String,
     filters: Vec<Filter>,
+    sieve: Sieve,
     priority: i32,
     weight: u32,
     cost: Option<Cost>,
@@ -109,6 +115,11 @@ impl Offer {
     /// What an order must look like; all must hold.
     pub fn filters(&self) -> &[Filter] {
         &self.filters
+    }
+
+    /// The filters once more, in a form that is quick to ask.
+    pub(crate) fn sieve(&self) -> &Sieve {
+        &self.sieve
     }
 
     /// Higher is asked first; the platform may cap it.

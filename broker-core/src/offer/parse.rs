@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::limits::{
     MAX_EXPRESSIONS, MAX_FAULTS, MAX_FILTERS, MAX_GROUP, MAX_NAME, MAX_SIZE, MAX_TEXT, MAX_VALUES,
 };
+use super::sieve::Sieve;
 use super::{
     ApiPattern, ApiSpec, Bound, BoundarySpec, Cost, Criterion, DEFAULT_WEIGHT, Decimal, FALLBACK_NAMESPACE,
     Filter, FilterSpec, InvalidFilter, MAX_WEIGHT, Offer, OfferId, OfferSpec, Unit,
@@ -50,7 +51,8 @@ pub(super) fn offer(id: OfferId, spec: &OfferSpec) -> Result<Offer, Vec<InvalidF
         .to_owned();
     let scheduling = spec.scheduling.unwrap_or_default();
     let seed = OfferSeed::of(&id);
-    Ok(Offer { id, seed, api, copy_namespace, filters, priority, weight, cost, capacity, scheduling })
+    let sieve = Sieve::of(&filters);
+    Ok(Offer { id, seed, api, copy_namespace, filters, sieve, priority, weight, cost, capacity, scheduling })
 }
 
 fn api(spec: &ApiSpec, invalid: &mut Vec<InvalidFilter>) {

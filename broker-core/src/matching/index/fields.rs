@@ -1,325 +1,172 @@
-//! Which fields of an order the filters of one API look at, and how: so that an order is read once for all offers.
+//! Which fields of an order the filters of one API look at, and how.
 
-use memchr::memrchr_iter;
-use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
+use super::forms::{Forms, looked_up};
 use super::term::{Form, Kind, Term};
-use crate::offer::{Criterion, Offer, Reading, scalar_text};
-use crate::resource::{FieldPath, Object};
+use crate::offer::Offer;
+use crate::offer::hashing::PathHash;
+use crate::offer::read::{Digest, Field};
+use crate::offer::sieve::{Check, Sieve};
 
-/// Fields with a place of their own; a filter on one more reads its field by itself, and finds its offer by whether the
-/// field is there. The bound keeps short what is read of every order, and what is copied for a new field, whatever keys
+/// Fields with a place of their own; a filter on one more is asked by itself, and finds its offer by whether the field is
+/// there. The bound keeps short what is looked for in every order, and what is copied for a new field, whatever keys
 /// providers invent.
-pub(super) const MOST_FIELDS: usize = 256;
-/// In the place of the place of a field that has none.
-const NO_PLACE: Place = Place::MAX;
-/// Prefixes and suffixes up to this many bytes can be looked up.
-pub(super) const LONGEST: usize = 127;
-/// Keys and fields up to this many are compared each with each.
-const FEW: usize = 12;
-/// A `valueIn` of more values is not looked up by.
-const MOST_VALUES: usize = 64;
-
-/// Place of a field.
-pub(super) type Place = u16;
+const MOST_FIELDS: usize = 256;
+/// In the place of a place where there is none.
+const NOWHERE: u16 = u16::MAX;
 
 /// The fields that filters look at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields {
-    root: Branch,
-    forms: Vec<Forms>,
-    /// Whether some field has no place: only then are all paths of an order gone through.
+    places: Vec<Place>,
+    /// Places by the hashes of their paths: a table of a power of two, at most half full.
+    table: Vec<u16>,
+    /// Whether some field has no place: only then are all fields of an order gone through.
     crowded: bool,
 }
 
-/// One step of a path, and what lies below it.
-#[derive(Clone, Debug, Default)]
-struct Branch {
-    place: Option<Place>,
-    /// By key, in order.
-    children: Vec<(Box<str>, Branch)>,
+#[derive(Clone, Debug)]
+struct Place {
+    hash: PathHash,
+    /// The path in bytes.
+    path: Box<[u8]>,
+    forms: Forms,
+    /// Whether somebody looks at another field whose path has the same hash: then only the filters can tell.
+    shared: bool,
 }
 
-/// In which forms the values of one field are looked up. Never taken back: a form too many costs a look in vain.
-#[derive(Clone, Debug, Default)]
-struct Forms {
-    exact: bool,
-    /// Lengths of the suffixes that begin with a dot, as bits.
-    dotted: u128,
-    /// Lengths of the other suffixes.
-    suffixes: u128,
-    /// Lengths of the prefixes.
-    prefixes: u128,
-}
-
-/// What an offer can be found by: an order that it accepts has one of the terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Predicate {
-    pub(super) kind: Kind,
-    pub(super) terms: SmallVec<[Term; 2]>,
-}
+/// What an order has at each place.
+pub(super) type Found<'d> = SmallVec<[Option<&'d Field>; 12]>;
+/// The terms under which an order is looked up.
+pub(super) type Terms = SmallVec<[(Kind, Term); 12]>;
 
 impl Fields {
-    /// The place of a field, a new one if need be; `None` where there is no room for more.
-    pub(super) fn place(&mut self, path: &FieldPath) -> Option<Place> {
-        let mut branch = &mut self.root;
-        for segment in path.segments() {
-            let at = branch.children.binary_search_by(|(key, _)| key.as_ref().cmp(segment.as_str()));
-            let at = at.unwrap_or_else(|at| {
-                branch.children.insert(at, (segment.as_str().into(), Branch::default()));
-                at
-            });
-            branch = &mut branch.children.get_mut(at)?.1;
-        }
-        if branch.place.is_none() && self.forms.len() < MOST_FIELDS {
-            branch.place = Place::try_from(self.forms.len()).ok();
-            self.forms.push(Forms::default());
-        }
-        branch.place
-    }
-
-    /// The place of a field that has one.
-    pub(super) fn find(&self, path: &FieldPath) -> Option<Place> {
-        let mut branch = &self.root;
-        for segment in path.segments() {
-            branch = branch.child(segment)?;
-        }
-        branch.place
-    }
-
     /// Whether everything that an offer looks at, and is found by, is known here.
     pub(super) fn know(&self, offer: &Offer) -> bool {
-        let full = self.forms.len() >= MOST_FIELDS;
-        offer.filters().iter().all(|filter| {
-            let Some(path) = filter.key() else { return true };
-            match self.find(path).and_then(|place| self.forms.get(usize::from(place))) {
-                Some(forms) => {
-                    filter.is_optional() || filter.criteria().iter().all(|criterion| forms.know(criterion))
-                }
-                None => full && self.crowded,
+        let (sieve, full) = (offer.sieve(), self.places.len() >= MOST_FIELDS);
+        sieve.checks().iter().filter(|check| check.has_path).all(|check| match self.place(check.path) {
+            Some(place) if *place.path == *sieve.path(check) => {
+                check.is_optional || looked_up(check, sieve).is_none_or(|looked| place.forms.know(&looked))
             }
+            Some(place) => place.shared,
+            None => full && self.crowded,
         })
     }
 
     /// Makes room for everything that an offer looks at, and is found by.
     pub(super) fn learn(&mut self, offer: &Offer) {
-        for filter in offer.filters() {
-            let place = filter.key().and_then(|path| self.place(path));
-            self.crowded |= place.is_none() && filter.key().is_some();
-            let Some(forms) = place.and_then(|place| self.forms.get_mut(usize::from(place))) else {
+        let sieve = offer.sieve();
+        for check in sieve.checks().iter().filter(|check| check.has_path) {
+            let path = sieve.path(check);
+            let Some(at) = self.at(check.path).or_else(|| self.add(check.path, path)) else {
+                self.crowded = true;
                 continue;
             };
-            if !filter.is_optional() {
-                filter.criteria().iter().for_each(|criterion| forms.learn(criterion));
+            let Some(place) = self.places.get_mut(usize::from(at)) else { continue };
+            if *place.path != *path {
+                place.shared = true;
+            } else if let Some(looked) = looked_up(check, sieve).filter(|_| !check.is_optional) {
+                place.forms.learn(&looked);
             }
         }
     }
 
-    /// What an offer can be found by, in the order of its filters. A filter that passes where its field is missing
-    /// finds nothing.
-    pub(super) fn predicates(&self, offer: &Offer) -> SmallVec<[Predicate; 4]> {
-        let mut predicates = SmallVec::new();
-        for filter in offer.filters().iter().filter(|filter| !filter.is_optional()) {
-            let Some(path) = filter.key() else { continue };
-            let Some(place) = self.find(path) else {
-                if path.segments().len() > MOST_STEPS {
-                    continue;
+    /// A new place; `None` where there is no room for more.
+    fn add(&mut self, hash: PathHash, path: &[u8]) -> Option<u16> {
+        let at = u16::try_from(self.places.len()).ok().filter(|_| self.places.len() < MOST_FIELDS)?;
+        self.places.push(Place { hash, path: path.into(), forms: Forms::default(), shared: false });
+        if self.table.len() < 2 * self.places.len() {
+            self.table = vec![NOWHERE; (4 * self.places.len()).next_power_of_two()];
+            for at in 0..at {
+                self.enter(at);
+            }
+        }
+        self.enter(at);
+        Some(at)
+    }
+
+    fn enter(&mut self, at: u16) {
+        let Some(hash) = self.places.get(usize::from(at)).map(|place| place.hash) else { return };
+        let free = self.slots(hash).find(|slot| self.table.get(*slot) == Some(&NOWHERE));
+        if let Some(slot) = free.and_then(|slot| self.table.get_mut(slot)) {
+            *slot = at;
+        }
+    }
+
+    /// Where a place may stand in the table, in turn.
+    fn slots(&self, hash: PathHash) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.table.len().wrapping_sub(1);
+        let first = usize::try_from(hash.get() & 0xffff_ffff).unwrap_or_default();
+        (0..self.table.len()).map(move |step| first.wrapping_add(step) & mask)
+    }
+
+    #[inline]
+    fn at(&self, hash: PathHash) -> Option<u16> {
+        for slot in self.slots(hash) {
+            let at = *self.table.get(slot)?;
+            if self.places.get(usize::from(at))?.hash == hash {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn place(&self, hash: PathHash) -> Option<&Place> {
+        self.places.get(usize::from(self.at(hash)?))
+    }
+
+    /// The place of a check in [`Found`]; `None` where only its filter can tell.
+    #[inline]
+    pub(super) fn place_of(&self, check: &Check) -> Option<usize> {
+        let at = usize::from(self.at(check.path)?);
+        self.places.get(at).filter(|place| !place.shared && check.has_path).map(|_| at)
+    }
+
+    /// Shows what an offer can be found by: the kind and the terms of which an order that it accepts has one, in the
+    /// order of its checks. A filter that passes where its field is missing finds nothing.
+    pub(super) fn predicates(
+        &self,
+        sieve: &Sieve,
+        mut found: impl FnMut(Kind, &mut dyn Iterator<Item = Term>),
+    ) {
+        for check in sieve.checks().iter().filter(|check| check.has_path && !check.is_optional) {
+            match self.place(check.path) {
+                Some(place) if *place.path == *sieve.path(check) => {
+                    if let Some(looked) = looked_up(check, sieve) {
+                        let kind = Kind::new(check.path, looked.form());
+                        found(kind, &mut looked.hashes().map(|hash| kind.term(hash)));
+                    }
                 }
-                let kind = Kind::new(NO_PLACE, Form::Exact);
-                predicates.push(Predicate { kind, terms: SmallVec::from_iter([term_of(path)]) });
-                continue;
-            };
-            for criterion in filter.criteria() {
-                let Some((form, texts)) = looked_up(criterion) else { continue };
-                let kind = Kind::new(place, form);
-                let terms = texts.iter().map(|text| kind.term(text.as_bytes())).collect();
-                predicates.push(Predicate { kind, terms });
+                Some(_) => {}
+                None => {
+                    let kind = Kind::new(check.path, Form::There);
+                    found(kind, &mut std::iter::once(kind.alone()));
+                }
             }
         }
-        predicates
     }
 
-    /// Reads an order: its value at every place.
-    pub(super) fn read<'o>(&self, order: &'o Object) -> SmallVec<[Reading<'o>; 12]> {
-        let mut readings = SmallVec::new();
-        readings.resize_with(self.forms.len(), Reading::default);
-        self.root.read(order.fields(), &mut readings);
-        readings
+    /// What an order has at every place.
+    pub(super) fn find<'d>(&self, order: &'d Digest) -> Found<'d> {
+        self.places.iter().map(|place| order.find(place.hash, &place.path)).collect()
     }
 
-    /// The terms under which an order that was read is looked up.
+    /// The terms under which an order is looked up.
     ///
     /// Each element of a list has to pass, so the first one alone finds every offer that the list does.
-    pub(super) fn terms(&self, order: &Object, readings: &[Reading<'_>]) -> SmallVec<[(Kind, Term); 12]> {
-        let mut terms = SmallVec::new();
-        if self.crowded {
-            for root in ["spec", "metadata"] {
-                if let Some(Value::Object(fields)) = order.fields().get(root) {
-                    paths_below(fields, step(None, root), MOST_STEPS, &mut terms);
-                }
+    pub(super) fn terms(&self, order: &Digest, found: &Found<'_>) -> Terms {
+        let mut terms = Terms::new();
+        for (place, field) in self.places.iter().zip(found) {
+            if let Some(field) = field {
+                place.forms.look_up(place.hash, order, field, &mut terms);
             }
         }
-        for (place, (forms, reading)) in self.forms.iter().zip(readings).enumerate() {
-            let Some(value) = reading.value() else { continue };
-            let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
-            let Ok(place) = Place::try_from(place) else { continue };
-            forms.look_up(place, value, |kind, bytes| terms.push((kind, kind.term(bytes))));
+        if self.crowded {
+            terms.extend(
+                order.paths().map(|path| Kind::new(path, Form::There)).map(|kind| (kind, kind.alone())),
+            );
         }
         terms
     }
-}
-
-impl Branch {
-    fn child(&self, key: &str) -> Option<&Self> {
-        let at = self.children.binary_search_by(|(other, _)| other.as_ref().cmp(key)).ok()?;
-        self.children.get(at).map(|(_, child)| child)
-    }
-
-    /// Visits what both have: neither many keys nor many fields cost much alone.
-    fn read<'o>(&self, map: &'o Map<String, Value>, readings: &mut [Reading<'o>]) {
-        if self.children.len() <= FEW && map.len() <= FEW {
-            // Keys of different lengths differ: that is cheaper to see than where they would stand.
-            for (key, value) in map {
-                if let Some((_, child)) = self.children.iter().find(|(name, _)| **name == **key) {
-                    child.take(value, readings);
-                }
-            }
-        } else if self.children.len() <= map.len() {
-            for (key, child) in &self.children {
-                if let Some(value) = map.get(key.as_ref()) {
-                    child.take(value, readings);
-                }
-            }
-        } else {
-            for (key, value) in map {
-                if let Some(child) = self.child(key) {
-                    child.take(value, readings);
-                }
-            }
-        }
-    }
-
-    fn take<'o>(&self, value: &'o Value, readings: &mut [Reading<'o>]) {
-        if let Some(reading) = self.place.and_then(|place| readings.get_mut(usize::from(place))) {
-            *reading = Reading::of(value);
-        }
-        if let (false, Value::Object(map)) = (self.children.is_empty(), value) {
-            self.read(map, readings);
-        }
-    }
-}
-
-impl Forms {
-    fn know(&self, criterion: &Criterion) -> bool {
-        let mut more = self.clone();
-        more.learn(criterion);
-        (more.exact, more.dotted, more.suffixes, more.prefixes)
-            == (self.exact, self.dotted, self.suffixes, self.prefixes)
-    }
-
-    fn learn(&mut self, criterion: &Criterion) {
-        match looked_up(criterion) {
-            Some((Form::Exact, _)) => self.exact = true,
-            Some((Form::Prefix, texts)) => self.prefixes |= lengths(texts.iter().copied()),
-            Some((Form::Suffix, texts)) => {
-                let is_dotted = |text: &&str| text.starts_with('.');
-                self.dotted |= lengths(texts.iter().copied().filter(is_dotted));
-                self.suffixes |= lengths(texts.iter().copied().filter(|text| !is_dotted(text)));
-            }
-            None => {}
-        }
-    }
-
-    fn look_up(&self, place: Place, value: &Value, mut found: impl FnMut(Kind, &[u8])) {
-        if self.exact
-            && let Some(text) = scalar_text(value)
-        {
-            found(Kind::new(place, Form::Exact), text.as_bytes());
-        }
-        let Value::String(text) = value else { return };
-        let bytes = text.as_bytes();
-        if self.dotted != 0 {
-            let kind = Kind::new(place, Form::Suffix);
-            for at in memrchr_iter(b'.', bytes) {
-                let end = bytes.get(at..).unwrap_or_default();
-                if end.len() > LONGEST {
-                    break;
-                }
-                if self.dotted & (1 << end.len()) != 0 {
-                    found(kind, end);
-                }
-            }
-        }
-        for length in bits(self.suffixes).take_while(|length| *length <= bytes.len()) {
-            let end = bytes.get(bytes.len() - length..).unwrap_or_default();
-            if end.first() != Some(&b'.') {
-                found(Kind::new(place, Form::Suffix), end);
-            }
-        }
-        for length in bits(self.prefixes).take_while(|length| *length <= bytes.len()) {
-            found(Kind::new(place, Form::Prefix), bytes.get(..length).unwrap_or_default());
-        }
-    }
-}
-
-/// Paths of more steps are not found by.
-const MOST_STEPS: usize = 16;
-
-/// The term under which an offer is found that looks at a field without a place.
-fn term_of(path: &FieldPath) -> Term {
-    let first = Kind::new(NO_PLACE, Form::Exact).term(&[]);
-    path.segments().iter().fold(None, |above, key| Some(step(above, key))).unwrap_or(first)
-}
-
-fn step(above: Option<Term>, key: &str) -> Term {
-    let own = Kind::new(NO_PLACE, Form::Exact).term(key.as_bytes());
-    above.map_or(own, |above| above.and(own))
-}
-
-/// The terms of all paths below a field.
-fn paths_below(
-    fields: &Map<String, Value>,
-    above: Term,
-    steps: usize,
-    terms: &mut SmallVec<[(Kind, Term); 12]>,
-) {
-    for (key, value) in fields {
-        let term = step(Some(above), key);
-        terms.push((Kind::new(NO_PLACE, Form::Exact), term));
-        if let (Value::Object(fields), Some(steps)) = (value, steps.checked_sub(1)) {
-            paths_below(fields, term, steps, terms);
-        }
-    }
-}
-
-/// In which form, and under which texts, a criterion can be looked up.
-fn looked_up(criterion: &Criterion) -> Option<(Form, SmallVec<[&str; 2]>)> {
-    let fits = |text: &str| (1..=LONGEST).contains(&text.len());
-    match criterion {
-        Criterion::ValueIn(values) if values.len() <= MOST_VALUES => {
-            Some((Form::Exact, values.iter().map(String::as_str).collect()))
-        }
-        Criterion::Prefix(text) if fits(text) => Some((Form::Prefix, SmallVec::from_iter([text.as_str()]))),
-        Criterion::Suffix(text) if fits(text) => Some((Form::Suffix, SmallVec::from_iter([text.as_str()]))),
-        Criterion::ValueIn(_)
-        | Criterion::Prefix(_)
-        | Criterion::Suffix(_)
-        | Criterion::NotIn(_)
-        | Criterion::Boundary { .. }
-        | Criterion::Expression(_) => None,
-    }
-}
-
-fn lengths<'t>(texts: impl Iterator<Item = &'t str>) -> u128 {
-    texts.fold(0, |bits, text| bits | (1 << text.len()))
-}
-
-/// The positions of the bits that are set, in ascending order.
-fn bits(mut bits: u128) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let lowest = bits.trailing_zeros();
-        bits &= bits.checked_sub(1)?;
-        usize::try_from(lowest).ok()
-    })
 }

@@ -11,9 +11,12 @@
 //!
 //! Not for reasons: what speaks against each offer is asked of the scan.
 
-mod entry;
+mod build;
 mod fields;
+mod forms;
+mod home;
 mod posting;
+mod question;
 mod search;
 mod shelf;
 mod table;
@@ -27,6 +30,7 @@ use self::shelf::Shelf;
 use super::scan::{choose_held, route_facts, verdict_on};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::OfferId;
+use crate::offer::read::Digest;
 use crate::resource::Gvr;
 use crate::selection::Choice;
 
@@ -49,7 +53,7 @@ impl IndexMatcher {
                 by_api.entry(api).or_default().push(listing);
             }
         }
-        let shelves = by_api.into_iter().map(|(api, these)| (api.clone(), Shelf::of(these.iter().copied())));
+        let shelves = by_api.into_iter().map(|(api, these)| (api.clone(), Shelf::of(&these)));
         Self { shelves: shelves.collect(), offers }
     }
 
@@ -103,7 +107,11 @@ impl Matcher for IndexMatcher {
         if let Some(kept) = choose_held(&self.offers, order) {
             return kept;
         }
-        self.shelves.get(order.api).map_or(Choice::None, |shelf| shelf.choose(order))
+        let Some(shelf) = self.shelves.get(order.api) else { return Choice::None };
+        match order.reading.and_then(|reading| reading.digest_of(order.object)) {
+            Some(digest) => shelf.choose(order, digest),
+            None => shelf.choose(order, &Digest::of(order.object)),
+        }
     }
 
     fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
@@ -119,5 +127,5 @@ impl fmt::Debug for IndexMatcher {
 
 /// The API on whose shelf an offer is, if it can be chosen.
 fn api(listing: &Listing) -> Option<&Gvr> {
-    listing.availability().api.as_ref().filter(|_| entry::is_open(listing))
+    listing.availability().api.as_ref().filter(|_| listing.rank().is_open)
 }

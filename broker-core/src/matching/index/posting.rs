@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::entry::Entry;
-use super::search::{Podium, Question};
+use super::question::Question;
+use super::search::Podium;
 use crate::matching::Listing;
 use crate::selection::Standing;
 use crate::selection::rendezvous::OfferSeed;
@@ -27,13 +27,14 @@ pub(super) enum Posting {
 #[derive(Clone, Debug)]
 pub(super) struct Filed {
     pub(super) seed: OfferSeed,
-    pub(super) entry: Arc<Entry>,
+    pub(super) listing: Arc<Listing>,
 }
 
-/// A stretch of a posting.
+/// A stretch of a posting: seeds and offers side by side, as most seeds are looked at alone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
-    filed: Vec<Filed>,
+    seeds: Vec<OfferSeed>,
+    listings: Vec<Arc<Listing>>,
     runs: Vec<Run>,
 }
 
@@ -42,7 +43,7 @@ pub(super) struct Chunk {
 pub(super) struct Run {
     pub(super) standing: Standing,
     pub(super) weight: u32,
-    pub(super) exact: bool,
+    pub(super) is_exact: bool,
     /// How many.
     length: usize,
 }
@@ -54,31 +55,34 @@ impl Default for Posting {
 }
 
 impl Filed {
-    pub(super) fn new(entry: Arc<Entry>) -> Self {
-        Self { seed: entry.offer().seed(), entry }
+    pub(super) fn new(listing: Arc<Listing>) -> Self {
+        Self { seed: listing.rank().seed, listing }
     }
+}
 
-    /// In which order offers are filed. Seeds go last: they tell equal offers apart, so that each has its place.
-    fn rank(&self, other: &Self) -> Ordering {
-        let (one, two) = (&self.entry, &other.entry);
-        one.standing()
-            .cmp(&two.standing())
-            .then_with(|| two.is_exact().cmp(&one.is_exact()))
-            .then_with(|| one.weight().cmp(&two.weight()))
-            .then_with(|| self.seed.cmp(&other.seed))
-    }
+/// In which order offers are filed. Seeds go last: they tell equal offers apart, so that each has its place.
+fn order(one: &Listing, other: &Listing) -> Ordering {
+    let (one, two) = (one.rank(), other.rank());
+    one.standing
+        .cmp(&two.standing)
+        .then_with(|| two.is_exact.cmp(&one.is_exact))
+        .then_with(|| one.weight.cmp(&two.weight))
+        .then_with(|| one.seed.cmp(&two.seed))
 }
 
 impl Posting {
     /// Files these offers, whatever order they come in.
     pub(super) fn of(mut filed: SmallVec<[Filed; 1]>) -> Self {
         if filed.len() > 1 {
-            filed.sort_unstable_by(Filed::rank);
+            filed.sort_unstable_by(|one, other| order(&one.listing, &other.listing));
         }
         if filed.len() <= FEW {
             return Self::Few(filed);
         }
-        Self::Many(filed.chunks(CHUNK / 2).map(|filed| Arc::new(Chunk::of(filed.to_vec()))).collect())
+        let listings: Vec<Arc<Listing>> = filed.into_iter().map(|filed| filed.listing).collect();
+        Self::Many(
+            listings.chunks(CHUNK / 2).map(|listings| Arc::new(Chunk::of(listings.to_vec()))).collect(),
+        )
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,81 +95,84 @@ impl Posting {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Few(filed) => filed.len(),
-            Self::Many(chunks) => chunks.iter().map(|chunk| chunk.filed.len()).sum(),
+            Self::Many(chunks) => chunks.iter().map(|chunk| chunk.seeds.len()).sum(),
         }
     }
 
-    pub(super) fn insert(&mut self, new: Filed) {
+    pub(super) fn insert(&mut self, new: Arc<Listing>) {
+        let goes_before = |other: &Arc<Listing>| order(other, &new).is_le();
         match self {
             Self::Few(filed) => {
-                let at = filed.partition_point(|other| other.rank(&new).is_le());
-                filed.insert(at, new);
+                let at = filed.partition_point(|filed| goes_before(&filed.listing));
+                filed.insert(at, Filed::new(new));
                 if filed.len() > FEW {
                     *self = Self::of(std::mem::take(filed));
                 }
             }
             Self::Many(chunks) => {
-                let begins_before =
-                    |chunk: &Arc<Chunk>| chunk.filed.first().is_some_and(|first| first.rank(&new).is_le());
+                let begins_before = |chunk: &Arc<Chunk>| chunk.listings.first().is_some_and(goes_before);
                 let at = chunks.partition_point(begins_before).saturating_sub(1);
                 let Some(chunk) = chunks.get_mut(at) else { return };
-                let mut filed = chunk.filed.clone();
-                let place = filed.partition_point(|other| other.rank(&new).is_le());
-                filed.insert(place, new);
-                if filed.len() > CHUNK {
-                    let rest = filed.split_off(filed.len() / 2);
+                let mut listings = chunk.listings.clone();
+                let place = listings.partition_point(goes_before);
+                listings.insert(place, new);
+                let rest = (listings.len() > CHUNK).then(|| listings.split_off(listings.len() / 2));
+                *chunk = Arc::new(Chunk::of(listings));
+                if let Some(rest) = rest {
                     chunks.insert(at + 1, Arc::new(Chunk::of(rest)));
                 }
-                if let Some(chunk) = chunks.get_mut(at) {
-                    *chunk = Arc::new(Chunk::of(filed));
-                }
             }
         }
     }
 
-    /// Takes the offer of this listing out, if it is in; `like` is filed where it is.
-    pub(super) fn remove(&mut self, like: &Filed, listing: &Arc<Listing>) {
+    /// Takes an offer out, if it is in.
+    pub(super) fn remove(&mut self, listing: &Arc<Listing>) {
         match self {
-            Self::Few(filed) => filed.retain(|filed| !filed.entry.is_of(listing)),
+            Self::Few(filed) => filed.retain(|filed| !Arc::ptr_eq(&filed.listing, listing)),
             Self::Many(chunks) => {
-                let at = place_of(chunks, like);
+                let at = place_of(chunks, listing);
                 let Some(chunk) = chunks.get_mut(at) else { return };
-                let mut filed = chunk.filed.clone();
-                filed.retain(|filed| !filed.entry.is_of(listing));
-                if filed.is_empty() {
+                let mut listings = chunk.listings.clone();
+                listings.retain(|other| !Arc::ptr_eq(other, listing));
+                if listings.is_empty() {
                     chunks.remove(at);
                 } else {
-                    *chunk = Arc::new(Chunk::of(filed));
+                    *chunk = Arc::new(Chunk::of(listings));
                 }
             }
         }
     }
 
-    /// Whether the offer of this listing is filed here; `like` is filed where it is.
-    pub(super) fn has(&self, like: &Filed, listing: &Arc<Listing>) -> bool {
-        let filed = match self {
-            Self::Few(filed) => filed.as_slice(),
+    /// Whether an offer is filed here.
+    pub(super) fn has(&self, listing: &Arc<Listing>) -> bool {
+        match self {
+            Self::Few(filed) => filed.iter().any(|filed| Arc::ptr_eq(&filed.listing, listing)),
             Self::Many(chunks) => {
-                chunks.get(place_of(chunks, like)).map(|chunk| chunk.filed.as_slice()).unwrap_or_default()
+                let chunk = chunks.get(place_of(chunks, listing));
+                chunk.is_some_and(|chunk| chunk.listings.iter().any(|other| Arc::ptr_eq(other, listing)))
             }
-        };
-        filed.iter().any(|filed| filed.entry.is_of(listing))
+        }
     }
 
     /// Lets whoever is filed here compete, as far as it may matter.
     pub(super) fn compete<'i>(&'i self, question: &Question<'_>, podium: &mut Podium<'i>) {
         match self {
-            Self::Few(filed) => filed.iter().for_each(|filed| podium.consider(filed, question)),
+            Self::Few(filed) => {
+                for filed in filed {
+                    podium.consider(filed.seed, &filed.listing, question);
+                }
+            }
             Self::Many(chunks) => {
                 for chunk in chunks {
-                    let mut rest = chunk.filed.as_slice();
+                    let (mut seeds, mut listings) = (chunk.seeds.as_slice(), chunk.listings.as_slice());
                     for run in &chunk.runs {
                         if podium.is_beyond(&run.standing) {
                             return;
                         }
-                        let (these, others) = rest.split_at_checked(run.length).unwrap_or((rest, &[]));
-                        podium.consider_run(run, these, question);
-                        rest = others;
+                        let (these, others) = split(seeds, run.length);
+                        let (offers, rest) = split(listings, run.length);
+                        podium.consider_run(run, these, offers, question);
+                        (seeds, listings) = (others, rest);
                     }
                 }
             }
@@ -173,32 +180,32 @@ impl Posting {
     }
 }
 
-/// The chunk in which whoever is filed like this is.
-fn place_of(chunks: &[Arc<Chunk>], like: &Filed) -> usize {
-    chunks.partition_point(|chunk| chunk.filed.last().is_some_and(|last| last.rank(like).is_lt()))
+fn split<T>(all: &[T], at: usize) -> (&[T], &[T]) {
+    all.split_at_checked(at).unwrap_or((all, &[]))
+}
+
+/// The chunk in which an offer is, if it is in any.
+fn place_of(chunks: &[Arc<Chunk>], listing: &Listing) -> usize {
+    chunks.partition_point(|chunk| chunk.listings.last().is_some_and(|last| order(last, listing).is_lt()))
 }
 
 impl Chunk {
-    fn of(filed: Vec<Filed>) -> Self {
+    fn of(listings: Vec<Arc<Listing>>) -> Self {
         let mut runs: Vec<Run> = Vec::new();
-        for Filed { entry, .. } in &filed {
-            let run = Run {
-                standing: entry.standing(),
-                weight: entry.weight(),
-                exact: entry.is_exact(),
-                length: 1,
-            };
+        for rank in listings.iter().map(|listing| listing.rank()) {
+            let run =
+                Run { standing: rank.standing, weight: rank.weight, is_exact: rank.is_exact, length: 1 };
             match runs.last_mut() {
                 Some(last) if last.is_like(&run) => last.length += 1,
                 Some(_) | None => runs.push(run),
             }
         }
-        Self { filed, runs }
+        Self { seeds: listings.iter().map(|listing| listing.rank().seed).collect(), listings, runs }
     }
 }
 
 impl Run {
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        self.standing == other.standing && self.weight == other.weight && self.exact == other.exact
+        self.standing == other.standing && self.weight == other.weight && self.is_exact == other.is_exact
     }
 }

@@ -4,35 +4,14 @@
 //! cost; and among equals a number that costs a nanosecond. So whoever could not win is not asked, and of thousands of
 //! equal offers some ten are. Collisions of hashes do no harm: an offer that is found twice is still the best.
 
-use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::entry::Entry;
-use super::posting::{Filed, Run};
-use crate::matching::OrderFacts;
-use crate::offer::{OrderView, Reading};
-use crate::selection::rendezvous::{APART, Draw, OfferSeed, OrderSeed};
+use super::posting::Run;
+use super::question::Question;
+use crate::matching::Listing;
+use crate::selection::rendezvous::{APART, Draw, OfferSeed};
 use crate::selection::{Choice, Chosen, Standing};
-
-/// One order, read once.
-pub(super) struct Question<'q> {
-    pub(super) order: &'q OrderFacts<'q>,
-    pub(super) view: OrderView<'q>,
-    pub(super) readings: &'q [Reading<'q>],
-    /// Asked for only where lots are drawn.
-    seed: OnceCell<OrderSeed>,
-}
-
-impl<'q> Question<'q> {
-    pub(super) fn new(order: &'q OrderFacts<'q>, readings: &'q [Reading<'q>]) -> Self {
-        Self { order, view: OrderView::new(order.object), readings, seed: OnceCell::new() }
-    }
-
-    fn seed(&self) -> OrderSeed {
-        *self.seed.get_or_init(|| OrderSeed::of(self.order.identity))
-    }
-}
 
 /// The best so far.
 #[derive(Default)]
@@ -43,8 +22,9 @@ pub(super) struct Podium<'i> {
 }
 
 struct Contestant<'i> {
-    entry: &'i Arc<Entry>,
+    listing: &'i Arc<Listing>,
     seed: OfferSeed,
+    weight: u32,
     standing: Standing,
 }
 
@@ -55,22 +35,33 @@ impl<'i> Podium<'i> {
     }
 
     /// Lets one offer compete.
-    pub(super) fn consider(&mut self, filed: &'i Filed, question: &Question<'_>) {
+    pub(super) fn consider(&mut self, seed: OfferSeed, listing: &'i Arc<Listing>, question: &Question<'_>) {
+        let rank = listing.rank();
+        let mut new = Contestant { listing, seed, weight: rank.weight, standing: rank.standing };
         // As well as it can match: where even that is not enough, its filters need not be asked.
-        let greatest = Contestant { entry: &filed.entry, seed: filed.seed, standing: filed.entry.standing() };
-        if !self.is_beaten_by(&greatest, question) {
+        if !self.is_beaten_by(&new, question) {
             return;
         }
-        if let Some(specificity) = filed.entry.check(question) {
-            self.place(filed, Standing { specificity, ..greatest.standing }, question);
+        let Some(specificity) = question.check(listing) else { return };
+        if specificity == rank.standing.specificity {
+            self.best = Some(new);
+        } else {
+            new.standing.specificity = specificity;
+            self.place(new, question);
         }
     }
 
     /// Lets offers compete that nothing but their lots tells apart.
-    pub(super) fn consider_run(&mut self, run: &Run, filed: &'i [Filed], question: &Question<'_>) {
-        if !run.exact {
-            for filed in filed {
-                self.consider(filed, question);
+    pub(super) fn consider_run(
+        &mut self,
+        run: &Run,
+        seeds: &[OfferSeed],
+        listings: &'i [Arc<Listing>],
+        question: &Question<'_>,
+    ) {
+        if !run.is_exact {
+            for (seed, listing) in seeds.iter().zip(listings) {
+                self.consider(*seed, listing, question);
             }
             return;
         }
@@ -78,20 +69,20 @@ impl<'i> Podium<'i> {
         let order = question.seed();
         let mut greatest = self.run.filter(|(last, _)| last.is_like(run)).map_or(0, |(_, greatest)| greatest);
         let mut floor = greatest.saturating_sub(APART);
-        for filed in filed {
-            let number = order.number(filed.seed);
-            if number < floor || filed.entry.check(question).is_none() {
+        for (seed, listing) in seeds.iter().zip(listings) {
+            let number = order.number(*seed);
+            if number < floor || question.check(listing).is_none() {
                 continue;
             }
-            self.place(filed, run.standing, question);
+            let new = Contestant { listing, seed: *seed, weight: run.weight, standing: run.standing };
+            self.place(new, question);
             greatest = greatest.max(number);
             floor = greatest.saturating_sub(APART);
         }
         self.run = Some((*run, greatest));
     }
 
-    fn place(&mut self, filed: &'i Filed, standing: Standing, question: &Question<'_>) {
-        let new = Contestant { entry: &filed.entry, seed: filed.seed, standing };
+    fn place(&mut self, new: Contestant<'i>, question: &Question<'_>) {
         if self.is_beaten_by(&new, question) {
             self.best = Some(new);
         }
@@ -103,8 +94,11 @@ impl<'i> Podium<'i> {
 
     /// The choice for an order that keeps no offer.
     pub(super) fn choice(&self) -> Choice {
-        let Some(best) = &self.best else { return Choice::None };
-        Choice::Take(Chosen::new(best.entry.offer().clone(), best.standing))
+        let Some((best, offer)) = self.best.as_ref().and_then(|best| Some((best, best.listing.offer()?)))
+        else {
+            return Choice::None;
+        };
+        Choice::Take(Chosen::new(offer.clone(), best.standing))
     }
 }
 
@@ -113,13 +107,13 @@ impl Contestant<'_> {
         self.standing
             .cmp(&other.standing)
             .then_with(|| self.cmp_lots(other, question))
-            .then_with(|| self.entry.offer().id().cmp(other.entry.offer().id()))
+            .then_with(|| self.listing.id().cmp(other.listing.id()))
     }
 
     fn cmp_lots(&self, other: &Self, question: &Question<'_>) -> Ordering {
         let order = question.seed();
         let (one, two) = (order.number(self.seed), order.number(other.seed));
-        if self.entry.weight() == other.entry.weight() && one.abs_diff(two) >= APART {
+        if self.weight == other.weight && one.abs_diff(two) >= APART {
             two.cmp(&one)
         } else {
             self.draw(question).cmp(&other.draw(question))
@@ -127,6 +121,6 @@ impl Contestant<'_> {
     }
 
     fn draw(&self, question: &Question<'_>) -> Draw {
-        Draw::of(question.seed(), self.seed, self.entry.weight())
+        Draw::of(question.seed(), self.seed, self.weight)
     }
 }

@@ -7,30 +7,33 @@ use smallvec::SmallVec;
 use super::posting::Posting;
 use super::term::{Kind, Term};
 
+/// A leaf has about so many terms when the table is made.
+const USUAL: usize = 6;
+/// Where leaves have more on average, the table is made anew with more of them.
+const CROWDED: usize = 4 * USUAL;
 /// Bits of a hash that pick a branch at each of the two steps to a leaf.
-const BITS: u32 = 6;
-const BRANCHES: usize = 1 << BITS;
+const BITS: std::ops::RangeInclusive<u32> = 1..=8;
 
 /// Who is filed under which term.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     stems: Vec<Arc<Stem>>,
+    bits: u32,
+    terms: usize,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Stem {
-    leaves: Vec<Arc<Leaf>>,
-}
+type Stem = [Arc<Leaf>];
+/// In the order of the terms.
+type Leaf = [Slot];
 
-/// Terms in order, each with its node.
-#[derive(Clone, Debug, Default)]
-struct Leaf {
-    terms: Vec<Term>,
-    nodes: Vec<Node>,
+#[derive(Clone, Debug)]
+struct Slot {
+    term: Term,
+    node: Node,
 }
 
 /// Kinds of second terms, with how many are filed under each.
-type Seconds = SmallVec<[(Kind, u32); 2]>;
+type Seconds = SmallVec<[(Kind, u32); 1]>;
 
 /// What is known under one term.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,7 @@ pub(super) struct Node {
 
 impl Node {
     /// The kinds of second terms.
+    #[inline]
     pub(super) fn seconds(&self) -> impl Iterator<Item = Kind> {
         self.seconds.iter().flat_map(|seconds| seconds.iter()).map(|(kind, _)| *kind)
     }
@@ -75,59 +79,73 @@ impl Node {
 
 impl Table {
     /// A table of these nodes, which must be in the order of their terms and without repetition.
-    pub(super) fn of(nodes: impl IntoIterator<Item = (Term, Node)>) -> Self {
-        let mut leaves: Vec<Leaf> = vec![Leaf::default(); BRANCHES * BRANCHES];
-        for (term, node) in nodes {
-            let (stem, leaf) = path(term);
-            if let Some(leaf) = leaves.get_mut(stem * BRANCHES + leaf) {
-                leaf.terms.push(term);
-                leaf.nodes.push(node);
+    pub(super) fn of(nodes: Vec<(Term, Node)>) -> Self {
+        let terms = nodes.len();
+        Self::filled(terms, nodes.into_iter().map(|(term, node)| Slot { term, node }))
+    }
+
+    fn filled(terms: usize, slots: impl Iterator<Item = Slot>) -> Self {
+        let bits = (terms / USUAL).max(1).ilog2().div_ceil(2).clamp(*BITS.start(), *BITS.end());
+        let nothing: Arc<Leaf> = Arc::default();
+        let mut slots = slots.peekable();
+        let mut these: Vec<Slot> = Vec::new();
+        let mut leaf = |number: u64| -> Arc<Leaf> {
+            while let Some(slot) = slots.next_if(|slot| slot.term.hash() >> (64 - 2 * bits) == number) {
+                these.push(slot);
             }
-        }
-        let mut leaves = leaves.into_iter().map(Arc::new);
+            if these.is_empty() { nothing.clone() } else { these.drain(..).collect() }
+        };
+        let branches = 1_u64 << bits;
         let stems =
-            (0..BRANCHES).map(|_| Arc::new(Stem { leaves: leaves.by_ref().take(BRANCHES).collect() }));
-        Self { stems: stems.collect() }
+            (0..branches).map(|stem| (0..branches).map(|at| leaf((stem << bits) | at)).collect()).collect();
+        Self { stems, bits, terms }
     }
 
     /// What is known under a term.
+    #[inline]
     pub(super) fn get(&self, term: Term) -> Option<&Node> {
-        let (stem, leaf) = path(term);
-        let leaf = self.stems.get(stem)?.leaves.get(leaf)?;
-        let at = leaf.terms.binary_search(&term).ok()?;
-        leaf.nodes.get(at)
+        let (stem, leaf) = self.path(term);
+        let leaf = self.stems.get(stem)?.get(leaf)?;
+        let at = leaf.binary_search_by_key(&term, |slot| slot.term).ok()?;
+        leaf.get(at).map(|slot| &slot.node)
     }
 
     /// Changes what is known under a term. A node that is left empty is dropped.
     pub(super) fn change(&mut self, term: Term, change: impl FnOnce(&mut Node)) {
-        let (stem, leaf) = path(term);
-        if self.stems.is_empty() {
-            self.stems = vec![Arc::default(); BRANCHES];
+        if self.terms >= self.stems.len().pow(2) * CROWDED {
+            *self = self.spread();
         }
-        let Some(stem) = self.stems.get_mut(stem) else { return };
-        let stem = Arc::make_mut(stem);
-        if stem.leaves.is_empty() {
-            stem.leaves = vec![Arc::default(); BRANCHES];
-        }
-        let Some(leaf) = stem.leaves.get_mut(leaf) else { return };
-        let leaf = Arc::make_mut(leaf);
-        let at = leaf.terms.binary_search(&term).unwrap_or_else(|at| {
-            leaf.terms.insert(at, term);
-            leaf.nodes.insert(at, Node::default());
+        let (stem, leaf) = self.path(term);
+        let Some(leaf) = self.stems.get_mut(stem).and_then(|stem| Arc::make_mut(stem).get_mut(leaf)) else {
+            return;
+        };
+        let mut slots = leaf.to_vec();
+        let before = slots.len();
+        let at = slots.binary_search_by_key(&term, |slot| slot.term).unwrap_or_else(|at| {
+            slots.insert(at, Slot { term, node: Node::default() });
             at
         });
-        let Some(node) = leaf.nodes.get_mut(at) else { return };
-        change(node);
-        if node.is_empty() {
-            leaf.terms.remove(at);
-            leaf.nodes.remove(at);
+        if let Some(slot) = slots.get_mut(at) {
+            change(&mut slot.node);
+            if slot.node.is_empty() {
+                slots.remove(at);
+            }
         }
+        self.terms = (self.terms + slots.len()).saturating_sub(before);
+        *leaf = slots.into();
     }
-}
 
-/// Where the leaf of a term is: by its leading bits.
-fn path(term: Term) -> (usize, usize) {
-    let step =
-        |shift: u32| usize::try_from((term.hash() >> shift) & (BRANCHES as u64 - 1)).unwrap_or_default();
-    (step(64 - BITS), step(64 - 2 * BITS))
+    /// The same with as many leaves as its terms are worth, and at least one.
+    fn spread(&self) -> Self {
+        let slots = self.stems.iter().flat_map(|stem| stem.iter()).flat_map(|leaf| leaf.iter()).cloned();
+        Self::filled(self.terms, slots)
+    }
+
+    /// Where the leaf of a term is: by its leading bits.
+    #[inline]
+    fn path(&self, term: Term) -> (usize, usize) {
+        let mask = (1_u64 << self.bits) - 1;
+        let step = |bits: u32| usize::try_from(term.hash().checked_shr(64 - bits).unwrap_or(0) & mask);
+        (step(self.bits).unwrap_or_default(), step(2 * self.bits).unwrap_or_default())
+    }
 }

@@ -1,16 +1,12 @@
 //! What offers are filed under: a hash of a field, a form and a text.
 //!
-//! Two that collide share a place, and cost those who look there a check in vain: whoever is found is checked by the
-//! plain evaluator all the same.
+//! Two that collide share a place, and cost those who look there a check in vain: whoever is found is checked all the
+//! same.
 
-use std::hash::Hasher;
-
-use rustc_hash::FxHasher;
-
-use super::fields::Place;
+use crate::offer::hashing::{PathHash, TextHash, spread};
 
 /// How a value is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Form {
     /// The whole text.
@@ -19,48 +15,44 @@ pub(super) enum Form {
     Prefix,
     /// Its end.
     Suffix,
+    /// Whether the field is there, whatever it is.
+    There,
 }
 
 /// A field and a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Kind {
-    place: Place,
-    form: Form,
-}
+pub(super) struct Kind(u64);
 
 /// A field, a form and a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Term(u64);
 
 impl Kind {
-    pub(super) fn new(place: Place, form: Form) -> Self {
-        Self { place, form }
+    #[inline]
+    pub(super) fn new(path: PathHash, form: Form) -> Self {
+        Self(path.get().wrapping_add(u64::from(form as u8)))
     }
 
-    pub(super) fn term(self, text: &[u8]) -> Term {
-        let mut hasher = FxHasher::default();
-        hasher.write_u32((u32::from(self.place) << 8) | u32::from(self.form as u8));
-        hasher.write(text);
-        Term(spread(hasher.finish()))
+    #[inline]
+    pub(super) fn term(self, text: TextHash) -> Term {
+        Term(spread(self.0 ^ text.get().rotate_left(29)))
+    }
+
+    /// The term of a form that is about no text.
+    pub(super) fn alone(self) -> Term {
+        Term(spread(self.0))
     }
 }
 
 impl Term {
     /// The two together.
+    #[inline]
     pub(super) fn and(self, other: Self) -> Self {
-        let mut hasher = FxHasher::default();
-        hasher.write_u64(self.0);
-        hasher.write_u64(other.0);
-        Self(spread(hasher.finish()))
+        Self(spread(self.0 ^ other.0.rotate_left(23)))
     }
 
     /// The term as a number, evenly spread.
     pub(super) fn hash(self) -> u64 {
         self.0
     }
-}
-
-/// Every bit reaches the leading ones, which decide where a term is kept.
-fn spread(hash: u64) -> u64 {
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

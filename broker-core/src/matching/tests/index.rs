@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::matching::*;
-use crate::offer::{ApiPattern, Offer, OfferId, Reachability};
+use crate::offer::{ApiPattern, Offer, OfferId, Reachability, ReadOrder};
 use crate::resource::{Gvk, Object};
 use crate::testing::{api, offers, order, policies};
 
@@ -39,10 +39,14 @@ fn widget(spec: serde_json::Value) -> Object {
 /// Both answers to the same question, for several orders' identities.
 fn compare(matcher: &IndexMatcher, order: &Object, current: Option<&OfferId>, excluded: &BTreeSet<OfferId>) {
     let scan = ScanMatcher::new(matcher.offers().clone());
+    let read = ReadOrder::new(Arc::new(order.clone()));
     for identity in ["one", "two", "three"] {
         let api = api();
-        let facts = OrderFacts { object: order, api: &api, identity, current, excluded };
-        assert_eq!(matcher.choose_offer(&facts), scan.choose_offer(&facts), "{identity}");
+        let facts = OrderFacts { current, excluded, ..OrderFacts::new(order, &api, identity) };
+        let chosen = scan.choose_offer(&facts);
+        assert_eq!(matcher.choose_offer(&facts), chosen, "{identity}");
+        let facts_of_read = OrderFacts { current, excluded, ..OrderFacts::of(&read, &api, identity) };
+        assert_eq!(matcher.choose_offer(&facts_of_read), chosen, "{identity}");
         if let Some(current) = current {
             assert_eq!(matcher.judge_offer(&facts, current), scan.judge_offer(&facts, current));
             let routing = scan.match_order(&facts);
@@ -99,8 +103,8 @@ proptest! {
         prop_assert_eq!(anew.offers().len(), matcher.offers().len());
         for order in &orders {
             compare_plain(&matcher, order);
-            let (api, none) = (api(), BTreeSet::new());
-            let facts = OrderFacts { object: order, api: &api, identity: "uid", current: None, excluded: &none };
+            let api = api();
+            let facts = OrderFacts::new(order, &api, "uid");
             prop_assert_eq!(anew.choose_offer(&facts), matcher.choose_offer(&facts));
             prop_assert_eq!(anew.choose_offer(&facts), compared.choose_offer(&facts));
         }
@@ -209,8 +213,8 @@ fn readers_of_an_older_index_do_not_notice_the_next_one() {
     let set = Arc::new(OfferSet::new(&policies, (0..100).map(|n| offered(&format!("p-{n}"), spec("gold")))));
     let old = IndexMatcher::new(set.clone());
     let order = widget(json!({"tier": "gold"}));
-    let (api, none) = (api(), BTreeSet::new());
-    let facts = OrderFacts { object: &order, api: &api, identity: "uid", current: None, excluded: &none };
+    let api = api();
+    let facts = OrderFacts::new(&order, &api, "uid");
     let before = old.choose_offer(&facts);
     let chosen = before.chosen().unwrap().id().clone();
     let next = old.updated(
@@ -233,7 +237,21 @@ fn a_full_offer_is_passed_over_and_one_that_was_never_listed_is_withdrawn() {
         compare(&matcher, &order, Some(&OfferId::new(current, "offers", "offer")), &BTreeSet::new());
     }
     compare_plain(&matcher, &order);
-    let (api, none) = (api(), BTreeSet::new());
-    let facts = OrderFacts { object: &order, api: &api, identity: "uid", current: None, excluded: &none };
+    let api = api();
+    let facts = OrderFacts::new(&order, &api, "uid");
     assert_eq!(matcher.choose_offer(&facts).chosen().unwrap().id().cluster.as_str(), "nearly");
+}
+
+#[test]
+fn a_reading_of_another_object_is_not_looked_at() {
+    let spec =
+        |tier: &str| json!({"gvr": {"resource": "widgets"}, "filters": [{"key": "tier", "valueIn": [tier]}]});
+    let offers = ["gold", "silver"].map(|tier| offered(tier, spec(tier)));
+    let matcher = IndexMatcher::new(Arc::new(OfferSet::new(&everyone(), offers)));
+    let read = ReadOrder::new(Arc::new(widget(json!({"tier": "gold"}))));
+    let (api, changed) = (api(), widget(json!({"tier": "silver"})));
+    for (object, expected) in [(&changed, "silver"), (read.object().as_ref(), "gold")] {
+        let facts = OrderFacts { reading: Some(&read), ..OrderFacts::new(object, &api, "uid") };
+        assert_eq!(matcher.choose_offer(&facts).chosen().unwrap().id().cluster.as_str(), expected);
+    }
 }

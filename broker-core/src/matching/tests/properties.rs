@@ -41,8 +41,8 @@ proptest! {
     ) {
         prop_assert_eq!(ask(&policies, &offers, &order, None), ask(&policies, &shuffled, &order, None));
         let matcher = ScanMatcher::new(Arc::new(OfferSet::new(&policies, shuffled)));
-        let none = BTreeSet::new();
-        let facts = OrderFacts { object: &order, api: &api(), identity: "uid-of-the-order", current: None, excluded: &none };
+        let api = api();
+        let facts = OrderFacts::new(&order, &api, "uid-of-the-order");
         prop_assert_eq!(matcher.match_order(&facts), ask(&policies, &offers, &order, None));
     }
 
@@ -57,7 +57,7 @@ proptest! {
             ids.iter().enumerate().filter(|(index, _)| mask & (1 << index) != 0).map(|(_, id)| id.clone()).collect();
         let matcher = ScanMatcher::new(Arc::new(OfferSet::new(&policies, offers)));
         let api = api();
-        let facts = OrderFacts { object: &order, api: &api, identity: "uid", current, excluded: &excluded };
+        let facts = OrderFacts { current, excluded: &excluded, ..OrderFacts::new(&order, &api, "uid") };
         prop_assert_eq!(matcher.choose_offer(&facts), matcher.match_order(&facts).choice);
     }
 

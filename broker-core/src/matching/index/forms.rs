@@ -1,0 +1,139 @@
+//! In which forms the values of a field are looked up.
+
+use super::fields::Terms;
+use super::term::{Form, Kind};
+use crate::offer::hashing::{PathHash, TextHash};
+use crate::offer::read::{Digest, Field, LONGEST};
+use crate::offer::sieve::{Check, ScalarKind, Sieve, Test, Word};
+
+/// A list of more values is not looked up by.
+const MOST_VALUES: u32 = 64;
+
+/// In which forms the values of one field are looked up. Never taken back: a form too many costs a look in vain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forms {
+    exact: bool,
+    /// Lengths of the suffixes that begin with a dot, as bits.
+    dotted: u128,
+    /// Lengths of the other suffixes.
+    suffixes: u128,
+    /// Lengths of the prefixes.
+    prefixes: u128,
+}
+
+/// In which form, and under which texts, a check is looked up.
+pub(super) enum LookedUp<'s> {
+    Values(&'s [Word]),
+    Prefix(TextHash, &'s [u8]),
+    Suffix(TextHash, &'s [u8]),
+}
+
+/// `None` where it is not.
+#[inline]
+pub(super) fn looked_up<'s>(check: &Check, sieve: &'s Sieve) -> Option<LookedUp<'s>> {
+    let fits = |text: &&[u8]| (1..=LONGEST).contains(&text.len());
+    match check.test {
+        Test::OneOf { first, count } if count <= MOST_VALUES => {
+            Some(LookedUp::Values(sieve.words(first, count)))
+        }
+        Test::Prefix { hash, span } => {
+            Some(sieve.bytes(span)).filter(fits).map(|text| LookedUp::Prefix(hash, text))
+        }
+        Test::Suffix { hash, span } => {
+            Some(sieve.bytes(span)).filter(fits).map(|text| LookedUp::Suffix(hash, text))
+        }
+        Test::OneOf { .. } | Test::NoneOf { .. } | Test::Within { .. } | Test::Present | Test::Filter => None,
+    }
+}
+
+impl LookedUp<'_> {
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Self::Values(_) => Form::Exact,
+            Self::Prefix(..) => Form::Prefix,
+            Self::Suffix(..) => Form::Suffix,
+        }
+    }
+
+    /// The hashes of the texts.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = TextHash> {
+        let (words, one) = match self {
+            Self::Values(words) => (*words, None),
+            Self::Prefix(hash, _) | Self::Suffix(hash, _) => (<&[Word]>::default(), Some(*hash)),
+        };
+        words.iter().map(|word| word.hash).chain(one)
+    }
+}
+
+impl Forms {
+    pub(super) fn know(&self, looked: &LookedUp<'_>) -> bool {
+        match looked {
+            LookedUp::Values(_) => self.exact,
+            LookedUp::Prefix(_, text) => self.prefixes & bit(text.len()) != 0,
+            LookedUp::Suffix(_, text) if text.starts_with(b".") => self.dotted & bit(text.len()) != 0,
+            LookedUp::Suffix(_, text) => self.suffixes & bit(text.len()) != 0,
+        }
+    }
+
+    pub(super) fn learn(&mut self, looked: &LookedUp<'_>) {
+        match looked {
+            LookedUp::Values(_) => self.exact = true,
+            LookedUp::Prefix(_, text) => self.prefixes |= bit(text.len()),
+            LookedUp::Suffix(_, text) if text.starts_with(b".") => self.dotted |= bit(text.len()),
+            LookedUp::Suffix(_, text) => self.suffixes |= bit(text.len()),
+        }
+    }
+
+    /// Adds the terms of a field.
+    #[inline]
+    pub(super) fn look_up(&self, path: PathHash, order: &Digest, field: &Field, terms: &mut Terms) {
+        let (kind, hash) = field.value();
+        if kind == ScalarKind::Other {
+            return;
+        }
+        if self.exact {
+            let exact = Kind::new(path, Form::Exact);
+            terms.push((exact, exact.term(hash)));
+        }
+        if kind != ScalarKind::Text {
+            return;
+        }
+        if self.dotted != 0 {
+            let suffix = Kind::new(path, Form::Suffix);
+            let ends =
+                order.ends_of(field).iter().filter(|end| self.dotted & bit(usize::from(end.length)) != 0);
+            terms.extend(ends.map(|end| (suffix, suffix.term(end.hash))));
+        }
+        if self.suffixes | self.prefixes != 0 {
+            self.look_up_by_length(path, order.text(field), terms);
+        }
+    }
+
+    /// Adds the terms of the beginnings and ends whose lengths occur in any offer.
+    fn look_up_by_length(&self, path: PathHash, text: &[u8], terms: &mut Terms) {
+        let (prefix, suffix) = (Kind::new(path, Form::Prefix), Kind::new(path, Form::Suffix));
+        for length in bits(self.suffixes).take_while(|length| *length <= text.len()) {
+            let end = text.get(text.len() - length..).unwrap_or_default();
+            if !end.starts_with(b".") {
+                terms.push((suffix, suffix.term(TextHash::of(end))));
+            }
+        }
+        for length in bits(self.prefixes).take_while(|length| *length <= text.len()) {
+            let beginning = text.get(..length).unwrap_or_default();
+            terms.push((prefix, prefix.term(TextHash::of(beginning))));
+        }
+    }
+}
+
+fn bit(length: usize) -> u128 {
+    u32::try_from(length).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or_default()
+}
+
+/// The positions of the bits that are set, in ascending order.
+fn bits(mut bits: u128) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        usize::try_from(lowest).ok()
+    })
+}

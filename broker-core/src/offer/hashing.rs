@@ -1,0 +1,72 @@
+//! Hashes of paths and texts, so that an offer and an order that were read at different times meet without comparing
+//! letters.
+//!
+//! They are quick and nobody's secret: whoever wants two that collide finds them. So a hash alone never decides
+//! anything; whoever finds something by one compares the path or the text itself.
+
+use std::hash::Hasher;
+
+use rustc_hash::FxHasher;
+
+use crate::resource::FieldPath;
+
+/// Between the segments of a path in bytes: no text in UTF-8 has it.
+pub(crate) const SEPARATOR: u8 = 0xff;
+
+/// The hash of a path of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PathHash(u64);
+
+/// The hash of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TextHash(u64);
+
+impl PathHash {
+    pub(crate) fn of(path: &FieldPath) -> Self {
+        path.segments().iter().fold(Self::default(), |above, key| above.below(key))
+    }
+
+    /// The hash of the path that is longer by this key.
+    pub(crate) fn below(self, key: &str) -> Self {
+        let mut hasher = FxHasher::default();
+        hasher.write_u64(self.0);
+        hasher.write(key.as_bytes());
+        Self(spread(hasher.finish()))
+    }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl TextHash {
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut hasher = FxHasher::default();
+        hasher.write(text);
+        Self(hasher.finish())
+    }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Makes every bit reach the leading and the trailing ones, by which places in tables are found.
+pub(crate) fn spread(hash: u64) -> u64 {
+    let wide = u128::from(hash ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
+    let high = u64::try_from(wide >> 64).unwrap_or_default();
+    let low = u64::try_from(wide & u128::from(u64::MAX)).unwrap_or_default();
+    high ^ low
+}
+
+/// The segments of a path as bytes, with a [`SEPARATOR`] between each two.
+pub(crate) fn bytes_of(path: &FieldPath) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (index, key) in path.segments().iter().enumerate() {
+        if index > 0 {
+            bytes.push(SEPARATOR);
+        }
+        bytes.extend_from_slice(key.as_bytes());
+    }
+    bytes
+}
