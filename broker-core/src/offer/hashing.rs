@@ -70,3 +70,19 @@ pub(crate) fn bytes_of(path: &FieldPath) -> Vec<u8> {
     }
     bytes
 }
+
+/// Whether two texts are the same: at the lengths that keys and values have, quicker than a call.
+#[inline]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let (words, rest) = one.as_chunks::<8>();
+    let (others, other_rest) = other.as_chunks::<8>();
+    let equal = words.iter().zip(others).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
+    // What is left over is read together with what came before it, where there is so much.
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(a), Some(b)) => equal && u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
+        _ => rest.iter().zip(other_rest).all(|(a, b)| a == b),
+    }
+}

@@ -10,15 +10,17 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use memchr::memrchr_iter;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::hashing::{PathHash, SEPARATOR, TextHash};
-use super::sieve::{Amount, Answer, Scalar, ScalarKind, Sieve, Span, Test};
+use super::hashing::{PathHash, SEPARATOR, TextHash, same};
+use super::sieve::{Amount, Answer, Care, Scalar, ScalarKind, Sieve, Span, Test};
 use super::{Quantity, scalar_text};
 use crate::resource::{MAX_SEGMENTS, Object};
 
 /// Beginnings and ends of texts are looked up by up to this many bytes.
 pub(crate) const LONGEST: usize = 127;
+/// Paths up to this many bytes are written down.
+const MOST_WRITTEN: usize = 64;
 /// Room for the fields of a usual order.
 const USUAL: usize = 24;
 
@@ -53,9 +55,13 @@ impl fmt::Debug for ReadOrder {
 
 /// What was read of an order.
 pub(crate) struct Digest {
-    /// The places of the fields, by the hashes of their paths, in order.
-    index: Vec<(PathHash, u32)>,
+    /// In the order of the hashes of their paths.
     fields: Vec<Field>,
+    /// Where in that order the first field is whose hash begins with these bits, or comes after them: one more than there
+    /// are such beginnings.
+    starts: Vec<u32>,
+    /// Whether two fields have paths of one hash.
+    is_ambiguous: bool,
     /// Elements of lists.
     elements: Vec<Scalar>,
     ends: Vec<End>,
@@ -65,9 +71,9 @@ pub(crate) struct Digest {
 
 /// A field that is there.
 pub(crate) struct Field {
-    /// The field in which it is; `None` at the root.
-    parent: Option<u32>,
-    key: Span,
+    hash: PathHash,
+    /// The path as [`bytes_of`](super::hashing::bytes_of) writes it; `None` where it is too long to be written down.
+    path: Option<Span>,
     /// The value; of a list the first element, by which it is looked up.
     value: Scalar,
     /// Where the elements are, if it is a list.
@@ -88,31 +94,48 @@ impl Digest {
     /// Reads an order.
     pub(crate) fn of(object: &Object) -> Self {
         let mut digest = Self {
-            index: Vec::with_capacity(USUAL),
             fields: Vec::with_capacity(USUAL),
+            starts: Vec::new(),
+            is_ambiguous: false,
             elements: Vec::new(),
             ends: Vec::with_capacity(USUAL / 2),
-            bytes: Vec::with_capacity(USUAL * 20),
+            bytes: Vec::with_capacity(USUAL * 32),
         };
         for (key, value) in object.fields() {
             // No path leads anywhere else.
             if key == "spec" || key == "metadata" {
-                digest.read(None, PathHash::default(), key, value, MAX_SEGMENTS);
+                digest.read(&Above::default(), key, value);
             }
         }
-        digest.index.sort_unstable();
+        digest.sort();
         digest
     }
 
+    fn sort(&mut self) {
+        self.fields.sort_unstable_by_key(|field| field.hash);
+        self.is_ambiguous =
+            self.fields.windows(2).any(|pair| matches!(pair, [one, other] if one.hash == other.hash));
+        // Twice as many beginnings as fields: most have one field or none.
+        let bits = beginning_bits(self.fields.len());
+        self.starts.reserve_exact((1 << bits) + 1);
+        let mut fields = self.fields.iter().map(|field| field.hash.get() >> (64 - bits)).peekable();
+        let mut at = 0;
+        for beginning in 0..1_u64 << bits {
+            self.starts.push(at);
+            while fields.next_if_eq(&beginning).is_some() {
+                at += 1;
+            }
+        }
+        self.starts.push(at);
+    }
+
     /// A value, and what is below it. What counts as missing is left out.
-    fn read(&mut self, parent: Option<u32>, above: PathHash, key: &str, value: &Value, steps: usize) {
-        let Some(steps) = steps.checked_sub(1) else { return };
-        if value.is_null() || value.as_array().is_some_and(Vec::is_empty) {
+    fn read(&mut self, above: &Above, key: &str, value: &Value) {
+        if value.is_null() || value.as_array().is_some_and(Vec::is_empty) || above.steps >= MAX_SEGMENTS {
             return;
         }
-        let Ok(place) = u32::try_from(self.fields.len()) else { return };
-        let path = above.below(key);
-        let key = Span::push(&mut self.bytes, key.as_bytes());
+        let hash = above.hash.below(key);
+        let path = self.path(above, key);
         let list = value.as_array().map(|list| self.list(list));
         let first = value.as_array().and_then(|list| list.first()).unwrap_or(value);
         let scalar = match list.and_then(|(first, _)| self.elements.get(usize::try_from(first).ok()?)) {
@@ -120,21 +143,34 @@ impl Digest {
             None => self.scalar(value),
         };
         let ends = if scalar.kind == ScalarKind::Text { self.ends(first) } else { (0, 0) };
-        self.fields.push(Field { parent, key, value: scalar, list, ends });
-        self.index.push((path, place));
+        self.fields.push(Field { hash, path, value: scalar, list, ends });
         if let Value::Object(fields) = value {
-            self.below(place, path, fields, steps);
+            let below = Above { hash, path, steps: above.steps + 1 };
+            let is_metadata = below.steps == 1 && key == "metadata";
+            for (key, value) in fields {
+                // No path leads there, and it changes whenever anything does.
+                if !(is_metadata && (key == "managedFields" || key == "resourceVersion")) {
+                    self.read(&below, key, value);
+                }
+            }
         }
     }
 
-    fn below(&mut self, parent: u32, path: PathHash, fields: &Map<String, Value>, steps: usize) {
-        let is_metadata = steps + 1 == MAX_SEGMENTS && path == PathHash::default().below("metadata");
-        for (key, value) in fields {
-            // No path leads there, and it changes whenever anything does.
-            if !(is_metadata && (key == "managedFields" || key == "resourceVersion")) {
-                self.read(Some(parent), path, key, value, steps);
+    /// Writes a path down, unless it is longer than usual paths: an order of many long ones must not grow.
+    fn path(&mut self, above: &Above, key: &str) -> Option<Span> {
+        let at = self.bytes.len();
+        if above.steps > 0 {
+            let before = above.path?.range();
+            if before.len() + key.len() > MOST_WRITTEN {
+                return None;
             }
+            self.bytes.extend_from_within(before);
+            self.bytes.push(SEPARATOR);
+        } else if key.len() > MOST_WRITTEN {
+            return None;
         }
+        self.bytes.extend_from_slice(key.as_bytes());
+        Some(Span::since(&self.bytes, at))
     }
 
     fn list(&mut self, list: &[Value]) -> (u32, u32) {
@@ -187,30 +223,38 @@ impl Digest {
 
     /// The hashes of the paths of all fields.
     pub(crate) fn paths(&self) -> impl Iterator<Item = PathHash> {
-        self.index.iter().map(|(path, _)| *path)
+        self.fields.iter().map(|field| field.hash)
+    }
+
+    /// Whether two fields have paths of one hash, so that [`at`](Self::at) finds them both.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
+    }
+
+    /// The fields whose paths have this hash: one, nearly always.
+    #[inline]
+    pub(crate) fn at(&self, hash: PathHash) -> impl Iterator<Item = &Field> {
+        let bits = beginning_bits(self.fields.len());
+        let beginning = usize::try_from(hash.get() >> (64 - bits)).unwrap_or(usize::MAX);
+        let range = match self.starts.get(beginning..) {
+            Some([from, to, ..]) => (*from, *to - *from),
+            _ => (0, 0),
+        };
+        slice(&self.fields, range).iter().filter(move |field| field.hash == hash)
     }
 
     /// The field at a path, given by its hash and by its bytes as [`bytes_of`](super::hashing::bytes_of) writes them.
-    pub(crate) fn find(&self, hash: PathHash, path: &[u8]) -> Option<&Field> {
-        let at = self.index.partition_point(|(other, _)| *other < hash);
-        let candidates = self.index.get(at..)?.iter().take_while(|(other, _)| *other == hash);
-        candidates.filter_map(|(_, place)| self.field(*place)).find(|field| self.is_at(field, path))
-    }
-
-    fn field(&self, place: u32) -> Option<&Field> {
-        self.fields.get(usize::try_from(place).ok()?)
-    }
-
-    fn is_at(&self, field: &Field, path: &[u8]) -> bool {
-        let (mut field, mut path) = (field, path);
-        loop {
-            let Some(above) = path.strip_suffix(field.key.of(&self.bytes)) else { return false };
-            let Some(parent) = field.parent else { return above.is_empty() };
-            let (Some(above), Some(parent)) = (above.strip_suffix(&[SEPARATOR]), self.field(parent)) else {
-                return false;
-            };
-            (field, path) = (parent, above);
+    ///
+    /// # Errors
+    /// Where only the order itself can tell.
+    pub(crate) fn find(&self, hash: PathHash, path: &[u8]) -> Result<Option<&Field>, NotWritten> {
+        for field in self.at(hash) {
+            let written = field.path.ok_or(NotWritten)?;
+            if same(written.of(&self.bytes), path) {
+                return Ok(Some(field));
+            }
         }
+        Ok(None)
     }
 
     /// The text by which a field is looked up, if it has one.
@@ -225,11 +269,11 @@ impl Digest {
 
     /// What a test says to a field.
     #[inline]
-    pub(crate) fn test(&self, field: &Field, test: &Test, sieve: &Sieve) -> Answer {
-        let Some(list) = field.list else { return test.accepts(sieve, &field.value, &self.bytes) };
+    pub(crate) fn test(&self, field: &Field, test: &Test, sieve: &Sieve, care: Care) -> Answer {
+        let Some(list) = field.list else { return test.accepts(sieve, &field.value, &self.bytes, care) };
         let mut answer = Answer::Yes;
         for element in slice(&self.elements, list) {
-            match test.accepts(sieve, element, &self.bytes) {
+            match test.accepts(sieve, element, &self.bytes, care) {
                 Answer::Yes => {}
                 Answer::Unsure => answer = Answer::Unsure,
                 Answer::No => return Answer::No,
@@ -244,6 +288,24 @@ impl Field {
     pub(crate) fn value(&self) -> (ScalarKind, TextHash) {
         (self.value.kind, self.value.hash)
     }
+}
+
+/// A path was too long to be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotWritten;
+
+/// What is above a field that is read.
+#[derive(Default)]
+struct Above {
+    hash: PathHash,
+    path: Option<Span>,
+    steps: usize,
+}
+
+/// How many leading bits of a hash pick where a field is among so many.
+#[inline]
+fn beginning_bits(fields: usize) -> u32 {
+    (fields | 1).ilog2() + 2
 }
 
 fn slice<T>(all: &[T], (first, count): (u32, u32)) -> &[T] {

@@ -11,7 +11,7 @@ pub mod rendezvous;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -78,10 +78,21 @@ impl Standing {
 }
 
 impl Ord for Standing {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |it: &Self| (Reverse(it.priority), Reverse(it.specificity), it.cost.is_none());
+        if self.priority != other.priority {
+            return other.priority.cmp(&self.priority);
+        }
+        if self.specificity != other.specificity {
+            return other.specificity.cmp(&self.specificity);
+        }
         // Costs are compared last and only where both are stated: comparing decimals is the dear part.
-        key(self).cmp(&key(other)).then_with(|| self.cost.cmp(&other.cost))
+        match (&self.cost, &other.cost) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(one), Some(other)) => one.cmp(other),
+        }
     }
 }
 

@@ -24,25 +24,32 @@ pub(super) struct Forms {
 /// In which form, and under which texts, a check is looked up.
 pub(super) enum LookedUp<'s> {
     Values(&'s [Word]),
-    Prefix(TextHash, &'s [u8]),
-    Suffix(TextHash, &'s [u8]),
+    /// With its length.
+    Prefix(TextHash, usize),
+    /// With its length; and whether it begins with a dot.
+    Suffix(TextHash, usize, bool),
 }
 
 /// `None` where it is not.
 #[inline]
 pub(super) fn looked_up<'s>(check: &Check, sieve: &'s Sieve) -> Option<LookedUp<'s>> {
-    let fits = |text: &&[u8]| (1..=LONGEST).contains(&text.len());
     match check.test {
         Test::OneOf { first, count } if count <= MOST_VALUES => {
             Some(LookedUp::Values(sieve.words(first, count)))
         }
-        Test::Prefix { hash, span } => {
-            Some(sieve.bytes(span)).filter(fits).map(|text| LookedUp::Prefix(hash, text))
+        Test::Prefix { hash, span } if span.length() <= LONGEST => {
+            Some(LookedUp::Prefix(hash, span.length()))
         }
-        Test::Suffix { hash, span } => {
-            Some(sieve.bytes(span)).filter(fits).map(|text| LookedUp::Suffix(hash, text))
+        Test::Suffix { hash, span, is_dotted } if span.length() <= LONGEST => {
+            Some(LookedUp::Suffix(hash, span.length(), is_dotted))
         }
-        Test::OneOf { .. } | Test::NoneOf { .. } | Test::Within { .. } | Test::Present | Test::Filter => None,
+        Test::OneOf { .. }
+        | Test::NoneOf { .. }
+        | Test::Prefix { .. }
+        | Test::Suffix { .. }
+        | Test::Within { .. }
+        | Test::Present
+        | Test::Filter => None,
     }
 }
 
@@ -59,28 +66,34 @@ impl LookedUp<'_> {
     pub(super) fn hashes(&self) -> impl Iterator<Item = TextHash> {
         let (words, one) = match self {
             Self::Values(words) => (*words, None),
-            Self::Prefix(hash, _) | Self::Suffix(hash, _) => (<&[Word]>::default(), Some(*hash)),
+            Self::Prefix(hash, _) | Self::Suffix(hash, ..) => (<&[Word]>::default(), Some(*hash)),
         };
         words.iter().map(|word| word.hash).chain(one)
     }
 }
 
 impl Forms {
+    /// Whether anything is looked up by the field.
+    #[inline]
+    pub(super) fn are_any(&self) -> bool {
+        self.exact || self.dotted | self.suffixes | self.prefixes != 0
+    }
+
     pub(super) fn know(&self, looked: &LookedUp<'_>) -> bool {
         match looked {
             LookedUp::Values(_) => self.exact,
-            LookedUp::Prefix(_, text) => self.prefixes & bit(text.len()) != 0,
-            LookedUp::Suffix(_, text) if text.starts_with(b".") => self.dotted & bit(text.len()) != 0,
-            LookedUp::Suffix(_, text) => self.suffixes & bit(text.len()) != 0,
+            LookedUp::Prefix(_, length) => self.prefixes & bit(*length) != 0,
+            LookedUp::Suffix(_, length, true) => self.dotted & bit(*length) != 0,
+            LookedUp::Suffix(_, length, false) => self.suffixes & bit(*length) != 0,
         }
     }
 
     pub(super) fn learn(&mut self, looked: &LookedUp<'_>) {
         match looked {
             LookedUp::Values(_) => self.exact = true,
-            LookedUp::Prefix(_, text) => self.prefixes |= bit(text.len()),
-            LookedUp::Suffix(_, text) if text.starts_with(b".") => self.dotted |= bit(text.len()),
-            LookedUp::Suffix(_, text) => self.suffixes |= bit(text.len()),
+            LookedUp::Prefix(_, length) => self.prefixes |= bit(*length),
+            LookedUp::Suffix(_, length, true) => self.dotted |= bit(*length),
+            LookedUp::Suffix(_, length, false) => self.suffixes |= bit(*length),
         }
     }
 

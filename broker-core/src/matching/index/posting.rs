@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::question::Question;
 use super::search::Podium;
 use crate::matching::Listing;
 use crate::selection::Standing;
@@ -155,11 +154,12 @@ impl Posting {
     }
 
     /// Lets whoever is filed here compete, as far as it may matter.
-    pub(super) fn compete<'i>(&'i self, question: &Question<'_>, podium: &mut Podium<'i>) {
+    #[inline]
+    pub(super) fn compete<'i>(&'i self, podium: &mut Podium<'i, '_>) {
         match self {
             Self::Few(filed) => {
                 for filed in filed {
-                    podium.consider(filed.seed, &filed.listing, question);
+                    podium.consider(filed.seed, &filed.listing);
                 }
             }
             Self::Many(chunks) => {
@@ -171,7 +171,7 @@ impl Posting {
                         }
                         let (these, others) = split(seeds, run.length);
                         let (offers, rest) = split(listings, run.length);
-                        podium.consider_run(run, these, offers, question);
+                        podium.consider_run(run, these, offers);
                         (seeds, listings) = (others, rest);
                     }
                 }

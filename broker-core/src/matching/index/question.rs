@@ -1,11 +1,10 @@
-//! One order, as the offers of one shelf are held against it.
+//! One order, as offers are held against it.
 
 use std::cell::OnceCell;
 
-use super::fields::{Fields, Found, Terms};
 use crate::matching::{Listing, OrderFacts};
-use crate::offer::read::Digest;
-use crate::offer::sieve::{Answer, Check};
+use crate::offer::read::{Digest, NotWritten};
+use crate::offer::sieve::{Answer, Care, Check, Sieve};
 use crate::offer::{Offer, OrderView};
 use crate::selection::rendezvous::OrderSeed;
 
@@ -16,31 +15,35 @@ type Asked = [u64; crate::offer::limits::MAX_FILTERS / 64];
 pub(super) struct Question<'q> {
     order: &'q OrderFacts<'q>,
     digest: &'q Digest,
-    fields: &'q Fields,
-    found: Found<'q>,
-    /// For the filters themselves.
-    view: OrderView<'q>,
     /// Asked for only where lots are drawn.
     seed: OnceCell<OrderSeed>,
+    /// Asked for only by filters themselves.
+    view: OnceCell<OrderView<'q>>,
 }
 
 impl<'q> Question<'q> {
-    pub(super) fn new(order: &'q OrderFacts<'q>, digest: &'q Digest, fields: &'q Fields) -> Self {
-        let (found, view) = (fields.find(digest), OrderView::new(order.object));
-        Self { order, digest, fields, found, view, seed: OnceCell::new() }
+    pub(super) fn new(order: &'q OrderFacts<'q>, digest: &'q Digest) -> Self {
+        Self { order, digest, seed: OnceCell::new(), view: OnceCell::new() }
     }
 
-    /// The terms under which the order is looked up.
-    pub(super) fn terms(&self) -> Terms {
-        self.fields.terms(self.digest, &self.found)
-    }
-
+    #[inline]
     pub(super) fn seed(&self) -> OrderSeed {
         *self.seed.get_or_init(|| OrderSeed::of(self.order.identity))
     }
 
-    /// How specifically an offer matches; `None` where it does not, or is not to be chosen now.
-    pub(super) fn check(&self, listing: &Listing) -> Option<u32> {
+    fn view(&self) -> &OrderView<'q> {
+        self.view.get_or_init(|| OrderView::new(self.order.object))
+    }
+
+    /// How carefully offers are looked at: at first only as far as hashes tell.
+    pub(super) fn care(&self) -> Care {
+        if self.digest.is_ambiguous() { Care::Exact } else { Care::ByHash }
+    }
+
+    /// How specifically an offer matches; `None` where it does not, or is not to be chosen now. Looked at by hash, none
+    /// is missed, and one that does not match may seem to.
+    #[inline]
+    pub(super) fn check(&self, listing: &Listing, care: Care) -> Option<u32> {
         let offer = listing.offer()?;
         if !self.order.excluded.is_empty() && self.order.excluded.contains(listing.id()) {
             return None;
@@ -48,22 +51,32 @@ impl<'q> Question<'q> {
         let sieve = offer.sieve();
         let mut asked: Option<Asked> = None;
         for check in sieve.checks() {
-            let answer = match self.fields.place_of(check) {
-                Some(place) => match self.found.get(place)? {
-                    Some(field) => self.digest.test(field, &check.test, sieve),
-                    // It may be out of reach rather than missing.
-                    None if check.is_optional => Answer::Unsure,
-                    None => Answer::No,
-                },
-                None => Answer::Unsure,
-            };
-            match answer {
+            match self.answer(sieve, check, care) {
                 Answer::Yes => {}
                 Answer::No => return None,
                 Answer::Unsure => self.ask(offer, check, asked.get_or_insert_default()).then_some(())?,
             }
         }
-        if sieve.is_exact() { Some(sieve.specificity()) } else { offer.matches(&self.view) }
+        if sieve.is_exact() { Some(sieve.specificity()) } else { offer.matches(self.view()) }
+    }
+
+    #[inline]
+    fn answer(&self, sieve: &Sieve, check: &Check, care: Care) -> Answer {
+        let found = match care {
+            Care::ByHash => self.digest.at(check.path).next(),
+            Care::Exact => match self.digest.find(check.path, sieve.path(check)) {
+                Ok(found) => found,
+                Err(NotWritten) => return Answer::Unsure,
+            },
+        };
+        match found {
+            // What passes where the field is missing may pass for another reason than one with a field of the same hash.
+            Some(_) if check.is_optional && care == Care::ByHash => self.answer(sieve, check, Care::Exact),
+            Some(field) => self.digest.test(field, &check.test, sieve, care),
+            // It may be out of reach rather than missing.
+            None if check.is_optional || !check.has_path => Answer::Unsure,
+            None => Answer::No,
+        }
     }
 
     /// What the filter itself says, if it was not asked before.
@@ -76,6 +89,6 @@ impl<'q> Question<'q> {
             }
             *bits |= 1 << (index % 64);
         }
-        offer.filters().get(index).is_some_and(|filter| filter.matches(&self.view).is_some())
+        offer.filters().get(index).is_some_and(|filter| filter.matches(self.view()).is_some())
     }
 }

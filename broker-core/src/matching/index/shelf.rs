@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::build;
-use super::fields::Fields;
+use super::fields::{Fields, Terms};
 use super::home::{Home, MOST_PLACES, Predicate, Predicates, home};
 use super::posting::Posting;
 use super::question::Question;
@@ -14,6 +14,7 @@ use super::table::{Node, Table};
 use super::term::{Kind, Term};
 use crate::matching::{Listing, OrderFacts};
 use crate::offer::read::Digest;
+use crate::offer::sieve::Care;
 use crate::selection::Choice;
 
 /// The offers of one API that can be chosen.
@@ -120,21 +121,28 @@ impl Shelf {
 
     /// The best offer for an order that keeps none.
     pub(super) fn choose(&self, order: &OrderFacts<'_>, digest: &Digest) -> Choice {
-        let question = Question::new(order, digest, &self.fields);
-        let terms = question.terms();
-        let mut podium = Podium::default();
-        for (_, term) in &terms {
+        let question = Question::new(order, digest);
+        let terms = self.fields.terms(digest);
+        let search = |care| {
+            let mut podium = Podium::new(&question, care);
+            self.compete(&terms, &mut podium);
+            podium.choice()
+        };
+        search(question.care()).or_else(|| search(Care::Exact)).unwrap_or(Choice::None)
+    }
+
+    fn compete<'i>(&'i self, terms: &Terms, podium: &mut Podium<'i, '_>) {
+        for (_, term) in terms {
             let Some(node) = self.table.get(*term) else { continue };
-            node.posting.compete(&question, &mut podium);
+            node.posting.compete(podium);
             for second in node.seconds() {
                 for (_, other) in terms.iter().filter(|(kind, _)| *kind == second) {
                     if let Some(node) = self.table.get(term.and(*other)) {
-                        node.posting.compete(&question, &mut podium);
+                        node.posting.compete(podium);
                     }
                 }
             }
         }
-        self.rest.compete(&question, &mut podium);
-        podium.choice()
+        self.rest.compete(podium);
     }
 }

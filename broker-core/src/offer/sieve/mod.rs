@@ -14,7 +14,7 @@ use super::hashing::{PathHash, TextHash, bytes_of};
 use super::{Criterion, Filter};
 
 pub(crate) use scalar::{Amount, Scalar, ScalarKind};
-pub(crate) use test::{Answer, Test, Word};
+pub(crate) use test::{Answer, Care, Test, Word};
 
 /// A stretch of a row of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,6 +116,15 @@ impl Span {
         Self { at: number(at), length: number(row.len().saturating_sub(at)) }
     }
 
+    pub(crate) fn range(self) -> std::ops::Range<usize> {
+        let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+        at..at.saturating_add(self.length())
+    }
+
+    pub(crate) fn length(self) -> usize {
+        usize::try_from(self.length).unwrap_or(usize::MAX)
+    }
+
     #[inline]
     pub(crate) fn of(self, row: &[u8]) -> &[u8] {
         let at = usize::try_from(self.at).unwrap_or(usize::MAX);
@@ -176,7 +185,7 @@ impl Builder {
             }
             Criterion::Suffix(text) => {
                 let Word { hash, span } = self.word(text);
-                Some(Test::Suffix { hash, span })
+                Some(Test::Suffix { hash, span, is_dotted: text.starts_with('.') })
             }
             Criterion::Boundary { min, max } => Test::within(min.as_ref(), max.as_ref()),
             Criterion::Expression(_) => None,

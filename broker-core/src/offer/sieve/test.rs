@@ -1,14 +1,14 @@
 //! One test: what it says to a value.
 
 use super::{Amount, Scalar, ScalarKind, Sieve, Span};
-use crate::offer::hashing::TextHash;
+use crate::offer::hashing::{TextHash, same};
 use crate::offer::{Bound, Unit};
 
 /// A criterion, typed and compact. Texts and lists are kept by the sieve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Test {
-    /// The number lies within these bounds, in thousandths, both included.
-    Within { min: Limit, max: Limit },
+    /// The number lies within these bounds, in thousandths, both included. A bare bound counts in the unit of the value.
+    Within { min: i64, max: i64, min_is_bare: bool, max_is_bare: bool },
     /// The text is one of these values.
     OneOf { first: u32, count: u32 },
     /// The text is none of these values.
@@ -16,7 +16,7 @@ pub(crate) enum Test {
     /// The text starts with this.
     Prefix { hash: TextHash, span: Span },
     /// The text ends with this.
-    Suffix { hash: TextHash, span: Span },
+    Suffix { hash: TextHash, span: Span, is_dotted: bool },
     /// The field is there.
     Present,
     /// Only the filter itself can tell.
@@ -28,17 +28,6 @@ pub(crate) enum Test {
 pub(crate) struct Word {
     pub(crate) hash: TextHash,
     pub(crate) span: Span,
-}
-
-/// A bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// There is none.
-    Open,
-    /// So many thousandths, whatever the unit of the value.
-    Fixed(i64),
-    /// So many thousandths of the unit of the value.
-    Bare(i64),
 }
 
 /// What a test says.
@@ -60,7 +49,9 @@ impl From<bool> for Answer {
 impl Test {
     /// A `boundary`; `None` where its numbers are out of range here.
     pub(super) fn within(min: Option<&Bound>, max: Option<&Bound>) -> Option<Self> {
-        Some(Self::Within { min: Limit::of(min)?, max: Limit::of(max)? })
+        let (min, min_is_bare) = limit(min, i64::MIN)?;
+        let (max, max_is_bare) = limit(max, i64::MAX)?;
+        Some(Self::Within { min, max, min_is_bare, max_is_bare })
     }
 
     /// In which order tests are made: numbers are at hand, texts have to be fetched, and expressions are computed.
@@ -73,9 +64,10 @@ impl Test {
         }
     }
 
-    /// What it says to a value, whose text is among these bytes.
+    /// What it says to a value, whose text is among these bytes. Where texts need not be told from others with the same
+    /// hash, an order may seem to pass that does not, never the other way round.
     #[inline]
-    pub(crate) fn accepts(&self, sieve: &Sieve, value: &Scalar, texts: &[u8]) -> Answer {
+    pub(crate) fn accepts(&self, sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> Answer {
         if value.kind == ScalarKind::Other {
             return match self {
                 Self::Present => Answer::Yes,
@@ -84,18 +76,29 @@ impl Test {
             };
         }
         match *self {
-            Self::Within { min, max } => match value.amount {
-                Amount::Thousandths(number, unit) => within(min, max, number, unit),
+            Self::Within { min, max, min_is_bare, max_is_bare } => match value.amount {
+                Amount::Thousandths(number, unit) => {
+                    let (Some(min), Some(max)) =
+                        (scaled(min, min_is_bare, unit), scaled(max, max_is_bare, unit))
+                    else {
+                        return Answer::Unsure;
+                    };
+                    (min <= number && number <= max).into()
+                }
                 Amount::None => Answer::No,
                 Amount::Other => Answer::Unsure,
             },
-            Self::OneOf { first, count } => is_among(sieve, first, count, value, texts).into(),
-            Self::NoneOf { first, count } => (!is_among(sieve, first, count, value, texts)).into(),
+            Self::OneOf { first, count } => {
+                is_among(sieve.words(first, count), sieve, value, texts, care).into()
+            }
+            Self::NoneOf { first, count } => {
+                (!is_among(sieve.words(first, count), sieve, value, texts, Care::Exact)).into()
+            }
             Self::Prefix { span, .. } => {
-                (value.kind == ScalarKind::Text && value.text.of(texts).starts_with(sieve.bytes(span))).into()
+                (value.kind == ScalarKind::Text && begins(value.text.of(texts), sieve.bytes(span))).into()
             }
             Self::Suffix { span, .. } => {
-                (value.kind == ScalarKind::Text && value.text.of(texts).ends_with(sieve.bytes(span))).into()
+                (value.kind == ScalarKind::Text && ends(value.text.of(texts), sieve.bytes(span))).into()
             }
             Self::Present => Answer::Yes,
             Self::Filter => Answer::Unsure,
@@ -103,41 +106,45 @@ impl Test {
     }
 }
 
-#[inline]
-fn is_among(sieve: &Sieve, first: u32, count: u32, value: &Scalar, texts: &[u8]) -> bool {
-    sieve
-        .words(first, count)
-        .iter()
-        .any(|word| word.hash == value.hash && sieve.bytes(word.span) == value.text.of(texts))
+/// Whether texts and paths that have the same hash are to be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// They are.
+    Exact,
+    /// Not yet: whoever wins is looked at again.
+    ByHash,
 }
 
 #[inline]
-fn within(min: Limit, max: Limit, number: i64, unit: Unit) -> Answer {
-    match (min.against(unit), max.against(unit)) {
-        (Some(min), Some(max)) => {
-            let enough = min.is_none_or(|min| min <= number);
-            (enough && max.is_none_or(|max| number <= max)).into()
-        }
-        (_, _) => Answer::Unsure,
+fn is_among(words: &[Word], sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> bool {
+    let is_it = |word: &Word| care == Care::ByHash || same(sieve.bytes(word.span), value.text.of(texts));
+    words.iter().any(|word| word.hash == value.hash && is_it(word))
+}
+
+#[inline]
+fn begins(text: &[u8], with: &[u8]) -> bool {
+    text.get(..with.len()).is_some_and(|beginning| same(beginning, with))
+}
+
+#[inline]
+fn ends(text: &[u8], with: &[u8]) -> bool {
+    let end = text.len().checked_sub(with.len()).and_then(|at| text.get(at..));
+    end.is_some_and(|end| same(end, with))
+}
+
+/// A bound of values with this unit; `None` where it is out of range.
+#[inline]
+fn scaled(limit: i64, is_bare: bool, unit: Unit) -> Option<i64> {
+    match (is_bare, unit) {
+        (false, _) | (true, Unit::Bare) => Some(limit),
+        (true, Unit::Binary) => limit.checked_mul(1 << 30),
+        (true, Unit::Decimal) => limit.checked_mul(1_000_000_000),
     }
 }
 
-impl Limit {
-    fn of(bound: Option<&Bound>) -> Option<Self> {
-        let Some(bound) = bound else { return Some(Self::Open) };
-        let thousandths = bound.quantity().amount().thousandths()?;
-        Some(if bound.is_bare() { Self::Bare(thousandths) } else { Self::Fixed(thousandths) })
-    }
-
-    /// The bound of a value with this unit, if there is one; `None` where it is out of range.
-    #[expect(clippy::option_option, reason = "no bound and a bound that cannot be held are two things")]
-    #[inline]
-    fn against(self, unit: Unit) -> Option<Option<i64>> {
-        match (self, unit) {
-            (Self::Open, _) => Some(None),
-            (Self::Fixed(number), _) | (Self::Bare(number), Unit::Bare) => Some(Some(number)),
-            (Self::Bare(number), Unit::Binary) => number.checked_mul(1 << 30).map(Some),
-            (Self::Bare(number), Unit::Decimal) => number.checked_mul(1_000_000_000).map(Some),
-        }
+fn limit(bound: Option<&Bound>, open: i64) -> Option<(i64, bool)> {
+    match bound {
+        Some(bound) => Some((bound.quantity().amount().thousandths()?, bound.is_bare())),
+        None => Some((open, false)),
     }
 }
