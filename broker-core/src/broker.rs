@@ -4,6 +4,7 @@
 //! twice at the same time; different orders may.
 
 mod chooser;
+mod readings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +13,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use self::chooser::MatcherChooser;
+use self::readings::Readings;
 use crate::audit::{Violation, audit};
 use crate::matching::{Matcher, Reserved, Routing};
-use crate::offer::OfferId;
+use crate::offer::{OfferId, ReadOrder};
 use crate::order::recovery::{Recovery, recovery};
 use crate::order::{Action, Blocked, Chooser, Decision, Report, Settled, World, decide};
 use crate::port::{
@@ -49,6 +51,7 @@ pub struct Broker<R, O, E, C> {
     /// Orders whose last pass failed, by address: places may be kept for them, and they may be gone when it is asked
     /// for them next.
     unsettled: Mutex<BTreeMap<OrderAddress, String>>,
+    readings: Readings,
 }
 
 /// What one pass came to.
@@ -90,7 +93,15 @@ where
 {
     /// A broker over these ports.
     pub fn new(registry: R, observer: O, executor: E, clock: C) -> Self {
-        Self { registry, observer, executor, clock, memories: Mutex::default(), unsettled: Mutex::default() }
+        Self {
+            registry,
+            observer,
+            executor,
+            clock,
+            memories: Mutex::default(),
+            unsettled: Mutex::default(),
+            readings: Readings::default(),
+        }
     }
 
     /// Brings one order to rest: to the point where it waits for a provider, a consumer or the time.
@@ -99,12 +110,14 @@ where
         for _ in 0..MAX_ROUNDS {
             let observed = self.observer.observe(address)?;
             self.let_go(address, observed.as_ref());
+            let object = observed.as_ref().and_then(|observed| observed.order.as_ref());
+            let reading = self.readings.of(address, object);
             let Some(observed) = observed else { return Ok(passed) };
             let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
             let now = self.clock.now();
             let memory_key = assignment_name(&observed.identity);
             let memory = self.memory(&memory_key, &basis(&observed), now);
-            let mut decision = self.look(&observed, matcher.as_ref(), &memory, now)?;
+            let mut decision = self.look(&observed, reading.as_deref(), matcher.as_ref(), &memory, now)?;
             decision.actions.retain(|action| self.is_news(&memory_key, action, now));
             passed.report = decision.report;
             passed.wake = earlier(decision.wake, memory.next_retry());
@@ -137,6 +150,7 @@ where
     fn look(
         &self,
         observed: &Observed,
+        reading: Option<&ReadOrder>,
         matcher: &dyn Matcher,
         memory: &Memory,
         now: Timestamp,
@@ -144,7 +158,7 @@ where
         let order = assignment_name(&observed.identity);
         let mut full = BTreeSet::new();
         loop {
-            let decision = look(observed, matcher, memory, now, &full)?;
+            let decision = look(observed, reading, matcher, memory, now, &full)?;
             let taken = |offer: &&OfferId| self.registry.reserve(offer, &order) == Reserved::Full;
             // Who took the last place meanwhile is not in the snapshot yet. Each offer is found full once at most.
             let refused = claims(observed, &decision).find(|offer| !full.contains(*offer) && taken(offer));
@@ -167,6 +181,7 @@ where
             matcher: matcher.as_ref(),
             observed: &observed,
             identity: &identity,
+            reading: None,
             full: &none,
         };
         Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
@@ -189,6 +204,7 @@ where
             matcher: matcher.as_ref(),
             observed: &observed,
             identity: &identity,
+            reading: None,
             full: &none,
         };
         let world = world(&observed, &chooser, &Memory::default(), self.clock.now());
@@ -309,13 +325,14 @@ fn claims<'d>(observed: &'d Observed, decision: &'d Decision) -> impl Iterator<I
 /// Decides about what was observed, and has the decision checked.
 fn look(
     observed: &Observed,
+    reading: Option<&ReadOrder>,
     matcher: &dyn Matcher,
     memory: &Memory,
     now: Timestamp,
     full: &BTreeSet<OfferId>,
 ) -> Result<Decision, PassError> {
     let identity = assignment_name(&observed.identity);
-    let chooser = MatcherChooser { matcher, observed, identity: &identity, full };
+    let chooser = MatcherChooser { matcher, observed, identity: &identity, reading, full };
     let world = world(observed, &chooser, memory, now);
     let decision = decide(&world);
     match audit(&world, &decision).into_iter().next() {

@@ -79,16 +79,20 @@ fn row(load: &Load, size: usize) {
     let orders = load.orders(size);
     let (scan, index) = (ScanMatcher::new(offers.clone()), IndexMatcher::new(offers));
     let hits = orders.iter().take(16).map(|order| hits(&scan, order)).sum::<usize>() / orders.len().min(16);
-    let read: Vec<ReadOrder> = orders.iter().cloned().map(ReadOrder::new).collect();
+    // The identity of an order is known to whoever asks.
+    let orders: Vec<(Arc<Object>, String)> =
+        orders.into_iter().map(|order| (order.clone(), order.uid().to_owned())).collect();
+    let read: Vec<(ReadOrder, String)> =
+        orders.iter().map(|(order, uid)| (ReadOrder::new(order.clone()), uid.clone())).collect();
     for (order, read) in orders.iter().zip(&read).take(64) {
         let facts = facts(order);
         let chosen = scan.choose_offer(&facts);
         assert_eq!(chosen, index.choose_offer(&facts), "{}: index and scan disagree", load.name);
         assert_eq!(chosen, index.choose_offer(&facts_of(read)), "{}: read and unread disagree", load.name);
     }
-    let choosing = |read: &ReadOrder| drop(black_box(index.choose_offer(&facts_of(read))));
-    let both = |order: &Arc<Object>| drop(black_box(index.choose_offer(&facts(order))));
-    let reading = |order: &Arc<Object>| drop(black_box(ReadOrder::new(order.clone())));
+    let choosing = |read: &(ReadOrder, String)| drop(black_box(index.choose_offer(&facts_of(read))));
+    let both = |order: &(Arc<Object>, String)| drop(black_box(index.choose_offer(&facts(order))));
+    let reading = |(order, _): &(Arc<Object>, String)| drop(black_box(ReadOrder::new(order.clone())));
     let few = &orders[..16];
     let scanned = time(few, |order| drop(black_box(scan.choose_offer(&facts(order)))));
     let warm = time(few, both);
@@ -102,16 +106,16 @@ fn row(load: &Load, size: usize) {
     }
 }
 
-fn facts(order: &Object) -> OrderFacts<'_> {
-    OrderFacts::new(order, load::api(), order.uid())
+fn facts((order, uid): &(Arc<Object>, String)) -> OrderFacts<'_> {
+    OrderFacts::new(order, load::api(), uid)
 }
 
-fn facts_of(read: &ReadOrder) -> OrderFacts<'_> {
-    OrderFacts::of(read, load::api(), read.object().uid())
+fn facts_of((read, uid): &(ReadOrder, String)) -> OrderFacts<'_> {
+    OrderFacts::of(read, load::api(), uid)
 }
 
 fn hits(scan: &ScanMatcher, order: &Object) -> usize {
-    let explanation = scan.match_order(&facts(order)).explanation;
+    let explanation = scan.match_order(&OrderFacts::new(order, load::api(), "uid")).explanation;
     let near = explanation.nearest.iter().filter(|candidate| candidate.reason.is_none()).count();
     near + explanation.others.get("Feasible").copied().unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::matching::{Matcher, OrderFacts, Verdict};
-use crate::offer::OfferId;
+use crate::offer::{OfferId, ReadOrder};
 use crate::order::{Chooser, Fit, LastWord, Placement};
 use crate::port::Observed;
 use crate::selection::Chosen;
@@ -13,6 +13,8 @@ pub(super) struct MatcherChooser<'a> {
     pub(super) matcher: &'a dyn Matcher,
     pub(super) observed: &'a Observed,
     pub(super) identity: &'a str,
+    /// The order as it was read, this time or before.
+    pub(super) reading: Option<&'a ReadOrder>,
     /// Offers whose last place was taken a moment ago.
     pub(super) full: &'a BTreeSet<OfferId>,
 }
@@ -31,7 +33,12 @@ impl MatcherChooser<'_> {
     ) -> Option<OrderFacts<'f>> {
         let object = self.observed.order.as_ref()?;
         let api = &self.observed.identity.gvr;
-        Some(OrderFacts { current, excluded, ..OrderFacts::new(object, api, self.identity) })
+        Some(OrderFacts {
+            current,
+            excluded,
+            reading: self.reading,
+            ..OrderFacts::new(object, api, self.identity)
+        })
     }
 
     fn is_unread(&self, offer: &OfferId) -> bool {

@@ -14,12 +14,16 @@ const MOST_VALUES: u32 = 64;
 pub(super) struct Forms {
     exact: bool,
     /// Lengths of the suffixes that begin with a dot, as bits.
-    dotted: u128,
+    dotted: Lengths,
     /// Lengths of the other suffixes.
-    suffixes: u128,
+    suffixes: Lengths,
     /// Lengths of the prefixes.
-    prefixes: u128,
+    prefixes: Lengths,
 }
+
+/// Lengths up to [`LONGEST`], as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Lengths([u64; LONGEST / 64 + 1]);
 
 /// In which form, and under which texts, a check is looked up.
 pub(super) enum LookedUp<'s> {
@@ -76,24 +80,24 @@ impl Forms {
     /// Whether anything is looked up by the field.
     #[inline]
     pub(super) fn are_any(&self) -> bool {
-        self.exact || self.dotted | self.suffixes | self.prefixes != 0
+        self.exact || [self.dotted, self.suffixes, self.prefixes].iter().any(|lengths| !lengths.are_none())
     }
 
     pub(super) fn know(&self, looked: &LookedUp<'_>) -> bool {
         match looked {
             LookedUp::Values(_) => self.exact,
-            LookedUp::Prefix(_, length) => self.prefixes & bit(*length) != 0,
-            LookedUp::Suffix(_, length, true) => self.dotted & bit(*length) != 0,
-            LookedUp::Suffix(_, length, false) => self.suffixes & bit(*length) != 0,
+            LookedUp::Prefix(_, length) => self.prefixes.has(*length),
+            LookedUp::Suffix(_, length, true) => self.dotted.has(*length),
+            LookedUp::Suffix(_, length, false) => self.suffixes.has(*length),
         }
     }
 
     pub(super) fn learn(&mut self, looked: &LookedUp<'_>) {
         match looked {
             LookedUp::Values(_) => self.exact = true,
-            LookedUp::Prefix(_, length) => self.prefixes |= bit(*length),
-            LookedUp::Suffix(_, length, true) => self.dotted |= bit(*length),
-            LookedUp::Suffix(_, length, false) => self.suffixes |= bit(*length),
+            LookedUp::Prefix(_, length) => self.prefixes.add(*length),
+            LookedUp::Suffix(_, length, true) => self.dotted.add(*length),
+            LookedUp::Suffix(_, length, false) => self.suffixes.add(*length),
         }
     }
 
@@ -111,13 +115,15 @@ impl Forms {
         if kind != ScalarKind::Text {
             return;
         }
-        if self.dotted != 0 {
+        if !self.dotted.are_none() {
             let suffix = Kind::new(path, Form::Suffix);
-            let ends =
-                order.ends_of(field).iter().filter(|end| self.dotted & bit(usize::from(end.length)) != 0);
-            terms.extend(ends.map(|end| (suffix, suffix.term(end.hash))));
+            for end in order.ends_of(field) {
+                if self.dotted.has(usize::from(end.length)) {
+                    terms.push((suffix, suffix.term(end.hash)));
+                }
+            }
         }
-        if self.suffixes | self.prefixes != 0 {
+        if !(self.suffixes.are_none() && self.prefixes.are_none()) {
             self.look_up_by_length(path, order.text(field), terms);
         }
     }
@@ -125,28 +131,38 @@ impl Forms {
     /// Adds the terms of the beginnings and ends whose lengths occur in any offer.
     fn look_up_by_length(&self, path: PathHash, text: &[u8], terms: &mut Terms) {
         let (prefix, suffix) = (Kind::new(path, Form::Prefix), Kind::new(path, Form::Suffix));
-        for length in bits(self.suffixes).take_while(|length| *length <= text.len()) {
+        for length in self.suffixes.iter().take_while(|length| *length <= text.len()) {
             let end = text.get(text.len() - length..).unwrap_or_default();
             if !end.starts_with(b".") {
                 terms.push((suffix, suffix.term(TextHash::of(end))));
             }
         }
-        for length in bits(self.prefixes).take_while(|length| *length <= text.len()) {
+        for length in self.prefixes.iter().take_while(|length| *length <= text.len()) {
             let beginning = text.get(..length).unwrap_or_default();
             terms.push((prefix, prefix.term(TextHash::of(beginning))));
         }
     }
 }
 
-fn bit(length: usize) -> u128 {
-    u32::try_from(length).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or_default()
-}
+impl Lengths {
+    #[inline]
+    fn are_none(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
 
-/// The positions of the bits that are set, in ascending order.
-fn bits(mut bits: u128) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let lowest = bits.trailing_zeros();
-        bits &= bits.checked_sub(1)?;
-        usize::try_from(lowest).ok()
-    })
+    #[inline]
+    fn has(&self, length: usize) -> bool {
+        self.0.get(length / 64).is_some_and(|bits| bits >> (length % 64) & 1 == 1)
+    }
+
+    fn add(&mut self, length: usize) {
+        if let Some(bits) = self.0.get_mut(length / 64) {
+            *bits |= 1 << (length % 64);
+        }
+    }
+
+    /// In ascending order.
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..=LONGEST).filter(move |length| self.has(*length))
+    }
 }

@@ -30,6 +30,7 @@ use self::shelf::Shelf;
 use super::scan::{choose_held, route_facts, verdict_on};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::OfferId;
+use crate::offer::hashing::same;
 use crate::offer::read::Digest;
 use crate::resource::Gvr;
 use crate::selection::Choice;
@@ -41,7 +42,27 @@ const REBUILT: usize = 16;
 #[derive(Clone, Default)]
 pub struct IndexMatcher {
     offers: Arc<OfferSet>,
-    shelves: BTreeMap<Gvr, Shelf>,
+    shelves: Shelves,
+}
+
+/// The shelves by API: there are few, and comparing names in place is quicker than a tree.
+#[derive(Clone, Default)]
+struct Shelves(Vec<(Gvr, Shelf)>);
+
+impl Shelves {
+    #[inline]
+    fn get(&self, api: &Gvr) -> Option<&Shelf> {
+        let is_it = |(other, _): &&(Gvr, Shelf)| {
+            same(other.resource.as_bytes(), api.resource.as_bytes())
+                && same(other.group.as_bytes(), api.group.as_bytes())
+                && same(other.version.as_bytes(), api.version.as_bytes())
+        };
+        self.0.iter().find(is_it).map(|(_, shelf)| shelf)
+    }
+
+    fn get_mut(&mut self, api: &Gvr) -> Option<&mut Shelf> {
+        self.0.iter_mut().find(|(other, _)| other == api).map(|(_, shelf)| shelf)
+    }
 }
 
 impl IndexMatcher {
@@ -54,7 +75,7 @@ impl IndexMatcher {
             }
         }
         let shelves = by_api.into_iter().map(|(api, these)| (api.clone(), Shelf::of(&these)));
-        Self { shelves: shelves.collect(), offers }
+        Self { shelves: Shelves(shelves.collect()), offers }
     }
 
     /// The matcher on the next snapshot, in which no other offers than these have changed.
@@ -76,7 +97,14 @@ impl IndexMatcher {
             if let Some(listing) = new
                 && let Some(api) = api(listing)
             {
-                shelves.entry(api.clone()).or_default().insert(listing);
+                match shelves.get_mut(api) {
+                    Some(shelf) => shelf.insert(listing),
+                    None => {
+                        let mut shelf = Shelf::default();
+                        shelf.insert(listing);
+                        shelves.0.push((api.clone(), shelf));
+                    }
+                }
             }
         }
         Self { offers, shelves }

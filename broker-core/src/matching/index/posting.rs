@@ -80,7 +80,7 @@ impl Posting {
         }
         let listings: Vec<Arc<Listing>> = filed.into_iter().map(|filed| filed.listing).collect();
         Self::Many(
-            listings.chunks(CHUNK / 2).map(|listings| Arc::new(Chunk::of(listings.to_vec()))).collect(),
+            listings.chunks(CHUNK * 3 / 4).map(|listings| Arc::new(Chunk::of(listings.to_vec()))).collect(),
         )
     }
 

@@ -12,7 +12,7 @@ use super::posting::Run;
 use super::question::Question;
 use crate::matching::Listing;
 use crate::offer::sieve::Care;
-use crate::selection::rendezvous::{APART, Draw, OfferSeed};
+use crate::selection::rendezvous::{APART, Draw, OfferSeed, OrderSeed};
 use crate::selection::{Choice, Chosen, Standing};
 
 /// The best so far.
@@ -75,16 +75,17 @@ impl<'i, 'q> Podium<'i, 'q> {
         // Of equal weights the greatest number wins: whoever draws less than one that passed need not be asked.
         let order = self.question.seed();
         let mut greatest = self.run.filter(|(last, _)| last.is_like(run)).map_or(0, |(_, greatest)| greatest);
-        let mut floor = greatest.saturating_sub(APART);
-        for (seed, listing) in seeds.iter().zip(listings) {
-            let number = order.number(*seed);
-            if number < floor || self.question.check(listing, self.care).is_none() {
+        let mut from = 0;
+        while let Some(at) = next(order, seeds, from, greatest.saturating_sub(APART)) {
+            from = at + 1;
+            let (Some(seed), Some(listing)) = (seeds.get(at), listings.get(at)) else { break };
+            if self.question.check(listing, self.care).is_none() {
                 continue;
             }
+            let number = order.number(*seed);
             let (weight, standing) = (run.weight, run.standing);
             self.place(Contestant { listing, number, seed: *seed, weight, standing });
             greatest = greatest.max(number);
-            floor = greatest.saturating_sub(APART);
         }
         self.run = Some((*run, greatest));
     }
@@ -111,6 +112,13 @@ impl<'i, 'q> Podium<'i, 'q> {
         }
         Some(Choice::Take(Chosen::new(offer.clone(), best.standing)))
     }
+}
+
+/// The next of these, from one on, that draws a number of so much or more: of thousands, most is done here.
+#[inline(never)]
+fn next(order: OrderSeed, seeds: &[OfferSeed], from: usize, floor: u64) -> Option<usize> {
+    let at = seeds.get(from..)?.iter().position(|seed| order.number(*seed) >= floor)?;
+    Some(from + at)
 }
 
 impl Contestant<'_> {
