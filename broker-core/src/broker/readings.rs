@@ -51,6 +51,7 @@ mod tests {
         let (first, next) = (object(), object());
         let read = readings.of(&address, Some(&first)).unwrap();
         assert!(Arc::ptr_eq(&read, &readings.of(&address, Some(&first)).unwrap()));
+        drop(read);
         let read = readings.of(&address, Some(&next)).unwrap();
         assert!(Arc::ptr_eq(read.object(), &next));
         assert!(readings.of(&address, None).is_none());

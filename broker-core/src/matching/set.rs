@@ -78,6 +78,8 @@ pub struct Listing {
     availability: Availability,
     assigned: u64,
     rank: Rank,
+    /// The API of which it can be chosen for new orders, whatever is in them.
+    open_to: Option<Arc<Gvr>>,
 }
 
 impl Listing {
@@ -116,6 +118,11 @@ impl Listing {
         &self.rank
     }
 
+    /// The API of which it can be chosen for new orders, whatever is in them.
+    pub(super) fn open_to(&self) -> Option<&Arc<Gvr>> {
+        self.open_to.as_ref()
+    }
+
     /// Whether the same was parsed, and the same came of it.
     fn is_same(&self, other: &Self) -> bool {
         let same_offer = match (&self.offer, &other.offer) {
@@ -137,6 +144,9 @@ impl Listing {
 #[derive(Clone, Debug, Default)]
 pub struct OfferSet {
     listings: RedBlackTreeMapSync<OfferId, Arc<Listing>>,
+    /// The APIs that any of them is about: those of one API name the same one, so that telling them apart takes no look
+    /// at names. Never taken back.
+    apis: Vec<Arc<Gvr>>,
 }
 
 impl OfferSet {
@@ -149,14 +159,14 @@ impl OfferSet {
     /// that the others were listed under. What comes out as it was is shared.
     #[must_use]
     pub fn with(&self, policies: &Policies, offers: impl IntoIterator<Item = Offered>) -> Self {
-        let mut listings = self.listings.clone();
+        let (mut listings, mut apis) = (self.listings.clone(), self.apis.clone());
         for offered in offers {
-            let listing = list(policies, offered);
+            let listing = list(policies, offered, &mut apis);
             if !listings.get(&listing.id).is_some_and(|known| known.is_same(&listing)) {
                 listings.insert_mut(listing.id.clone(), Arc::new(listing));
             }
         }
-        Self { listings }
+        Self { listings, apis }
     }
 
     /// The snapshot in which this offer is gone.
@@ -164,7 +174,7 @@ impl OfferSet {
     pub fn without(&self, id: &OfferId) -> Self {
         let mut listings = self.listings.clone();
         listings.remove_mut(id);
-        Self { listings }
+        Self { listings, apis: self.apis.clone() }
     }
 
     /// The offers, in the order of their identities.
@@ -218,7 +228,7 @@ impl OfferSet {
     }
 }
 
-fn list(policies: &Policies, offered: Offered) -> Listing {
+fn list(policies: &Policies, offered: Offered, apis: &mut Vec<Arc<Gvr>>) -> Listing {
     let availability = availability(&AvailabilityInput {
         parsed: offered.parsed.as_deref().map_err(Vec::as_slice),
         ready: offered.ready.as_ref(),
@@ -238,5 +248,16 @@ fn list(policies: &Policies, offered: Offered) -> Listing {
         }
         _ => Rank::closed(&offered.id),
     };
-    Listing { id: offered.id, api: offered.api, offer, terms, availability, assigned, rank }
+    let open_to = availability.api.as_ref().filter(|_| rank.is_open).map(|api| shared(apis, api));
+    Listing { id: offered.id, api: offered.api, offer, terms, availability, assigned, rank, open_to }
+}
+
+/// The one of these that is this API.
+fn shared(apis: &mut Vec<Arc<Gvr>>, api: &Gvr) -> Arc<Gvr> {
+    if let Some(known) = apis.iter().find(|known| known.as_ref() == api) {
+        return known.clone();
+    }
+    let new = Arc::new(api.clone());
+    apis.push(new.clone());
+    new
 }

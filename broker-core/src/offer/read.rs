@@ -57,9 +57,10 @@ impl fmt::Debug for ReadOrder {
 pub(crate) struct Digest {
     /// In the order of the hashes of their paths.
     fields: Vec<Field>,
-    /// Where in that order the first field is whose hash begins with these bits, or comes after them: one more than there
-    /// are such beginnings.
+    /// Where in that order the first field is whose hash begins with these bits, or comes after them.
     starts: Vec<u32>,
+    /// By how many bits a hash is shifted to get at its beginning.
+    shift: u32,
     /// Whether two fields have paths of one hash.
     is_ambiguous: bool,
     /// Elements of lists.
@@ -96,6 +97,7 @@ impl Digest {
         let mut digest = Self {
             fields: Vec::with_capacity(USUAL),
             starts: Vec::new(),
+            shift: 0,
             is_ambiguous: false,
             elements: Vec::new(),
             ends: Vec::with_capacity(USUAL / 2),
@@ -115,10 +117,11 @@ impl Digest {
         self.fields.sort_unstable_by_key(|field| field.hash);
         self.is_ambiguous =
             self.fields.windows(2).any(|pair| matches!(pair, [one, other] if one.hash == other.hash));
-        // Twice as many beginnings as fields: most have one field or none.
-        let bits = beginning_bits(self.fields.len());
-        self.starts.reserve_exact((1 << bits) + 1);
-        let mut fields = self.fields.iter().map(|field| field.hash.get() >> (64 - bits)).peekable();
+        // Two to four times as many beginnings as fields: most have one field or none.
+        let bits = (self.fields.len() | 1).ilog2() + 2;
+        self.shift = 64 - bits;
+        self.starts.reserve_exact(1 << bits);
+        let mut fields = self.fields.iter().map(|field| field.hash.get() >> self.shift).peekable();
         let mut at = 0;
         for beginning in 0..1_u64 << bits {
             self.starts.push(at);
@@ -126,7 +129,6 @@ impl Digest {
                 at += 1;
             }
         }
-        self.starts.push(at);
     }
 
     /// A value, and what is below it. What counts as missing is left out.
@@ -231,16 +233,30 @@ impl Digest {
         self.is_ambiguous
     }
 
+    /// The first field whose path has this hash, and those that come after it in the order of hashes.
+    #[inline]
+    fn from(&self, hash: PathHash) -> &[Field] {
+        let beginning = usize::try_from(hash.get() >> self.shift).unwrap_or(usize::MAX);
+        let start = self.starts.get(beginning).and_then(|start| usize::try_from(*start).ok());
+        let mut fields = start.and_then(|start| self.fields.get(start..)).unwrap_or_default();
+        while let [first, rest @ ..] = fields
+            && first.hash < hash
+        {
+            fields = rest;
+        }
+        fields
+    }
+
+    /// The field whose path has this hash; one of them, where the order is [ambiguous](Self::is_ambiguous).
+    #[inline]
+    pub(crate) fn first(&self, hash: PathHash) -> Option<&Field> {
+        self.from(hash).first().filter(|field| field.hash == hash)
+    }
+
     /// The fields whose paths have this hash: one, nearly always.
     #[inline]
     pub(crate) fn at(&self, hash: PathHash) -> impl Iterator<Item = &Field> {
-        let bits = beginning_bits(self.fields.len());
-        let beginning = usize::try_from(hash.get() >> (64 - bits)).unwrap_or(usize::MAX);
-        let range = match self.starts.get(beginning..) {
-            Some([from, to, ..]) => (*from, *to - *from),
-            _ => (0, 0),
-        };
-        slice(&self.fields, range).iter().filter(move |field| field.hash == hash)
+        self.from(hash).iter().take_while(move |field| field.hash == hash)
     }
 
     /// The field at a path, given by its hash and by its bytes as [`bytes_of`](super::hashing::bytes_of) writes them.
@@ -300,12 +316,6 @@ struct Above {
     hash: PathHash,
     path: Option<Span>,
     steps: usize,
-}
-
-/// How many leading bits of a hash pick where a field is among so many.
-#[inline]
-fn beginning_bits(fields: usize) -> u32 {
-    (fields | 1).ilog2() + 2
 }
 
 fn slice<T>(all: &[T], (first, count): (u32, u32)) -> &[T] {

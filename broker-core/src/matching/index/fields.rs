@@ -3,11 +3,11 @@
 use smallvec::SmallVec;
 
 use super::forms::{Forms, looked_up};
-use super::term::{Form, Kind, Term};
+use super::term::Term;
 use crate::offer::Offer;
 use crate::offer::hashing::PathHash;
 use crate::offer::read::Digest;
-use crate::offer::sieve::Sieve;
+use crate::offer::sieve::{Form, Kind, Sieve};
 
 /// Fields with a place of their own; an offer with a filter on one more is found by whether the field is there. The
 /// bound keeps short what is looked for in every order, and what is copied for a new field, whatever keys providers invent.
@@ -80,10 +80,10 @@ impl Fields {
         for check in sieve.checks().iter().filter(|check| check.has_path && !check.is_optional) {
             if self.at(check.path).is_err() {
                 let kind = Kind::new(check.path, Form::There);
-                found(kind, &mut std::iter::once(kind.alone()));
+                found(kind, &mut std::iter::once(Term::of_kind(kind)));
             } else if let Some(looked) = looked_up(check, sieve) {
                 let kind = Kind::new(check.path, looked.form());
-                found(kind, &mut looked.hashes().map(|hash| kind.term(hash)));
+                found(kind, &mut looked.hashes().map(|hash| Term::of(kind, hash)));
             }
         }
     }
@@ -100,7 +100,10 @@ impl Fields {
         }
         if self.crowded {
             terms.extend(
-                order.paths().map(|path| Kind::new(path, Form::There)).map(|kind| (kind, kind.alone())),
+                order
+                    .paths()
+                    .map(|path| Kind::new(path, Form::There))
+                    .map(|kind| (kind, Term::of_kind(kind))),
             );
         }
         terms

@@ -1,10 +1,11 @@
 //! In which forms the values of a field are looked up.
 
 use super::fields::Terms;
-use super::term::{Form, Kind};
+use super::term::Term;
+
 use crate::offer::hashing::{PathHash, TextHash};
 use crate::offer::read::{Digest, Field, LONGEST};
-use crate::offer::sieve::{Check, ScalarKind, Sieve, Test, Word};
+use crate::offer::sieve::{Check, Form, Kind, ScalarKind, Sieve, Test, Word};
 
 /// A list of more values is not looked up by.
 const MOST_VALUES: u32 = 64;
@@ -110,7 +111,7 @@ impl Forms {
         }
         if self.exact {
             let exact = Kind::new(path, Form::Exact);
-            terms.push((exact, exact.term(hash)));
+            terms.push((exact, Term::of(exact, hash)));
         }
         if kind != ScalarKind::Text {
             return;
@@ -119,7 +120,7 @@ impl Forms {
             let suffix = Kind::new(path, Form::Suffix);
             for end in order.ends_of(field) {
                 if self.dotted.has(usize::from(end.length)) {
-                    terms.push((suffix, suffix.term(end.hash)));
+                    terms.push((suffix, Term::of(suffix, end.hash)));
                 }
             }
         }
@@ -134,12 +135,12 @@ impl Forms {
         for length in self.suffixes.iter().take_while(|length| *length <= text.len()) {
             let end = text.get(text.len() - length..).unwrap_or_default();
             if !end.starts_with(b".") {
-                terms.push((suffix, suffix.term(TextHash::of(end))));
+                terms.push((suffix, Term::of(suffix, TextHash::of(end))));
             }
         }
         for length in self.prefixes.iter().take_while(|length| *length <= text.len()) {
             let beginning = text.get(..length).unwrap_or_default();
-            terms.push((prefix, prefix.term(TextHash::of(beginning))));
+            terms.push((prefix, Term::of(prefix, TextHash::of(beginning))));
         }
     }
 }

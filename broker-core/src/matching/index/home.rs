@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::term::{Kind, Term};
+use super::term::Term;
+use crate::offer::sieve::Kind;
 
 /// Where this many are found under one term, a second one is taken into account.
 const CROWD: usize = 4;
@@ -13,10 +14,10 @@ pub(super) const MOST_PLACES: usize = 64;
 pub(super) enum Home<'p> {
     /// With the rest.
     Rest,
-    /// Under each of these terms.
-    Terms(&'p [Term]),
-    /// Under each of the first together with each of the second, which are of this kind.
-    Pairs(&'p [Term], Kind, &'p [Term]),
+    /// Under each of these terms, of this kind.
+    Terms(Kind, &'p [Term]),
+    /// Under each of the first together with each of the second, with the kind of each.
+    Pairs(Kind, &'p [Term], Kind, &'p [Term]),
 }
 
 /// What offers can be found by, one after the other: for each of several predicates the terms of which an order that is
@@ -85,8 +86,8 @@ pub(super) fn home<'p>(
         second.terms != first.terms && first.terms.len() * second.terms.len() <= MOST_PLACES
     });
     match second {
-        Some((_, second)) if *size > CROWD => Home::Pairs(first.terms, second.kind, second.terms),
-        Some(_) | None => Home::Terms(first.terms),
+        Some((_, second)) if *size > CROWD => Home::Pairs(first.kind, first.terms, second.kind, second.terms),
+        Some(_) | None => Home::Terms(first.kind, first.terms),
     }
 }
 

@@ -22,7 +22,6 @@ mod shelf;
 mod table;
 mod term;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,13 +67,16 @@ impl Shelves {
 impl IndexMatcher {
     /// A matcher on this snapshot, built from nothing.
     pub fn new(offers: Arc<OfferSet>) -> Self {
-        let mut by_api: BTreeMap<&Gvr, Vec<&Arc<Listing>>> = BTreeMap::new();
+        // Offers of one API name the same one.
+        let mut by_api: Vec<(&Arc<Gvr>, Vec<&Arc<Listing>>)> = Vec::new();
         for listing in offers.listings() {
-            if let Some(api) = api(listing) {
-                by_api.entry(api).or_default().push(listing);
+            let Some(api) = listing.open_to() else { continue };
+            match by_api.iter_mut().find(|(other, _)| Arc::ptr_eq(other, api) || *other == api) {
+                Some((_, these)) => these.push(listing),
+                None => by_api.push((api, vec![listing])),
             }
         }
-        let shelves = by_api.into_iter().map(|(api, these)| (api.clone(), Shelf::of(&these)));
+        let shelves = by_api.into_iter().map(|(api, these)| (api.as_ref().clone(), Shelf::of(&these)));
         Self { shelves: Shelves(shelves.collect()), offers }
     }
 
@@ -90,19 +92,19 @@ impl IndexMatcher {
                 continue;
             }
             if let Some(listing) = old
-                && let Some(shelf) = api(listing).and_then(|api| shelves.get_mut(api))
+                && let Some(shelf) = listing.open_to().and_then(|api| shelves.get_mut(api))
             {
                 shelf.remove(listing);
             }
             if let Some(listing) = new
-                && let Some(api) = api(listing)
+                && let Some(api) = listing.open_to()
             {
                 match shelves.get_mut(api) {
                     Some(shelf) => shelf.insert(listing),
                     None => {
                         let mut shelf = Shelf::default();
                         shelf.insert(listing);
-                        shelves.0.push((api.clone(), shelf));
+                        shelves.0.push((api.as_ref().clone(), shelf));
                     }
                 }
             }
@@ -151,9 +153,4 @@ impl fmt::Debug for IndexMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IndexMatcher").field("offers", &self.offers.len()).finish_non_exhaustive()
     }
-}
-
-/// The API on whose shelf an offer is, if it can be chosen.
-fn api(listing: &Listing) -> Option<&Gvr> {
-    listing.availability().api.as_ref().filter(|_| listing.rank().is_open)
 }

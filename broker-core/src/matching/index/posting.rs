@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::question::FoundBy;
 use super::search::Podium;
 use crate::matching::Listing;
 use crate::selection::Standing;
@@ -72,12 +73,15 @@ fn order(one: &Listing, other: &Listing) -> Ordering {
 impl Posting {
     /// Files these offers, whatever order they come in.
     pub(super) fn of(mut filed: SmallVec<[Filed; 1]>) -> Self {
-        if filed.len() > 1 {
-            filed.sort_unstable_by(|one, other| order(&one.listing, &other.listing));
-        }
         if filed.len() <= FEW {
+            filed.sort_unstable_by(|one, other| order(&one.listing, &other.listing));
             return Self::Few(filed);
         }
+        // Each offer is fetched once, not for every comparison.
+        filed.sort_by_cached_key(|filed| {
+            let rank = filed.listing.rank();
+            (rank.standing, !rank.is_exact, rank.weight, rank.seed)
+        });
         let listings: Vec<Arc<Listing>> = filed.into_iter().map(|filed| filed.listing).collect();
         Self::Many(
             listings.chunks(CHUNK * 3 / 4).map(|listings| Arc::new(Chunk::of(listings.to_vec()))).collect(),
@@ -155,11 +159,11 @@ impl Posting {
 
     /// Lets whoever is filed here compete, as far as it may matter.
     #[inline]
-    pub(super) fn compete<'i>(&'i self, podium: &mut Podium<'i, '_>) {
+    pub(super) fn compete<'i>(&'i self, found_by: FoundBy, podium: &mut Podium<'i, '_>) {
         match self {
             Self::Few(filed) => {
                 for filed in filed {
-                    podium.consider(filed.seed, &filed.listing);
+                    podium.consider(filed.seed, &filed.listing, found_by);
                 }
             }
             Self::Many(chunks) => {
@@ -171,7 +175,7 @@ impl Posting {
                         }
                         let (these, others) = split(seeds, run.length);
                         let (offers, rest) = split(listings, run.length);
-                        podium.consider_run(run, these, offers);
+                        podium.consider_run(run, these, offers, found_by);
                         (seeds, listings) = (others, rest);
                     }
                 }

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::posting::Run;
-use super::question::Question;
+use super::question::{FoundBy, Question};
 use crate::matching::Listing;
 use crate::offer::sieve::Care;
 use crate::selection::rendezvous::{APART, Draw, OfferSeed, OrderSeed};
@@ -21,17 +21,15 @@ pub(super) struct Podium<'i, 'q> {
     care: Care,
     best: Option<Contestant<'i>>,
     /// The run that was considered last, and the greatest number in it: a run may go on in the next chunk.
-    run: Option<(Run, u64)>,
+    run: Option<(&'i Run, u64)>,
 }
 
-#[derive(Clone, Copy)]
 struct Contestant<'i> {
     listing: &'i Arc<Listing>,
     /// What it draws.
     number: u64,
-    seed: OfferSeed,
-    weight: u32,
-    standing: Standing,
+    /// As specific as it matches, where that is less than it can.
+    less: Option<Standing>,
 }
 
 impl<'i, 'q> Podium<'i, 'q> {
@@ -41,34 +39,38 @@ impl<'i, 'q> Podium<'i, 'q> {
 
     /// Whether an offer of this standing cannot be the best.
     pub(super) fn is_beyond(&self, standing: &Standing) -> bool {
-        self.best.as_ref().is_some_and(|best| *standing > best.standing)
+        self.best.as_ref().is_some_and(|best| *standing > *best.standing())
     }
 
     /// Lets one offer compete.
     #[inline]
-    pub(super) fn consider(&mut self, seed: OfferSeed, listing: &'i Arc<Listing>) {
-        let rank = listing.rank();
-        let number = self.question.seed().number(seed);
-        let (weight, standing) = (rank.weight, rank.standing);
-        let mut new = Contestant { listing, number, seed, weight, standing };
+    pub(super) fn consider(&mut self, seed: OfferSeed, listing: &'i Arc<Listing>, found_by: FoundBy) {
+        let mut new = Contestant { listing, number: self.question.seed().number(seed), less: None };
         // As well as it can match: where even that is not enough, its filters need not be asked.
         if !self.is_beaten_by(&new) {
             return;
         }
-        let Some(specificity) = self.question.check(listing, self.care) else { return };
-        if specificity == rank.standing.specificity {
+        let Some(specificity) = self.check(listing, found_by) else { return };
+        let most = listing.rank().standing;
+        if specificity == most.specificity {
             self.best = Some(new);
         } else {
-            new.standing.specificity = specificity;
+            new.less = Some(Standing { specificity, ..most });
             self.place(new);
         }
     }
 
     /// Lets offers compete that nothing but their lots tells apart.
-    pub(super) fn consider_run(&mut self, run: &Run, seeds: &[OfferSeed], listings: &'i [Arc<Listing>]) {
+    pub(super) fn consider_run(
+        &mut self,
+        run: &'i Run,
+        seeds: &[OfferSeed],
+        listings: &'i [Arc<Listing>],
+        found_by: FoundBy,
+    ) {
         if !run.is_exact {
             for (seed, listing) in seeds.iter().zip(listings) {
-                self.consider(*seed, listing);
+                self.consider(*seed, listing, found_by);
             }
             return;
         }
@@ -79,15 +81,22 @@ impl<'i, 'q> Podium<'i, 'q> {
         while let Some(at) = next(order, seeds, from, greatest.saturating_sub(APART)) {
             from = at + 1;
             let (Some(seed), Some(listing)) = (seeds.get(at), listings.get(at)) else { break };
-            if self.question.check(listing, self.care).is_none() {
+            if self.check(listing, found_by).is_none() {
                 continue;
             }
             let number = order.number(*seed);
-            let (weight, standing) = (run.weight, run.standing);
-            self.place(Contestant { listing, number, seed: *seed, weight, standing });
+            self.place(Contestant { listing, number, less: None });
             greatest = greatest.max(number);
         }
-        self.run = Some((*run, greatest));
+        self.run = Some((run, greatest));
+    }
+
+    #[inline]
+    fn check(&self, listing: &Listing, found_by: FoundBy) -> Option<u32> {
+        match self.care {
+            Care::ByHash => self.question.check_by_hash(listing, found_by),
+            Care::Exact => self.question.check(listing),
+        }
     }
 
     fn place(&mut self, new: Contestant<'i>) {
@@ -108,9 +117,30 @@ impl<'i, 'q> Podium<'i, 'q> {
             return Some(Choice::None);
         };
         if self.care == Care::ByHash {
-            self.question.check(best.listing, Care::Exact)?;
+            self.question.check(best.listing)?;
         }
-        Some(Choice::Take(Chosen::new(offer.clone(), best.standing)))
+        Some(Choice::Take(Chosen::new(offer.clone(), *best.standing())))
+    }
+}
+
+impl Contestant<'_> {
+    #[inline]
+    fn standing(&self) -> &Standing {
+        self.less.as_ref().unwrap_or(&self.listing.rank().standing)
+    }
+
+    #[inline]
+    fn cmp(&self, other: &Self, question: &Question<'_>) -> Ordering {
+        let standings = self.standing().cmp(other.standing());
+        if standings.is_ne() {
+            return standings;
+        }
+        let weight = |it: &Self| it.listing.rank().weight;
+        if weight(self) == weight(other) && self.number.abs_diff(other.number) >= APART {
+            return other.number.cmp(&self.number);
+        }
+        let draw = |it: &Self| Draw::of(question.seed(), it.listing.rank().seed, weight(it));
+        draw(self).cmp(&draw(other)).then_with(|| self.listing.id().cmp(other.listing.id()))
     }
 }
 
@@ -119,19 +149,4 @@ impl<'i, 'q> Podium<'i, 'q> {
 fn next(order: OrderSeed, seeds: &[OfferSeed], from: usize, floor: u64) -> Option<usize> {
     let at = seeds.get(from..)?.iter().position(|seed| order.number(*seed) >= floor)?;
     Some(from + at)
-}
-
-impl Contestant<'_> {
-    #[inline]
-    fn cmp(&self, other: &Self, question: &Question<'_>) -> Ordering {
-        let standings = self.standing.cmp(&other.standing);
-        if standings.is_ne() {
-            return standings;
-        }
-        if self.weight == other.weight && self.number.abs_diff(other.number) >= APART {
-            return other.number.cmp(&self.number);
-        }
-        let draw = |it: &Self| Draw::of(question.seed(), it.seed, it.weight);
-        draw(self).cmp(&draw(other)).then_with(|| self.listing.id().cmp(other.listing.id()))
-    }
 }

@@ -11,10 +11,10 @@ use super::posting::Posting;
 use super::question::Question;
 use super::search::Podium;
 use super::table::{Node, Table};
-use super::term::{Kind, Term};
+use super::term::Term;
 use crate::matching::{Listing, OrderFacts};
 use crate::offer::read::Digest;
-use crate::offer::sieve::Care;
+use crate::offer::sieve::{Care, Kind};
 use crate::selection::Choice;
 
 /// The offers of one API that can be chosen.
@@ -22,6 +22,7 @@ use crate::selection::Choice;
 pub(super) struct Shelf {
     pub(super) fields: Arc<Fields>,
     pub(super) table: Table,
+    pub(super) firsts: Firsts,
     /// Those that nothing finds: every order has to look at them.
     pub(super) rest: Posting,
 }
@@ -47,12 +48,14 @@ impl Shelf {
         };
         match home(predicates.iter(), size) {
             Home::Rest => self.rest.insert(listing.clone()),
-            Home::Terms(terms) => {
+            Home::Terms(kind, terms) => {
+                self.firsts.add(kind);
                 for term in terms {
                     self.table.change(*term, |node| node.posting.insert(listing.clone()));
                 }
             }
-            Home::Pairs(first, kind, second) => {
+            Home::Pairs(own, first, kind, second) => {
+                self.firsts.add(own);
                 for term in first {
                     self.table.change(*term, |node| node.add_second(kind));
                     for other in second {
@@ -132,17 +135,40 @@ impl Shelf {
     }
 
     fn compete<'i>(&'i self, terms: &Terms, podium: &mut Podium<'i, '_>) {
-        for (_, term) in terms {
+        for (kind, term) in terms.iter().filter(|(kind, _)| self.firsts.have(*kind)) {
             let Some(node) = self.table.get(*term) else { continue };
-            node.posting.compete(podium);
+            node.posting.compete([*kind, Kind::nobodys()], podium);
             for second in node.seconds() {
                 for (_, other) in terms.iter().filter(|(kind, _)| *kind == second) {
                     if let Some(node) = self.table.get(term.and(*other)) {
-                        node.posting.compete(podium);
+                        node.posting.compete([*kind, second], podium);
                     }
                 }
             }
         }
-        self.rest.compete(podium);
+        self.rest.compete([Kind::nobodys(); 2], podium);
+    }
+}
+
+/// The kinds under which anything is filed, alone or with a second one. Never taken back: one too many costs a look in
+/// vain.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Firsts {
+    kinds: SmallVec<[Kind; 4]>,
+}
+
+/// Where there are more, all count as known.
+const MOST_FIRSTS: usize = 16;
+
+impl Firsts {
+    pub(super) fn add(&mut self, kind: Kind) {
+        if !self.have(kind) {
+            self.kinds.push(kind);
+        }
+    }
+
+    #[inline]
+    fn have(&self, kind: Kind) -> bool {
+        self.kinds.len() >= MOST_FIRSTS || self.kinds.contains(&kind)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::posting::Posting;
-use super::term::{Kind, Term};
+use super::term::Term;
+use crate::offer::sieve::Kind;
 
 /// A leaf has about so many terms when the table is made.
 const USUAL: usize = 6;

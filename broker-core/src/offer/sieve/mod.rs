@@ -4,6 +4,7 @@
 //! fields that are missing but need not be there, expressions. Then the filter itself is asked, on the order itself.
 //! Properties hold both to the same answers.
 
+mod kind;
 mod scalar;
 mod test;
 
@@ -13,6 +14,7 @@ mod tests;
 use super::hashing::{PathHash, TextHash, bytes_of};
 use super::{Criterion, Filter};
 
+pub(crate) use kind::{Form, Kind};
 pub(crate) use scalar::{Amount, Scalar, ScalarKind};
 pub(crate) use test::{Answer, Care, Test, Word};
 
@@ -28,6 +30,8 @@ pub(crate) struct Span {
 pub(crate) struct Check {
     pub(crate) path: PathHash,
     pub(crate) test: Test,
+    /// By what it can be looked up; [`Kind::default`] where it cannot.
+    pub(crate) kind: Kind,
     path_bytes: Span,
     /// Index of the filter.
     pub(crate) filter: u16,
@@ -145,9 +149,10 @@ impl Builder {
         let key = filter.key();
         let path = key.map(PathHash::of).unwrap_or_default();
         let path_bytes = key.map(|key| Span::push(&mut self.bytes, &bytes_of(key))).unwrap_or_default();
-        let check = |test| Check {
+        let check = |test: Test| Check {
             path,
             test,
+            kind: test.form().map(|form| Kind::new(path, form)).unwrap_or_default(),
             path_bytes,
             filter: index,
             is_optional: filter.is_optional(),

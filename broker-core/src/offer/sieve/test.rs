@@ -1,6 +1,6 @@
 //! One test: what it says to a value.
 
-use super::{Amount, Scalar, ScalarKind, Sieve, Span};
+use super::{Amount, Form, Scalar, ScalarKind, Sieve, Span};
 use crate::offer::hashing::{TextHash, same};
 use crate::offer::{Bound, Unit};
 
@@ -54,6 +54,16 @@ impl Test {
         Some(Self::Within { min, max, min_is_bare, max_is_bare })
     }
 
+    /// How it can be looked up.
+    pub(super) fn form(&self) -> Option<Form> {
+        match self {
+            Self::OneOf { .. } => Some(Form::Exact),
+            Self::Prefix { .. } => Some(Form::Prefix),
+            Self::Suffix { .. } => Some(Form::Suffix),
+            Self::Within { .. } | Self::NoneOf { .. } | Self::Present | Self::Filter => None,
+        }
+    }
+
     /// In which order tests are made: numbers are at hand, texts have to be fetched, and expressions are computed.
     pub(super) fn cost(&self) -> u8 {
         match self {
@@ -66,7 +76,7 @@ impl Test {
 
     /// What it says to a value, whose text is among these bytes. Where texts need not be told from others with the same
     /// hash, an order may seem to pass that does not, never the other way round.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn accepts(&self, sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> Answer {
         if value.kind == ScalarKind::Other {
             return match self {
