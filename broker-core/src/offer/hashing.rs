@@ -77,12 +77,33 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    let (words, rest) = one.as_chunks::<8>();
-    let (others, other_rest) = other.as_chunks::<8>();
-    let equal = words.iter().zip(others).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
-    // What is left over is read together with what came before it, where there is so much.
-    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        (Some(a), Some(b)) => equal && u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
-        _ => rest.iter().zip(other_rest).all(|(a, b)| a == b),
+    // Up to sixteen bytes, the first eight and the last eight are all of them, some of them twice.
+    let word = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_ne_bytes(*bytes));
+    match (word(one.first_chunk()), word(other.first_chunk())) {
+        (Some(first), Some(others_first)) if one.len() <= 16 => {
+            first == others_first && word(one.last_chunk()) == word(other.last_chunk())
+        }
+        (Some(_), Some(_)) => one == other,
+        _ => one.iter().zip(other).all(|(a, b)| a == b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_the_same_that_are_equal_at_every_length_and_wherever_they_differ() {
+        let text: Vec<u8> = (0..40).collect();
+        for length in 0..text.len() {
+            let one = &text[..length];
+            assert!(same(one, &text.clone()[..length]));
+            assert!(!same(one, &text[..=length]));
+            for at in 0..length {
+                let mut other = one.to_vec();
+                other[at] ^= 0x80;
+                assert!(!same(one, &other), "{length} {at}");
+            }
+        }
     }
 }

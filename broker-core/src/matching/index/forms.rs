@@ -14,6 +14,8 @@ const MOST_VALUES: u32 = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms {
     exact: bool,
+    /// Whether there is any form at all.
+    any: bool,
     /// Lengths of the suffixes that begin with a dot, as bits.
     dotted: Lengths,
     /// Lengths of the other suffixes.
@@ -81,7 +83,7 @@ impl Forms {
     /// Whether anything is looked up by the field.
     #[inline]
     pub(super) fn are_any(&self) -> bool {
-        self.exact || [self.dotted, self.suffixes, self.prefixes].iter().any(|lengths| !lengths.are_none())
+        self.any
     }
 
     pub(super) fn know(&self, looked: &LookedUp<'_>) -> bool {
@@ -94,6 +96,7 @@ impl Forms {
     }
 
     pub(super) fn learn(&mut self, looked: &LookedUp<'_>) {
+        self.any = true;
         match looked {
             LookedUp::Values(_) => self.exact = true,
             LookedUp::Prefix(_, length) => self.prefixes.add(*length),

@@ -59,8 +59,14 @@ impl Shelves {
         self.0.iter().find(is_it).map(|(_, shelf)| shelf)
     }
 
-    fn get_mut(&mut self, api: &Gvr) -> Option<&mut Shelf> {
-        self.0.iter_mut().find(|(other, _)| other == api).map(|(_, shelf)| shelf)
+    /// The shelf of an API, a new one if need be.
+    fn of(&mut self, api: &Gvr) -> Option<&mut Shelf> {
+        let known = self.0.iter().position(|(other, _)| other == api);
+        let at = known.unwrap_or_else(|| {
+            self.0.push((api.clone(), Shelf::default()));
+            self.0.len() - 1
+        });
+        self.0.get_mut(at).map(|(_, shelf)| shelf)
     }
 }
 
@@ -92,21 +98,16 @@ impl IndexMatcher {
                 continue;
             }
             if let Some(listing) = old
-                && let Some(shelf) = listing.open_to().and_then(|api| shelves.get_mut(api))
+                && let Some(api) = listing.open_to()
+                && let Some(place) = shelves.of(api)
             {
-                shelf.remove(listing);
+                place.remove(listing);
             }
             if let Some(listing) = new
                 && let Some(api) = listing.open_to()
+                && let Some(place) = shelves.of(api)
             {
-                match shelves.get_mut(api) {
-                    Some(shelf) => shelf.insert(listing),
-                    None => {
-                        let mut shelf = Shelf::default();
-                        shelf.insert(listing);
-                        shelves.0.push((api.as_ref().clone(), shelf));
-                    }
-                }
+                place.insert(listing);
             }
         }
         Self { offers, shelves }
@@ -137,10 +138,10 @@ impl Matcher for IndexMatcher {
         if let Some(kept) = choose_held(&self.offers, order) {
             return kept;
         }
-        let Some(shelf) = self.shelves.get(order.api) else { return Choice::None };
+        let Some(these) = self.shelves.get(order.api) else { return Choice::None };
         match order.reading.and_then(|reading| reading.digest_of(order.object)) {
-            Some(digest) => shelf.choose(order, digest),
-            None => shelf.choose(order, &Digest::of(order.object)),
+            Some(digest) => these.choose(order, digest),
+            None => these.choose(order, &Digest::of(order.object)),
         }
     }
 

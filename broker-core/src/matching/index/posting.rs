@@ -14,7 +14,7 @@ use crate::selection::rendezvous::OfferSeed;
 /// Offers beyond this many are kept in chunks.
 const FEW: usize = 16;
 /// A chunk that would become longer is split.
-const CHUNK: usize = 128;
+const CHUNK: usize = 256;
 
 /// Offers, best first: in a few words where they are few, in chunks that snapshots share where they are many.
 #[derive(Clone, Debug)]

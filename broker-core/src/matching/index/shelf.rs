@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::build;
 use super::fields::{Fields, Terms};
-use super::home::{Home, MOST_PLACES, Predicate, Predicates, home};
+use super::home::{Home, MOST_PLACES, Predicates, home};
 use super::posting::Posting;
 use super::question::Question;
 use super::search::Podium;
@@ -77,7 +77,7 @@ impl Shelf {
             return;
         }
         for term in predicates.terms() {
-            found |= self.take_pairs(*term, predicates.iter(), listing);
+            found |= self.take_pairs(*term, &predicates, listing);
         }
         if !found {
             self.rest.remove(listing);
@@ -85,16 +85,11 @@ impl Shelf {
     }
 
     /// Takes an offer out of whatever lies under a term and a second one.
-    fn take_pairs<'p>(
-        &mut self,
-        term: Term,
-        seconds: impl Iterator<Item = Predicate<'p>> + Clone,
-        listing: &Arc<Listing>,
-    ) -> bool {
+    fn take_pairs(&mut self, term: Term, seconds: &Predicates, listing: &Arc<Listing>) -> bool {
         let kinds: SmallVec<[Kind; 2]> = self.table.get(term).into_iter().flat_map(Node::seconds).collect();
         let mut found = false;
         for kind in kinds {
-            let others = seconds.clone().filter(|second| second.kind == kind);
+            let others = seconds.iter().filter(|second| second.kind == kind);
             let others = others.flat_map(|second| second.terms);
             let taken = others.filter(|other| self.take(term.and(**other), listing)).count();
             if taken > 0 {

@@ -50,8 +50,8 @@ fn paths(value: &serde_json::Value, above: &[String], all: &mut BTreeSet<Vec<Str
 }
 
 fn parsed(segments: &[String]) -> FieldPath {
-    let quoted: String = segments.iter().skip(1).map(|segment| format!("['{segment}']")).collect();
-    FieldPath::parse(&format!("{}{quoted}", segments[0])).unwrap()
+    let quoted: Vec<String> = segments.iter().skip(1).map(|segment| format!("['{segment}']")).collect();
+    FieldPath::parse(&format!("{}{}", segments[0], quoted.concat())).unwrap()
 }
 
 proptest! {
