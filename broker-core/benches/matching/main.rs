@@ -3,8 +3,9 @@
 //! ```sh
 //! cargo bench -p broker-core --bench matching
 //! ```
-//! Scan and index are asked about the same sixteen orders in turn; the last column of the first table is the index asked
-//! about 4096 orders, whose every look misses the caches of the processor. A text after `--` measures only the sets with it in their name. Prints Markdown. Each figure is the median of several rounds over the same questions; offers and orders come from
+//! Scan and index are asked about the same sixteen orders in turn, and about 4096, whose every look misses the caches of
+//! the processor. An order is read once and asked about many times, so both are told apart: choosing for an order that was
+//! read, reading one, and the two together. A text after `--` measures only the sets with it in their name. Prints Markdown. Each figure is the median of several rounds over the same questions; offers and orders come from
 //! a fixed sequence, so every run measures the same ones.
 #![allow(
     clippy::unwrap_used,

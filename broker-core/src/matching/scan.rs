@@ -29,18 +29,23 @@ impl Matcher for ScanMatcher {
     }
 
     fn choose_offer(&self, order: &OrderFacts<'_>) -> Choice {
-        let view = OrderView::new(order.object);
-        let contenders = self.offers.listings().filter_map(|listing| {
-            let held = order.current == Some(listing.id());
-            let specificity = feasible(listing, order, &view, held)?;
-            contender(listing, specificity)
-        });
-        choose(contenders, order.identity, order.current)
+        choose_by_scan(&self.offers, order)
     }
 
     fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
         verdict_on(&self.offers, order, offer)
     }
+}
+
+/// The choice, every offer asked.
+pub(super) fn choose_by_scan(offers: &OfferSet, order: &OrderFacts<'_>) -> Choice {
+    let view = OrderView::new(order.object);
+    let contenders = offers.listings().filter_map(|listing| {
+        let held = order.current == Some(listing.id());
+        let specificity = feasible(listing, order, &view, held)?;
+        contender(listing, specificity)
+    });
+    choose(contenders, order.identity, order.current)
 }
 
 /// The offer that an order is assigned to, while that is feasible for it and not excluded.

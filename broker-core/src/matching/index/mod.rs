@@ -2,8 +2,8 @@
 //!
 //! Every offer that can be chosen at all is filed under the rarest thing that its orders must have: a text at a field,
 //! the end or the beginning of one, or two of them together. An order is read once, looks where its own texts lead,
-//! and has the few offers that it finds there checked by the plain evaluator, best first, as few of them as the choice
-//! needs: see [`search`].
+//! and has the few offers that it finds there checked, best first, as few of them as the choice needs: see [`search`].
+//! Whoever asks about an order again brings along what was read of it ([`ReadOrder`](crate::offer::ReadOrder)).
 //!
 //! An [`IndexMatcher`] is immutable. [`IndexMatcher::updated`] makes the next one, which shares all but what changed;
 //! readers of the old one never notice. Invariants, held by properties: equal to the scan on whatever offers and orders,
@@ -26,7 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::shelf::Shelf;
-use super::scan::{choose_held, route_facts, verdict_on};
+use super::scan::{choose_by_scan, choose_held, route_facts, verdict_on};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::OfferId;
 use crate::offer::hashing::same;
@@ -36,6 +36,8 @@ use crate::selection::Choice;
 
 /// Where more than one of this many offers changed, building costs less than updating.
 const REBUILT: usize = 16;
+/// Asking so many offers costs less than reading an order.
+const FEW: usize = 3;
 
 /// A [`Matcher`] over a compiled index.
 #[derive(Clone, Default)]
@@ -135,11 +137,15 @@ impl Matcher for IndexMatcher {
     }
 
     fn choose_offer(&self, order: &OrderFacts<'_>) -> Choice {
+        let read = order.reading.and_then(|reading| reading.digest_of(order.object));
+        if read.is_none() && self.offers.len() <= FEW {
+            return choose_by_scan(&self.offers, order);
+        }
         if let Some(kept) = choose_held(&self.offers, order) {
             return kept;
         }
         let Some(these) = self.shelves.get(order.api) else { return Choice::None };
-        match order.reading.and_then(|reading| reading.digest_of(order.object)) {
+        match read {
             Some(digest) => these.choose(order, digest),
             None => these.choose(order, &Digest::of(order.object)),
         }
