@@ -33,19 +33,16 @@ impl Simulate {
         if !self.dev {
             cargo.arg("--release");
         }
-        let test = match self.replay {
-            Some(case) => {
-                cargo.env("SIMULATION_REPLAY", case);
-                if let Some(order) = self.order {
-                    cargo.env("SIMULATION_ORDER", order);
-                }
-                "simulation::replay"
+        let test = if let Some(case) = self.replay {
+            cargo.env("SIMULATION_REPLAY", case);
+            if let Some(order) = self.order {
+                cargo.env("SIMULATION_ORDER", order);
             }
-            None => {
-                cargo.env("SIMULATION_PLANS", self.plans.to_string());
-                cargo.env("SIMULATION_FROM", self.from.to_string());
-                "simulation::whatever_goes_wrong_the_end_is_the_same"
-            }
+            "simulation::replay"
+        } else {
+            cargo.env("SIMULATION_PLANS", self.plans.to_string());
+            cargo.env("SIMULATION_FROM", self.from.to_string());
+            "simulation::whatever_goes_wrong_the_end_is_the_same"
         };
         cargo.args(["--", "--exact", "--nocapture", test]);
         let status = cargo.status().context("starting cargo")?;

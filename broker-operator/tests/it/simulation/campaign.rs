@@ -115,7 +115,8 @@ impl Tally {
 
     /// What was found, for a failing test.
     pub(crate) fn findings(&self) -> String {
-        self.found.iter().map(|(case, problems)| format!("{case}\n  {}\n", problems.join("\n  "))).collect()
+        let told = self.found.iter().map(|(case, problems)| format!("{case}\n  {}", problems.join("\n  ")));
+        told.collect::<Vec<_>>().join("\n")
     }
 }
 

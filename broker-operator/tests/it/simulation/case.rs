@@ -88,7 +88,7 @@ impl Case {
         let mut outcome = Run { plan, ..case.run() }.play();
         if outcome.end != clean.end {
             outcome.problems.push(format!(
-                "it ends otherwise than without faults:\n{}",
+                "it ends otherwise than without faults:{}",
                 difference(&clean.end, &outcome.end)
             ));
         }
@@ -138,10 +138,8 @@ fn difference(wanted: &impl fmt::Display, found: &impl fmt::Display) -> String {
     let (wanted, found) = (wanted.to_string(), found.to_string());
     let lacks = |from: &str, other: &str, mark: &str| {
         let others: Vec<&str> = other.lines().collect();
-        from.lines()
-            .filter(|line| !others.contains(line))
-            .map(|line| format!("    {mark} {}\n", line.trim()))
-            .collect::<String>()
+        let lacking = from.lines().filter(|line| !others.contains(line));
+        lacking.map(|line| format!("\n    {mark} {}", line.trim())).collect::<Vec<_>>().concat()
     };
     lacks(&wanted, &found, "-") + &lacks(&found, &wanted, "+")
 }

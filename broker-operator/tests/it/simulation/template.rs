@@ -63,7 +63,7 @@ impl Template {
             all.map(|name| (name.to_owned(), server.config(&stage.path(name)).unwrap())).collect();
         let cluster = |name: &String| (name.clone(), world.plane().cluster(&stage.path(name)).unwrap());
         let clusters = owners.keys().map(cluster).collect();
-        world.rest(Duration::from_secs(60), Duration::from_secs(600)).await.unwrap();
+        world.rest(Duration::from_mins(1), Duration::from_mins(10)).await.unwrap();
         let plane = world.plane().fork(world.clock().clone());
         Self { plane, broker: stage.broker().clone(), owners, agents, clusters }
     }
