@@ -24,6 +24,7 @@ use crate::port::{
     ProviderRegistry, Written,
 };
 use crate::resource::{Object, ObjectKey, ObjectRef};
+use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
 use crate::translate::assignment_name;
 
@@ -335,7 +336,7 @@ fn look(
     let chooser = MatcherChooser { matcher, observed, identity: &identity, reading, full };
     let world = world(observed, &chooser, memory, now);
     let decision = decide(&world);
-    match audit(&world, &decision).into_iter().next() {
+    match audit(&world, &decision).into_iter().find(|violation| !sabotage::forgives(violation)) {
         Some(violation) => Err(PassError::Unsound(Box::new(violation))),
         None => Ok(decision),
     }
@@ -494,6 +495,7 @@ impl Memory {
     fn block(&mut self, target: ObjectRef, blocked: Blocked, basis: &str, now: Timestamp) {
         let pause =
             self.blocked.get(&target).map_or(FIRST_RETRY, |before| (before.pause * 2).min(LONGEST_RETRY));
+        let pause = if sabotage::is(Bug::NeverTriedAgain) { pause * 1_000_000 } else { pause };
         let entry = BlockedWrite { blocked, basis: basis.to_owned(), pause, until: now.plus(pause) };
         self.blocked.insert(target, entry);
     }

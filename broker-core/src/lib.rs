@@ -58,6 +58,7 @@ pub mod offer;
 pub mod order;
 pub mod port;
 pub mod resource;
+pub mod sabotage;
 pub mod selection;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

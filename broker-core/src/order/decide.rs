@@ -12,6 +12,7 @@ use super::record::{Assignment, CopyRef};
 use super::serving::report;
 use super::world::World;
 use crate::resource::{ConditionStatus, Object, ObjectRef, marker};
+use crate::sabotage::{self, Bug};
 use crate::translate::Told;
 
 /// Decides what to do for one order now.
@@ -62,7 +63,9 @@ fn assigned(
     loss: Option<Loss>,
     decision: &mut Decision,
 ) {
-    if !holds_our_finalizer(order) {
+    let later =
+        sabotage::is(Bug::FinalizerAfterCopy) && assignment.copies.iter().any(|copy| copy.uid.is_none());
+    if !later && !holds_our_finalizer(order) {
         decision.report.reason = "Accepted";
         decision.act(Action::AddFinalizer {
             order: ObjectRef { gvk: world.policy.gvk(), key: world.identity.key.clone() },

@@ -13,6 +13,7 @@ use super::setback::forgettable;
 use super::silence::does_not_answer;
 use super::world::{Blocked, CopyView, Fit, Placement, World};
 use crate::resource::{ConditionStatus, Object, marker};
+use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
 use crate::translate::{Told, assignment_name, copy_name, desired_copy, migration_serial};
 
@@ -153,6 +154,11 @@ pub(super) fn keep_in_step(
                     &format!("the provider's cluster refuses the order ({why})"),
                 );
             } else if accepted {
+                let copy = if sabotage::is(Bug::NamedAnewAtEveryTry) {
+                    &named_anew(world, assignment, copy, &mut step)
+                } else {
+                    copy
+                };
                 decision.act(Action::CreateCopy {
                     copy: copy.clone(),
                     object: desired_copy(order, &assignment.name, copy, world.policy),
@@ -194,7 +200,9 @@ pub(super) fn keep_in_step(
                     &format!("the provider's cluster refuses the change ({why})"),
                 );
             } else if needs_write(world, &copy.object_ref(), there, &wanted) {
-                wanted.set(&["metadata", "uid"], uid.clone().into());
+                if !sabotage::is(Bug::AppliedWithoutUid) {
+                    wanted.set(&["metadata", "uid"], uid.clone().into());
+                }
                 decision.act(Action::ApplyCopy { copy: copy.clone(), object: wanted });
             } else {
                 step.in_sync = true;
@@ -202,6 +210,15 @@ pub(super) fn keep_in_step(
         }
     }
     step
+}
+
+/// How it must not be done, for [`Bug::NamedAnewAtEveryTry`].
+fn named_anew(world: &World<'_>, assignment: &Assignment, copy: &CopyRef, step: &mut Step) -> CopyRef {
+    let mut anew = copy.clone();
+    anew.key.name =
+        copy_name(&world.identity, u32::try_from(world.now.as_millis() % 1_000_000_007).unwrap_or(0));
+    step.record = Some(with_copy(assignment, copy, |copy| copy.clone_from(&anew)));
+    anew
 }
 
 fn copy_is_lost(world: &World<'_>, assignment: &Assignment, copy: &CopyRef, step: &mut Step) {

@@ -18,6 +18,7 @@ use super::silence::{is_given_up, silent_until};
 use super::world::{CopyView, Fit, World};
 use crate::migration::{Event, Migration, MigrationState};
 use crate::resource::{ConditionStatus, Object};
+use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
 use crate::translate::{Told, migration_serial};
 
@@ -156,7 +157,8 @@ impl Move<'_> {
 
     fn serve_source(&self, told: Told, decision: &mut Decision) {
         let sight = if self.assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
-        serve(self.world, &self.assignment.name, self.order, self.source, sight, told, decision);
+        let shown = if sabotage::is(Bug::WrongCopyShown) { self.target } else { self.source };
+        serve(self.world, &self.assignment.name, self.order, shown, sight, told, decision);
     }
 
     /// The replacement is on its way: give up, wait, or switch.
@@ -186,7 +188,8 @@ impl Move<'_> {
         if !step.in_sync {
             return told_now;
         }
-        if readiness(live, world.policy) != Readiness::Ready || live.is_deleting() {
+        let unready = readiness(live, world.policy) != Readiness::Ready || live.is_deleting();
+        if unready && !sabotage::is(Bug::SwitchedToUnready) {
             return self.wait_until_ready(created_at(live), NOT_READY, told_now, decision);
         }
         if let Err(why) = can_hand_over(world, &self.assignment.name, self.target, live) {
@@ -204,7 +207,9 @@ impl Move<'_> {
                 "the replacement is ready, but migrations are switched off",
             );
         }
-        if self.migration.state == MigrationState::CutoverInProgress {
+        if sabotage::is(Bug::OldCopyDeletedFirst) && world.live(self.source).is_some() {
+            self.remove(self.source, self.target, decision);
+        } else if self.migration.state == MigrationState::CutoverInProgress {
             let mut next = self.assignment.clone();
             next.pointer = Some(self.target.key.name.clone());
             next.offer = self.target.offer.clone();
@@ -368,14 +373,14 @@ impl Move<'_> {
     /// The grace period, the point of no return, and the old copy's end.
     fn retire_source(&self, in_sync: bool, decision: &mut Decision) {
         let world = self.world;
-        if self.migration.point_of_no_return.is_none() {
+        if self.migration.point_of_no_return.is_none() && !sabotage::is(Bug::NoReturnUnrecorded) {
             if self.is_given_up(self.source) && self.is_given_up(self.target) {
                 // Neither can be had: the order must be free to go elsewhere.
                 self.leave_behind(self.source, self.target, decision);
                 return;
             }
             let until = self.migration.switched_at.unwrap_or(world.now).plus(world.policy.grace_period);
-            if world.now < until {
+            if world.now < until && !sabotage::is(Bug::GraceIgnored) {
                 decision.wake_at(until);
                 return;
             }

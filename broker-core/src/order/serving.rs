@@ -7,6 +7,7 @@ use super::readiness::{Readiness, readiness};
 use super::record::CopyRef;
 use super::world::{Blocked, Settled, World};
 use crate::resource::{ConditionStatus, Object, ObjectRef, marker};
+use crate::sabotage::{self, Bug};
 use crate::translate::{
     FINGERPRINT_ANNOTATION, Handed, OrderStatus, Told, covers, desired_related, desired_status, fingerprint,
 };
@@ -150,6 +151,11 @@ fn mirror(world: &World<'_>, live: &Object, handed: &mut Handed, decision: &mut 
                         ),
                     );
                 } else if !there.is_deleting() && needs_write(world, target, there, wanted) {
+                    if sabotage::is(Bug::ReplacedByDeletion) {
+                        let uid = there.uid().to_owned();
+                        decision.act(Action::DeleteRelated { target: target.clone(), uid });
+                        continue;
+                    }
                     let mut object = wanted.clone();
                     object.set(&["metadata", "uid"], there.uid().into());
                     decision.act(Action::ApplyRelated { target: target.clone(), object });

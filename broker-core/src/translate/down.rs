@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::fingerprint::{FINGERPRINT_ANNOTATION, fingerprint};
 use crate::order::{CopyRef, Policy};
 use crate::resource::{Object, marker};
+use crate::sabotage::{self, Bug};
 
 /// What the copy of an order must be: everything but status and cluster-owned metadata, under the copy's own name.
 ///
@@ -18,6 +19,9 @@ pub fn desired_copy(order: &Object, assignment: &str, copy: &CopyRef, policy: &P
     }
     let mut labels = allowed(order, "labels", |key| policy.copy_labels.iter().any(|glob| glob.matches(key)));
     labels.insert(marker::ORDER_LABEL.to_owned(), assignment.into());
+    if sabotage::is(Bug::ConsumerToldToProvider) {
+        labels.insert("ordered-as".to_owned(), order.name().into());
+    }
     object.set(&["metadata", "labels"], labels.into());
     let annotations =
         allowed(order, "annotations", |key| policy.copy_annotations.iter().any(|glob| glob.matches(key)));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::order::OrderIdentity;
+use crate::sabotage::{self, Bug};
 
 /// The name of an order's assignment: `a-` and 128 bits of a hash of its identity.
 ///
@@ -37,6 +38,9 @@ pub fn copy_serials(order: &OrderIdentity, last: u32) -> BTreeMap<String, u32> {
 }
 
 fn nth_copy(order: &OrderIdentity, assignment: &str, serial: u32) -> String {
+    if sabotage::is(Bug::EqualNamesMixedUp) {
+        return format!("c-{}", hash(&["copy", &order.key.name, &serial.to_string()]));
+    }
     format!("c-{}", hash(&["copy", assignment, &order.uid, &serial.to_string()]))
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::related::Handed;
 use crate::resource::{Condition, ConditionStatus, Object, marker};
+use crate::sabotage::{self, Bug};
 
 /// Type of the broker's own condition on orders.
 pub(crate) const BROKERED: &str = "Brokered";
@@ -97,6 +98,7 @@ fn brokered(input: &OrderStatus<'_>) -> Value {
                 .is_some_and(|there| there.kind == BROKERED && there.status == told.status)
         })
         .and_then(|entry| entry.get("lastTransitionTime"))
+        .filter(|_| !sabotage::is(Bug::StatusNeverTheSame))
         .cloned();
     json!({
         "type": BROKERED,

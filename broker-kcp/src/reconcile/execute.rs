@@ -4,6 +4,7 @@ use broker_core::migration::Migration;
 use broker_core::order::{Action, Assignment, AssignmentStatus, OrderIdentity, Severity};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
+use broker_core::sabotage::{self, Bug};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -216,6 +217,9 @@ impl KcpMigrationExecutor {
             Action::DeleteCopy { copy, uid } => {
                 let key = &copy.key;
                 Target::brokered(&self.fleet, &copy.gvk(), key)?.delete(&key.namespace, &key.name, uid).await
+            }
+            Action::CreateRelated { target, object } if sabotage::is(Bug::ForeignOverwritten) => {
+                Target::related(&self.fleet, target, Some(object))?.apply(object).await
             }
             Action::CreateRelated { target, object } => {
                 Target::related(&self.fleet, target, Some(object))?.create(object).await
