@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::dice::Dice;
 use super::story::{Step, Story};
+use crate::provider::MANAGED_LABEL;
 
 /// Where everything lives.
 const NAMESPACE: &str = "default";
@@ -53,14 +54,44 @@ impl Market {
 
     /// A consumer orders in the zone of a provider, or moves an order of this name there.
     pub fn order(&self, consumer: &str, name: &str, provider: &str) -> Step {
+        self.order_of(consumer, name, format!("{name}-{consumer}{}", zone(provider)))
+    }
+
+    fn order_of(&self, consumer: &str, name: &str, what: String) -> Step {
         let mut spec = serde_json::Map::new();
-        spec.insert(self.field.clone(), Value::from(format!("{name}-{consumer}{}", zone(provider))));
+        spec.insert(self.field.clone(), Value::from(what));
         let object = json!({
             "apiVersion": self.orders.gvr.api_version(), "kind": self.orders.kind,
             "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": spec,
         });
         Step::Apply { who: consumer.to_owned(), resource: self.orders.clone(), object }
+    }
+
+    /// A consumer changes an order in a way that its provider still takes.
+    pub fn amend(&self, consumer: &str, name: &str, provider: &str) -> Step {
+        self.order_of(consumer, name, format!("new-{name}-{consumer}{}", zone(provider)))
+    }
+
+    /// A consumer puts a Secret of its own where one would be handed over, one that it once copied from another with all
+    /// its labels.
+    pub fn obstruct(&self, consumer: &str, secret: &str) -> Step {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": secret, "namespace": NAMESPACE, "labels": {MANAGED_LABEL: "true"}},
+            "data": {"mine": "bXkgb3duIHNlY3JldA=="},
+        });
+        Step::Apply { who: consumer.to_owned(), resource: Resource::secrets(), object }
+    }
+
+    /// A consumer removes a Secret.
+    pub fn clear(&self, consumer: &str, secret: &str) -> Step {
+        Step::Delete {
+            who: consumer.to_owned(),
+            resource: Resource::secrets(),
+            namespace: NAMESPACE.to_owned(),
+            name: secret.to_owned(),
+        }
     }
 
     /// A consumer deletes an order.
@@ -88,6 +119,70 @@ impl Market {
                 self.order(consumer, name, to),
                 Step::Settle,
                 self.cancel(consumer, name),
+                Step::Settle,
+            ],
+        }
+    }
+
+    /// Every consumer orders under the same name from the same provider, at once; then the first one moves away, and at
+    /// last the second one is done.
+    pub fn namesakes(&self) -> Story {
+        let ([one, other, ..], [from, to, ..]) = (self.consumers.as_slice(), self.providers.as_slice())
+        else {
+            return Story::default();
+        };
+        let name = "same";
+        Story {
+            steps: vec![
+                self.offer(from),
+                self.offer(to),
+                self.order(one, name, from),
+                self.order(other, name, from),
+                Step::Settle,
+                self.order(one, name, to),
+                Step::Settle,
+                self.cancel(other, name),
+                Step::Settle,
+            ],
+        }
+    }
+
+    /// A consumer has Secrets of its own where others are to be handed over. For the first it soon makes way, for the second
+    /// it never does.
+    pub fn obstructed(&self) -> Story {
+        let (Some(consumer), Some(provider)) = (self.consumers.first(), self.providers.first()) else {
+            return Story::default();
+        };
+        Story {
+            steps: vec![
+                self.offer(provider),
+                self.obstruct(consumer, "one-key"),
+                self.obstruct(consumer, "two-key"),
+                self.order(consumer, "one", provider),
+                self.order(consumer, "two", provider),
+                Step::Wait(Duration::from_secs(5)),
+                self.clear(consumer, "one-key"),
+                Step::Settle,
+            ],
+        }
+    }
+
+    /// A provider deletes what it provides, and just then the consumer changes its order.
+    pub fn crossed(&self) -> Story {
+        let (Some(consumer), Some(provider)) = (self.consumers.first(), self.providers.first()) else {
+            return Story::default();
+        };
+        let name = "one";
+        Story {
+            steps: vec![
+                self.offer(provider),
+                self.order(consumer, name, provider),
+                Step::Settle,
+                Step::DeleteAll { who: provider.clone(), resource: self.orders.clone() },
+                self.amend(consumer, name, provider),
+                Step::Settle,
+                self.order(consumer, name, provider),
+                Step::DeleteAll { who: provider.clone(), resource: self.orders.clone() },
                 Step::Settle,
             ],
         }
