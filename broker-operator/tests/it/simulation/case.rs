@@ -15,8 +15,8 @@ const CLASSIC: u64 = 1;
 
 /// One story with faults in it.
 ///
-/// Written `classic/w9!crash-after` or `drawn-4711/w9!crash-after,r3!503`: the mission's story or that of a number, and
-/// the plan of faults. `drawn-4711` alone has the faults that follow from its number.
+/// Written `classic/w9!crash-after`, `namesakes/e3!stall` or `drawn-4711/w9!crash-after,r3!503`: a story that has a name,
+/// such as the mission's, or that of a number, and the plan of faults. `drawn-4711` alone has the faults that follow from its number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Case {
     tale: Tale,
@@ -24,14 +24,31 @@ pub(crate) struct Case {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Tale {
+pub(crate) enum Tale {
     Classic,
+    Namesakes,
+    Obstructed,
+    Crossed,
     Drawn(u64),
 }
 
+impl Tale {
+    /// Those with a name.
+    pub(crate) const NAMED: [(&str, Self); 4] = [
+        ("classic", Self::Classic),
+        ("namesakes", Self::Namesakes),
+        ("obstructed", Self::Obstructed),
+        ("crossed", Self::Crossed),
+    ];
+}
+
 impl Case {
+    pub(crate) fn of(tale: Tale, plan: Plan) -> Self {
+        Self { tale, plan: Some(plan) }
+    }
+
     pub(crate) fn classic(plan: Plan) -> Self {
-        Self { tale: Tale::Classic, plan: Some(plan) }
+        Self::of(Tale::Classic, plan)
     }
 
     pub(crate) fn drawn(number: u64) -> Self {
@@ -52,19 +69,24 @@ impl Case {
     }
 
     fn run(&self) -> Run {
+        let market = Template::market();
+        let prompt = |story| Run {
+            seed: CLASSIC,
+            story,
+            manners: vec![Manners::PROMPT; 3],
+            weather: Weather::FAIR,
+            plan: Plan::default(),
+        };
         match self.tale {
-            Tale::Classic => Run {
-                seed: CLASSIC,
-                story: Template::market().classic(),
-                manners: vec![Manners::PROMPT; 3],
-                weather: Weather::FAIR,
-                plan: Plan::default(),
-            },
+            Tale::Classic => prompt(market.classic()),
+            Tale::Namesakes => prompt(market.namesakes()),
+            Tale::Obstructed => prompt(market.obstructed()),
+            Tale::Crossed => prompt(market.crossed()),
             Tale::Drawn(number) => {
                 let mut dice = Dice::new(number, "story");
                 Run {
                     seed: number,
-                    story: Template::market().drawn(&mut dice),
+                    story: market.drawn(&mut dice),
                     manners: (0..3).map(|_| Manners::drawn(&mut dice)).collect(),
                     weather: Weather::FAIR,
                     plan: Plan::default(),
@@ -147,8 +169,11 @@ fn difference(wanted: &impl fmt::Display, found: &impl fmt::Display) -> String {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.tale {
-            Tale::Classic => write!(f, "classic")?,
             Tale::Drawn(number) => write!(f, "drawn-{number}")?,
+            tale => {
+                let named = Tale::NAMED.iter().find(|(_, named)| *named == tale);
+                write!(f, "{}", named.map_or("", |(name, _)| name))?;
+            }
         }
         self.plan.as_ref().map_or(Ok(()), |plan| write!(f, "/{plan}"))
     }
@@ -161,8 +186,13 @@ impl FromStr for Case {
         let (tale, plan) = text.split_once('/').map_or((text, None), |(tale, plan)| (tale, Some(plan)));
         let tale = match tale.strip_prefix("drawn-") {
             Some(number) => Tale::Drawn(number.parse().with_context(|| format!("{number} is no number"))?),
-            None if tale == "classic" => Tale::Classic,
-            None => bail!("{tale} is no story: classic, or drawn- and a number"),
+            None => match Tale::NAMED.iter().find(|(name, _)| *name == tale) {
+                Some((_, tale)) => *tale,
+                None => bail!(
+                    "{tale} is no story: {:?}, or drawn- and a number",
+                    Tale::NAMED.map(|(name, _)| name)
+                ),
+            },
         };
         let plan = plan.map(str::parse).transpose()?;
         Ok(Self { tale, plan })

@@ -1,5 +1,6 @@
 //! The operator in simulated worlds: the same end as without faults, whatever goes wrong on the way.
 
+mod bugs;
 mod campaign;
 mod case;
 mod lagging;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use broker_core::resource::marker;
 use broker_operator::demo::stage::PLATFORM;
 use broker_testkit::fault::{Harm, Plan};
-use broker_testkit::simulation::history::History;
+use broker_testkit::simulation::history::{History, ObjectKey};
 use broker_testkit::simulation::oracle::{Broken, Brokered, Expected, Oracle, Party, Setting, wrote_at_rest};
 use broker_testkit::simulation::zone;
 
@@ -53,20 +54,28 @@ pub(crate) fn broken(setting: Setting, template: &Template, history: &History, r
     found
 }
 
-/// Who is to serve each order that is left: the one whose zone it names.
+/// Who is to serve each order that is left: the one whose zone it names. Nobody can where the consumer has a Secret of its
+/// own in the way; how that ends is compared with the same story without faults.
 fn expected(template: &Template, history: &History) -> Vec<Expected> {
     let market = Template::market();
     let is_consumer =
         |cluster: &String| market.consumers.iter().any(|name| template.clusters.get(name) == Some(cluster));
-    objects(history)
-        .into_iter()
+    let objects = objects(history);
+    let is_obstructed = |order: &ObjectKey| {
+        let name = format!("{}-key", order.name);
+        let secret = ObjectKey::new(&order.cluster, "", "secrets", &order.namespace, &name);
+        objects.get(&secret).is_some_and(|secret| secret["metadata"]["labels"][marker::ORDER_LABEL].is_null())
+    };
+    objects
+        .iter()
+        .filter(|(order, _)| !is_obstructed(order))
         .filter(|(key, _)| key.resource == market.orders.gvr.resource && is_consumer(&key.cluster))
         .map(|(order, object)| {
             let wanted = object["spec"][&market.field].as_str().unwrap_or_default();
             let provider = market.providers.iter().find(|name| wanted.ends_with(&zone(name)));
             match provider.and_then(|name| template.clusters.get(name)) {
-                Some(provider) => Expected::served(order, provider),
-                None => Expected::nobody(order),
+                Some(provider) => Expected::served(order.clone(), provider),
+                None => Expected::nobody(order.clone()),
             }
         })
         .collect()
