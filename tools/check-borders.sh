@@ -24,4 +24,9 @@ no_kubernetes embed-without-kubernetes
 if tree -p broker-kcp | grep -qxE 'broker_operator|broker_testkit'; then fail "broker-kcp must not depend on operator or test kit"; fi
 if tree -p broker-testkit | grep -qx broker_operator; then fail "broker-testkit must not depend on the operator"; fi
 if tree -p broker-operator --no-default-features | grep -qx broker_testkit; then fail "the operator needs the test kit only for its feature demo"; fi
+
+# sabotaged EDGES: whether the known bugs of tests are compiled into any crate of the workspace.
+sabotaged() { cargo tree --locked --workspace --edges "$1" --prefix none --no-dedupe --format '{lib} {f}' | grep -qw sabotage; }
+if sabotaged normal,build; then fail "the feature sabotage is for the operator's tests alone"; fi
+sabotaged normal,build,dev || fail "the feature sabotage could not be found where it is wanted"
 echo "borders kept"
