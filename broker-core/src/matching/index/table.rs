@@ -12,8 +12,9 @@ use crate::offer::sieve::Kind;
 const USUAL: usize = 6;
 /// Where leaves have more on average, the table is made anew with more of them.
 const CROWDED: usize = 4 * USUAL;
-/// Bits of a hash that pick a branch at each of the two steps to a leaf.
-const BITS: std::ops::RangeInclusive<u32> = 1..=8;
+/// Bits of a hash that pick a branch at each of the two steps to a leaf. Where there are few terms, each may have long
+/// postings, and is better not copied when another one changes: so there are never few leaves.
+const BITS: std::ops::RangeInclusive<u32> = 4..=8;
 
 /// Who is filed under which term.
 #[derive(Clone, Debug, Default)]
