@@ -48,10 +48,10 @@ pub fn desired_status(input: OrderStatus<'_>) -> Value {
     };
     match input.handed {
         Some(handed) => {
-            let related: Map<String, Value> = handed
-                .wanted
-                .iter()
-                .map(|(key, (target, _))| {
+            let wanted = handed.wanted.iter().map(|(key, (target, _))| (key, target));
+            let related: Map<String, Value> = wanted
+                .chain(&handed.kept)
+                .map(|(key, target)| {
                     let gvk = &target.gvk;
                     (
                         key.clone(),

@@ -15,7 +15,7 @@ use broker_core::migration::MigrationState;
 use broker_core::offer::OfferId;
 use broker_core::order::Moves;
 use broker_core::port::{Clock as _, OrderAddress, ProviderRegistry as _};
-use broker_core::resource::{ConditionStatus, ObjectRef};
+use broker_core::resource::{ConditionStatus, Gvk, ObjectKey, ObjectRef};
 use broker_testkit::memory::Crash;
 use serde_json::json;
 
@@ -220,4 +220,27 @@ fn an_order_that_finds_the_last_place_taken_says_so() {
         (told.reason.as_str(), told.message.as_str()),
         ("NoMatchingOffer", "no provider is taking this order at the moment")
     );
+}
+
+#[test]
+fn what_the_consumer_holds_stays_named_while_its_origin_is_not_seen() {
+    let story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle(&order);
+    let named = || story.seen(&order).get(&["status", "relatedResources"]).cloned();
+    let (before, secret) = (named(), story.secret_of("consumer", "my-app-cert-secret"));
+    assert!(before.is_some() && secret.is_some());
+    let copy = story.fleet.copies_in("internal").remove(0);
+    let key = ObjectKey::new("internal", "default", format!("{}-tls", copy.name()));
+    story.fleet.delete(&ObjectRef { gvk: Gvk::new("", "v1", "Secret"), key }).unwrap();
+    while !story.pass(&order).unwrap().written.is_empty() {}
+    assert_eq!(story.reason(&order), "RelatedObjectMissing");
+    assert_eq!(
+        (named(), story.secret_of("consumer", "my-app-cert-secret")),
+        (before.clone(), secret.clone())
+    );
+    // It comes back, and all is as it was.
+    story.settle(&order);
+    assert_eq!(story.reason(&order), "Bound");
+    assert_eq!((named(), story.secret_of("consumer", "my-app-cert-secret")), (before, secret));
 }
