@@ -49,7 +49,11 @@ fn lines(text: &str) -> (Value, Value) {
         let [name, text] = pair else { continue };
         match *name {
             "valueIn" | "notIn" => filter[*name] = text.split(' ').collect(),
-            "min" | "max" => filter["boundary"][*name] = json_or_text(text),
+            "min" | "max" => match &mut filter["boundary"] {
+                // A line `boundary` may have made it a text.
+                Value::Object(_) | Value::Null => filter["boundary"][*name] = json_or_text(text),
+                _ => {}
+            },
             "optional" => filter["optional"] = json!(*text == "true"),
             name => filter[name] = json!(text),
         }
