@@ -113,9 +113,6 @@ fn mirror(world: &World<'_>, live: &Object, handed: &mut Handed, decision: &mut 
     for (key, refusal) in &handed.refused {
         let reason = if refusal.is_pending() { "RelatedObjectMissing" } else { "RelatedObjectRefused" };
         obstruct(reason, refusal.message(key));
-        if refusal.is_pending() {
-            handed.kept.extend(held(world, key).map(|target| (key.clone(), target)));
-        }
     }
     let mut withheld = Vec::new();
     for (key, (target, wanted)) in &handed.wanted {
@@ -220,15 +217,6 @@ pub(super) fn needs_write(world: &World<'_>, target: &ObjectRef, there: &Object,
         .all(|(key, value)| there.fields().get(key).is_some_and(|live| covers(live, value)));
     let is_there = same_print && covered;
     !is_there && !Settled::of_object(wanted, there).matches(world.settled.get(target))
-}
-
-/// What the consumer holds under a key.
-fn held(world: &World<'_>, key: &str) -> Option<ObjectRef> {
-    let is_of = |object: &&Arc<Object>| {
-        !object.is_deleting() && object.annotation(marker::KEY_ANNOTATION) == Some(key)
-    };
-    let object = world.mirrored.iter().find(is_of)?;
-    Some(ObjectRef { gvk: object.gvk(), key: object.key_in(&world.identity.key.cluster) })
 }
 
 fn mirrored<'w>(world: &'w World<'_>, target: &ObjectRef) -> Option<&'w Arc<Object>> {

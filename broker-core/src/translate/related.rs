@@ -68,8 +68,6 @@ pub struct Handed {
     pub wanted: BTreeMap<String, (ObjectRef, Object)>,
     /// By key: what is not handed over, and why.
     pub refused: BTreeMap<String, RelatedRefusal>,
-    /// By key: what the consumer holds from before of what is not seen at the provider now. It stays, and stays named.
-    pub kept: BTreeMap<String, ObjectRef>,
 }
 
 /// What a copy names in `status.relatedResources`, readable or not. Used by the observer, too, to know what to read.

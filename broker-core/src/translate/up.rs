@@ -48,10 +48,14 @@ pub fn desired_status(input: OrderStatus<'_>) -> Value {
     };
     match input.handed {
         Some(handed) => {
-            let wanted = handed.wanted.iter().map(|(key, (target, _))| (key, target));
-            let related: Map<String, Value> = wanted
-                .chain(&handed.kept)
-                .map(|(key, target)| {
+            // What is not seen at the provider for a moment stays with the consumer, and stays named.
+            let before = input.order.get(&["status", "relatedResources"]);
+            let awaited = handed.refused.iter().filter(|(_, refusal)| refusal.is_pending());
+            let kept = awaited.filter_map(|(key, _)| Some((key.clone(), before?.get(key)?.clone())));
+            let related: Map<String, Value> = handed
+                .wanted
+                .iter()
+                .map(|(key, (target, _))| {
                     let gvk = &target.gvk;
                     (
                         key.clone(),
@@ -62,6 +66,7 @@ pub fn desired_status(input: OrderStatus<'_>) -> Value {
                         }),
                     )
                 })
+                .chain(kept)
                 .collect();
             if related.is_empty() {
                 status.remove("relatedResources");

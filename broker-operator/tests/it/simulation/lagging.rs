@@ -22,6 +22,38 @@ fn played(plan: &str) -> Outcome {
 }
 
 #[test]
+fn what_a_list_does_not_show_is_not_taken_for_gone() {
+    let clean = played("none");
+    assert!(clean.problems.is_empty(), "{:#?}", clean.problems);
+    let (lists, writes) = (clean.census.lists, clean.census.writes);
+    // Every watch of the second operator begins late, so that it decides from what the lists say.
+    let late: Vec<String> = (lists + 1..=2 * lists).map(|watch| format!("s{watch}!delay(5s)")).collect();
+    let plays = |write: u32, list: u32| {
+        let plan = format!("w{write}!crash-after,l{list}!stale(12),{}", late.join(","));
+        let outcome = played(&plan);
+        assert!(outcome.problems.is_empty(), "{plan}: {:#?}", outcome.problems);
+        assert_eq!(outcome.end, clean.end, "{plan}");
+        assert!(!says(&outcome, "AssignmentLost"), "{plan}");
+        outcome
+    };
+    let mut told = 0;
+    for list in lists + 1..=2 * lists {
+        let outcome = plays(writes, list);
+        let stale = outcome.injected.iter().filter(|injected| injected.fault.to_string().contains("stale"));
+        let of = |kind: &str| {
+            stale.clone().any(|it| it.asked.as_ref().is_some_and(|asked| asked.resource().starts_with(kind)))
+        };
+        if of("certificates") || of("assignments") {
+            // In the middle of the move, too, and before it.
+            plays(writes * 2 / 3, list);
+            plays(writes / 3, list);
+            told += 1;
+        }
+    }
+    assert_eq!(told, 2, "orders and copies, and the records");
+}
+
+#[test]
 fn a_secret_of_our_own_is_no_stranger_where_the_answer_was_lost_and_the_watch_is_late() {
     let is_of_secrets = |outcome: &Outcome, index: usize| {
         let asked = outcome.injected.get(index).and_then(|injected| injected.asked.clone());
