@@ -320,6 +320,12 @@ impl Move<'_> {
             MigrationState::InitialInProgress | MigrationState::InitialCompleted => {
                 self.advance(Event::CutoverBegun, "the replacement is ready; switching over", decision);
             }
+            MigrationState::CutoverInProgress if world.live(self.target).is_none() => {
+                // What cannot be seen was not handed over, whatever the status says.
+                if self.is_given_up(self.source) && self.is_given_up(self.target) {
+                    self.leave_behind(self.source, self.target, decision);
+                }
+            }
             MigrationState::CutoverInProgress => {
                 self.advance(
                     Event::HandOverObserved,

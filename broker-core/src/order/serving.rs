@@ -138,7 +138,10 @@ fn mirror(world: &World<'_>, live: &Object, handed: &mut Handed, decision: &mut 
                     "RelatedObjectRefused",
                     format!("{} {name} cannot be written: {why}", target.gvk.kind),
                 );
-                withheld.push(key.clone());
+                // What the consumer holds of it from before stays, and stays named.
+                if there.is_none() {
+                    withheld.push(key.clone());
+                }
             }
             (Some(there), Some(Blocked::Foreign) | None) => {
                 if !same_type(there, wanted) {

@@ -150,7 +150,7 @@ const fn advice(kind: ApiErrorKind) -> &'static str {
         ApiErrorKind::NotFound => {
             "is the kind installed there (resource-broker init platform), and is this the platform workspace?"
         }
-        ApiErrorKind::Denied => {
+        ApiErrorKind::Denied | ApiErrorKind::Unauthenticated => {
             "does the kubeconfig's user have the rights that `resource-broker init platform` gives, and is its token still valid?"
         }
         ApiErrorKind::AlreadyExists

@@ -102,8 +102,9 @@ impl Fleet {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Follows everything until the future is dropped, telling `observer` what changed.
+    /// Follows everything until the future is dropped, telling `observer` what changed. Nothing is kept of who was told.
     pub async fn run(&self, observer: Arc<dyn Observer>) {
+        let _following = Following { fleet: self };
         let told: Arc<dyn Observer> = Arc::new(Replanner { fleet: self.clone(), next: observer });
         let kinds = platform_kinds(&self.inner.platform);
         let caches = kinds.iter().map(|(_, _, cache)| cache.clone()).collect();
@@ -260,6 +261,22 @@ impl Fleet {
             export.disengage(observer.as_ref());
         }
         observer.synced();
+    }
+}
+
+/// What a fleet follows knows its observer, which knows the fleet: when it ends, each must be let go.
+struct Following<'a> {
+    fleet: &'a Fleet,
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        let inner = &self.fleet.inner;
+        let exports = std::mem::take(&mut *inner.exports.write().unwrap_or_else(PoisonError::into_inner));
+        *inner.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        let health = inner.health.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Outside of the locks: whoever is let go may look something up.
+        drop((exports, health));
     }
 }
 

@@ -19,6 +19,8 @@ pub enum ApiErrorKind {
     AlreadyExists,
     /// A precondition did not hold: look again, decide again.
     Conflict,
+    /// The server does not know who asks: a token expired, or is not known there yet. Says nothing about the object.
+    Unauthenticated,
     /// The server refuses this for us: somebody must grant it.
     Denied,
     /// The server refuses the object: somebody must change it.
@@ -36,6 +38,7 @@ impl ApiErrorKind {
             Self::NotFound => "NotFound",
             Self::AlreadyExists => "AlreadyExists",
             Self::Conflict => "Conflict",
+            Self::Unauthenticated => "Unauthenticated",
             Self::Denied => "Denied",
             Self::Invalid => "Invalid",
             Self::Expired => "Expired",
@@ -149,7 +152,8 @@ fn kind_of(status: &Status) -> ApiErrorKind {
         (409, _) => ApiErrorKind::Conflict,
         // An apply that carries the uid of another object than the one that has the name by now.
         (422, _) if names_field(status, "metadata.uid") => ApiErrorKind::Conflict,
-        (401 | 403, _) => ApiErrorKind::Denied,
+        (401, _) => ApiErrorKind::Unauthenticated,
+        (403, _) => ApiErrorKind::Denied,
         (400 | 405 | 406 | 413 | 415 | 422, _) => ApiErrorKind::Invalid,
         _ => ApiErrorKind::Unavailable,
     }
@@ -196,6 +200,7 @@ mod tests {
         assert_eq!(kind(409, "AlreadyExists"), ApiErrorKind::AlreadyExists);
         assert_eq!(kind(409, "Conflict"), ApiErrorKind::Conflict);
         assert_eq!(kind(403, "Forbidden"), ApiErrorKind::Denied);
+        assert_eq!(kind(401, "Unauthorized"), ApiErrorKind::Unauthenticated);
         assert_eq!(kind(422, "Invalid"), ApiErrorKind::Invalid);
         assert_eq!(kind(410, "Expired"), ApiErrorKind::Expired);
         assert_eq!(kind(429, "TooManyRequests"), ApiErrorKind::Unavailable);

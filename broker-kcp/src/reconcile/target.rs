@@ -175,7 +175,10 @@ pub(super) fn port_error(error: &ApiError) -> PortError {
         ApiErrorKind::Conflict => PortErrorKind::Conflict,
         ApiErrorKind::Denied => PortErrorKind::Denied,
         ApiErrorKind::Invalid => PortErrorKind::Invalid,
-        ApiErrorKind::Expired | ApiErrorKind::Unavailable => PortErrorKind::Unavailable,
+        // Who is not known may be known a moment later: nothing that is written is refused by it.
+        ApiErrorKind::Expired | ApiErrorKind::Unauthenticated | ApiErrorKind::Unavailable => {
+            PortErrorKind::Unavailable
+        }
     };
     PortError::new(kind, error.what(), error.message()).with_pause(error.retry_after())
 }

@@ -154,7 +154,12 @@ impl Step {
                 {
                     return Ok(());
                 }
-                Err(error) if matches!(error.kind(), ApiErrorKind::Invalid | ApiErrorKind::Denied) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ApiErrorKind::Invalid | ApiErrorKind::Denied | ApiErrorKind::Unauthenticated
+                    ) =>
+                {
                     return Err(self.refused(error));
                 }
                 Err(_) => tokio::time::sleep(AGAIN).await,

@@ -47,7 +47,7 @@ fn a_case_is_one_history_to_the_byte() {
 }
 
 /// What once broke something, each the smallest case that showed it.
-const FOUND: [&str; 4] = [
+const FOUND: [&str; 7] = [
     // A move away from a first copy that got ready too late was called off and begun again for ever.
     "drawn-17/none",
     // Moves that failed again and again were told with an empty reason.
@@ -55,6 +55,12 @@ const FOUND: [&str; 4] = [
     // Following the new URL of a shard waited for itself for ever.
     "classic/r82!new-url",
     "classic/r1!new-url",
+    // Nothing was seen of the new copy when the consumer was said to hold what it hands over.
+    "classic/r55!no-url(1953125ns)",
+    // A token that had expired for a moment was taken for a refusal of one Secret, and its name left the order's status.
+    "classic/r56!401(1953125ns)",
+    // The clock jumped forward: the grace period ended by so much too early.
+    "classic/r59!forward(15625us)",
 ];
 
 #[test]

@@ -29,7 +29,13 @@ pub(crate) fn setting(template: &Template, plan: &Plan) -> Setting {
         apis: vec![Brokered::certificates(GRACE)],
         broker: "operator-".to_owned(),
         lag: if plan.faults().any(|fault| blinds(fault.harm())) { BLIND } else { FRESH },
+        ahead: plan.faults().map(|fault| ahead(fault.harm())).sum(),
     }
+}
+
+/// By how much a fault sets the broker's clock forward.
+fn ahead(harm: Harm) -> Duration {
+    if let Harm::Forward(span) = harm { span } else { Duration::ZERO }
 }
 
 /// Whether the broker may know less for a while.

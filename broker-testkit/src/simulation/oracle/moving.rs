@@ -141,7 +141,7 @@ fn judge_old_copy(bench: &mut Bench<'_>, order: &Order, old: &Copy, serving: &Co
     }
     let grace = bench.terms(order).map(|terms| terms.grace).unwrap_or_default();
     let kept = at.saturating_sub(handed);
-    if kept < grace {
+    if kept.saturating_add(bench.setting.ahead) < grace {
         let what = said(format!("{kept:?} after the hand-over, the grace period is {grace:?}"));
         bench.broken(promise::OLD_COPY_DELETED_IN_GRACE_PERIOD, what);
     }

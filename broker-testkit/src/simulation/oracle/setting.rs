@@ -25,6 +25,9 @@ pub struct Setting {
     /// excuses a write; zero demands that it is true at the very instant. Where faults delay requests or watches, this
     /// is the longest such delay.
     pub lag: Duration,
+    /// By how much the broker's clock may jump forward in all: a grace period may end so much too early, and nothing else
+    /// may go by it.
+    pub ahead: Duration,
 }
 
 /// One consumer or provider.

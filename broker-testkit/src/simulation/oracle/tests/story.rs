@@ -98,6 +98,7 @@ pub(in crate::simulation) fn setting() -> Setting {
         apis: vec![Brokered::certificates(Duration::from_millis(GRACE))],
         broker: "broker".to_owned(),
         lag: Duration::ZERO,
+        ahead: Duration::ZERO,
     }
 }
 
