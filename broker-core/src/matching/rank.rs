@@ -18,7 +18,21 @@ pub(super) struct Rank {
     pub(super) is_open: bool,
 }
 
+/// What tells offers apart before lots are drawn. The smaller one goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Class {
+    pub(super) standing: Standing,
+    /// Whether an order that passes may have less than that.
+    pub(super) is_vague: bool,
+    weight: u32,
+}
+
 impl Rank {
+    /// With which others it is filed side by side.
+    pub(super) fn class(&self) -> Class {
+        Class { standing: self.standing, is_vague: !self.is_exact, weight: self.weight }
+    }
+
     /// Of an offer that cannot be chosen.
     pub(super) fn closed(id: &OfferId) -> Self {
         let standing = Standing { priority: 0, specificity: 0, cost: None };

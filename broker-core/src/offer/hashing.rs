@@ -13,6 +13,26 @@ use crate::resource::FieldPath;
 /// Between the segments of a path in bytes: no text in UTF-8 has it.
 pub(crate) const SEPARATOR: u8 = 0xff;
 
+/// The bits that the hash of a path leaves for what is asked of the field: see [`Kind`](super::sieve::Kind).
+pub(crate) const ASIDE: u64 = 0b111;
+
+/// In tests, whatever has this in it has one hash, so that what is done about collisions can be seen: real ones are found
+/// too seldom.
+#[cfg(test)]
+pub(crate) const COLLIDING: &str = "collides-with-all";
+
+/// What of a text goes into its hash: all of it.
+#[cfg(not(test))]
+fn hashed(text: &[u8]) -> &[u8] {
+    text
+}
+
+#[cfg(test)]
+fn hashed(text: &[u8]) -> &[u8] {
+    let collides = memchr::memmem::find(text, COLLIDING.as_bytes()).is_some();
+    if collides { COLLIDING.as_bytes() } else { text }
+}
+
 /// The hash of a path of fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PathHash(u64);
@@ -30,8 +50,13 @@ impl PathHash {
     pub(crate) fn below(self, key: &str) -> Self {
         let mut hasher = FxHasher::default();
         hasher.write_u64(self.0);
-        hasher.write(key.as_bytes());
-        Self(spread(hasher.finish()))
+        hasher.write(hashed(key.as_bytes()));
+        Self(spread(hasher.finish()) & !ASIDE)
+    }
+
+    /// The hash that was [got](Self::get), whatever has been added in the bits that it leaves.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits & !ASIDE)
     }
 
     pub(crate) fn get(self) -> u64 {
@@ -42,7 +67,7 @@ impl PathHash {
 impl TextHash {
     pub(crate) fn of(text: &[u8]) -> Self {
         let mut hasher = FxHasher::default();
-        hasher.write(text);
+        hasher.write(hashed(text));
         Self(hasher.finish())
     }
 

@@ -255,18 +255,22 @@ impl Digest {
 
     /// The fields whose paths have this hash: one, nearly always.
     #[inline]
-    pub(crate) fn at(&self, hash: PathHash) -> impl Iterator<Item = &Field> {
-        self.from(hash).iter().take_while(move |field| field.hash == hash)
+    pub(crate) fn at(&self, hash: PathHash) -> &[Field] {
+        let fields = self.from(hash);
+        if !self.is_ambiguous {
+            return fields.first_chunk::<1>().filter(|[field]| field.hash == hash).map_or(&[], |one| one);
+        }
+        fields.split_at(fields.partition_point(|field| field.hash == hash)).0
     }
 
     /// The field at a path, given by its hash and by its bytes as [`bytes_of`](super::hashing::bytes_of) writes them.
     ///
     /// # Errors
     /// Where only the order itself can tell.
+    #[inline]
     pub(crate) fn find(&self, hash: PathHash, path: &[u8]) -> Result<Option<&Field>, NotWritten> {
         for field in self.at(hash) {
-            let written = field.path.ok_or(NotWritten)?;
-            if same(written.of(&self.bytes), path) {
+            if same(field.path.ok_or(NotWritten)?.of(&self.bytes), path) {
                 return Ok(Some(field));
             }
         }
@@ -300,9 +304,15 @@ impl Digest {
 }
 
 impl Field {
-    /// Of what kind the value is that it is looked up by, and the hash of its text.
-    pub(crate) fn value(&self) -> (ScalarKind, TextHash) {
-        (self.value.kind, self.value.hash)
+    /// Whether it has beginnings and ends: numbers and booleans have none.
+    pub(crate) fn is_text(&self) -> bool {
+        self.value.kind == ScalarKind::Text
+    }
+
+    /// The hash of the text that it is looked up by, if it has one.
+    #[inline]
+    pub(crate) fn hash(&self) -> Option<TextHash> {
+        (self.value.kind != ScalarKind::Other).then_some(self.value.hash)
     }
 }
 

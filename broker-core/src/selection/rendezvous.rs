@@ -62,6 +62,10 @@ impl OfferSeed {
     pub fn of(offer: &OfferId) -> Self {
         Self(mix(seed(&[offer.cluster.as_str(), &offer.namespace, &offer.name])))
     }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
 }
 
 impl Draw {

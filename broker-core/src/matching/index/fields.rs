@@ -23,8 +23,8 @@ pub(super) struct Fields {
     crowded: bool,
 }
 
-/// The terms under which an order is looked up.
-pub(super) type Terms = SmallVec<[(Kind, Term); 12]>;
+/// The terms of one kind.
+pub(super) type Terms = SmallVec<[Term; 4]>;
 
 impl Fields {
     /// Whether everything that an offer is found by is known here.
@@ -88,24 +88,38 @@ impl Fields {
         }
     }
 
-    /// The terms under which an order is looked up.
+    /// The terms of one kind under which an order is looked up.
     ///
     /// Each element of a list has to pass, so the first one alone finds every offer that the list does.
-    pub(super) fn terms(&self, order: &Digest) -> Terms {
+    #[inline]
+    pub(super) fn terms(&self, kind: Kind, order: &Digest) -> Terms {
         let mut terms = Terms::new();
-        for (path, forms) in self.places.iter().filter(|(_, forms)| forms.are_any()) {
-            for field in order.at(*path) {
-                forms.look_up(*path, order, field, &mut terms);
+        let path = kind.path();
+        let of_text = |hash| Term::of(kind, hash);
+        for field in order.at(path) {
+            match kind.form() {
+                Some(Form::Exact) => {
+                    if let Some(hash) = field.hash() {
+                        terms.push(of_text(hash));
+                    }
+                }
+                Some(Form::Suffix) => {
+                    let Some(forms) = self.forms(path) else { continue };
+                    forms.suffixes_of(order, field, |hash| terms.push(of_text(hash)));
+                }
+                Some(Form::Prefix) => {
+                    let Some(forms) = self.forms(path) else { continue };
+                    forms.prefixes_of(order, field, |hash| terms.push(of_text(hash)));
+                }
+                Some(Form::There) => terms.push(Term::of_kind(kind)),
+                None => {}
             }
         }
-        if self.crowded {
-            terms.extend(
-                order
-                    .paths()
-                    .map(|path| Kind::new(path, Form::There))
-                    .map(|kind| (kind, Term::of_kind(kind))),
-            );
-        }
         terms
+    }
+
+    /// Whether offers may be filed under fields that have no place here.
+    pub(super) fn are_crowded(&self) -> bool {
+        self.crowded
     }
 }

@@ -1,21 +1,16 @@
 //! In which forms the values of a field are looked up.
 
-use super::fields::Terms;
-use super::term::Term;
-
-use crate::offer::hashing::{PathHash, TextHash};
+use crate::offer::hashing::TextHash;
 use crate::offer::read::{Digest, Field, LONGEST};
-use crate::offer::sieve::{Check, Form, Kind, ScalarKind, Sieve, Test, Word};
+use crate::offer::sieve::{Check, Form, Sieve, Test, Word};
 
 /// A list of more values is not looked up by.
 const MOST_VALUES: u32 = 64;
 
-/// In which forms the values of one field are looked up. Never taken back: a form too many costs a look in vain.
+/// In which forms the values of one field are looked up, apart from whole. Never taken back: a form too many costs a look
+/// in vain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms {
-    exact: bool,
-    /// Whether there is any form at all.
-    any: bool,
     /// Lengths of the suffixes that begin with a dot, as bits.
     dotted: Lengths,
     /// Lengths of the other suffixes.
@@ -80,15 +75,9 @@ impl LookedUp<'_> {
 }
 
 impl Forms {
-    /// Whether anything is looked up by the field.
-    #[inline]
-    pub(super) fn are_any(&self) -> bool {
-        self.any
-    }
-
     pub(super) fn know(&self, looked: &LookedUp<'_>) -> bool {
         match looked {
-            LookedUp::Values(_) => self.exact,
+            LookedUp::Values(_) => true,
             LookedUp::Prefix(_, length) => self.prefixes.has(*length),
             LookedUp::Suffix(_, length, true) => self.dotted.has(*length),
             LookedUp::Suffix(_, length, false) => self.suffixes.has(*length),
@@ -96,54 +85,38 @@ impl Forms {
     }
 
     pub(super) fn learn(&mut self, looked: &LookedUp<'_>) {
-        self.any = true;
         match looked {
-            LookedUp::Values(_) => self.exact = true,
+            LookedUp::Values(_) => {}
             LookedUp::Prefix(_, length) => self.prefixes.add(*length),
             LookedUp::Suffix(_, length, true) => self.dotted.add(*length),
             LookedUp::Suffix(_, length, false) => self.suffixes.add(*length),
         }
     }
 
-    /// Adds the terms of a field.
+    /// Shows the hashes of the ends of a text that are as long as those of any offer.
     #[inline]
-    pub(super) fn look_up(&self, path: PathHash, order: &Digest, field: &Field, terms: &mut Terms) {
-        let (kind, hash) = field.value();
-        if kind == ScalarKind::Other {
-            return;
+    pub(super) fn suffixes_of(&self, order: &Digest, field: &Field, mut found: impl FnMut(TextHash)) {
+        for end in order.ends_of(field) {
+            if self.dotted.has(usize::from(end.length)) {
+                found(end.hash);
+            }
         }
-        if self.exact {
-            let exact = Kind::new(path, Form::Exact);
-            terms.push((exact, Term::of(exact, hash)));
-        }
-        if kind != ScalarKind::Text {
-            return;
-        }
-        if !self.dotted.are_none() {
-            let suffix = Kind::new(path, Form::Suffix);
-            for end in order.ends_of(field) {
-                if self.dotted.has(usize::from(end.length)) {
-                    terms.push((suffix, Term::of(suffix, end.hash)));
+        if field.is_text() && !self.suffixes.are_none() {
+            let text = order.text(field);
+            for length in self.suffixes.iter().take_while(|length| *length <= text.len()) {
+                let end = text.get(text.len() - length..).unwrap_or_default();
+                if !end.starts_with(b".") {
+                    found(TextHash::of(end));
                 }
             }
         }
-        if !(self.suffixes.are_none() && self.prefixes.are_none()) {
-            self.look_up_by_length(path, order.text(field), terms);
-        }
     }
 
-    /// Adds the terms of the beginnings and ends whose lengths occur in any offer.
-    fn look_up_by_length(&self, path: PathHash, text: &[u8], terms: &mut Terms) {
-        let (prefix, suffix) = (Kind::new(path, Form::Prefix), Kind::new(path, Form::Suffix));
-        for length in self.suffixes.iter().take_while(|length| *length <= text.len()) {
-            let end = text.get(text.len() - length..).unwrap_or_default();
-            if !end.starts_with(b".") {
-                terms.push((suffix, Term::of(suffix, TextHash::of(end))));
-            }
-        }
+    /// The same of its beginnings.
+    pub(super) fn prefixes_of(&self, order: &Digest, field: &Field, mut found: impl FnMut(TextHash)) {
+        let text = if field.is_text() { order.text(field) } else { &[] };
         for length in self.prefixes.iter().take_while(|length| *length <= text.len()) {
-            let beginning = text.get(..length).unwrap_or_default();
-            terms.push((prefix, Term::of(prefix, TextHash::of(beginning))));
+            found(TextHash::of(text.get(..length).unwrap_or_default()));
         }
     }
 }
@@ -167,6 +140,11 @@ impl Lengths {
 
     /// In ascending order.
     fn iter(self) -> impl Iterator<Item = usize> {
-        (0..=LONGEST).filter(move |length| self.has(*length))
+        (0..).step_by(64).zip(self.0).flat_map(|(first, bits)| {
+            let next = |bits: &u64| Some(bits & bits.wrapping_sub(1));
+            std::iter::successors(Some(bits), next)
+                .take_while(|bits| *bits != 0)
+                .map(move |bits| first + bits.trailing_zeros() as usize)
+        })
     }
 }

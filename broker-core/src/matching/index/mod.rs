@@ -12,6 +12,7 @@
 //! Not for reasons: what speaks against each offer is asked of the scan.
 
 mod build;
+mod chunk;
 mod fields;
 mod forms;
 mod home;
@@ -141,7 +142,9 @@ impl Matcher for IndexMatcher {
         if read.is_none() && self.offers.len() <= FEW {
             return choose_by_scan(&self.offers, order);
         }
-        if let Some(kept) = choose_held(&self.offers, order) {
+        if order.current.is_some()
+            && let Some(kept) = choose_held(&self.offers, order)
+        {
             return kept;
         }
         let Some(these) = self.shelves.get(order.api) else { return Choice::None };

@@ -18,20 +18,19 @@ pub(super) type FoundBy = [Kind; 2];
 pub(super) struct Question<'q> {
     order: &'q OrderFacts<'q>,
     digest: &'q Digest,
-    /// Asked for only where lots are drawn.
-    seed: OnceCell<OrderSeed>,
+    seed: OrderSeed,
     /// Asked for only by filters themselves.
     view: OnceCell<OrderView<'q>>,
 }
 
 impl<'q> Question<'q> {
     pub(super) fn new(order: &'q OrderFacts<'q>, digest: &'q Digest) -> Self {
-        Self { order, digest, seed: OnceCell::new(), view: OnceCell::new() }
+        Self { order, digest, seed: OrderSeed::of(order.identity), view: OnceCell::new() }
     }
 
     #[inline]
     pub(super) fn seed(&self) -> OrderSeed {
-        *self.seed.get_or_init(|| OrderSeed::of(self.order.identity))
+        self.seed
     }
 
     fn view(&self) -> &OrderView<'q> {

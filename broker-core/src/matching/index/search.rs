@@ -8,9 +8,10 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::posting::Run;
+use super::chunk::{Run, Stretch};
 use super::question::{FoundBy, Question};
 use crate::matching::Listing;
+use crate::matching::rank::Rank;
 use crate::offer::sieve::Care;
 use crate::selection::rendezvous::{APART, Draw, OfferSeed, OrderSeed};
 use crate::selection::{Choice, Chosen, Standing};
@@ -28,8 +29,8 @@ struct Contestant<'i> {
     listing: &'i Arc<Listing>,
     /// What it draws.
     number: u64,
-    /// As specific as it matches, where that is less than it can.
-    less: Option<Standing>,
+    /// How specifically it matches, where that is less than it can.
+    less: Option<u32>,
 }
 
 impl<'i, 'q> Podium<'i, 'q> {
@@ -39,7 +40,7 @@ impl<'i, 'q> Podium<'i, 'q> {
 
     /// Whether an offer of this standing cannot be the best.
     pub(super) fn is_beyond(&self, standing: &Standing) -> bool {
-        self.best.as_ref().is_some_and(|best| *standing > *best.standing())
+        self.best.as_ref().is_some_and(|best| *standing > best.standing())
     }
 
     /// Lets one offer compete.
@@ -51,11 +52,10 @@ impl<'i, 'q> Podium<'i, 'q> {
             return;
         }
         let Some(specificity) = self.check(listing, found_by) else { return };
-        let most = listing.rank().standing;
-        if specificity == most.specificity {
+        if specificity == listing.rank().standing.specificity {
             self.best = Some(new);
         } else {
-            new.less = Some(Standing { specificity, ..most });
+            new.less = Some(specificity);
             self.place(new);
         }
     }
@@ -65,11 +65,11 @@ impl<'i, 'q> Podium<'i, 'q> {
         &mut self,
         run: &'i Run,
         seeds: &[OfferSeed],
-        listings: &'i [Arc<Listing>],
+        listings: Stretch<'i>,
         found_by: FoundBy,
     ) {
-        if !run.is_exact {
-            for (seed, listing) in seeds.iter().zip(listings) {
+        if run.class.is_vague {
+            for (seed, listing) in seeds.iter().zip(listings.iter()) {
                 self.consider(*seed, listing, found_by);
             }
             return;
@@ -107,7 +107,17 @@ impl<'i, 'q> Podium<'i, 'q> {
 
     #[inline]
     fn is_beaten_by(&self, new: &Contestant<'_>) -> bool {
-        self.best.as_ref().is_none_or(|best| new.cmp(best, self.question).is_lt())
+        let Some(best) = &self.best else { return true };
+        // By reference where nothing is less: a standing is large.
+        let standings = match (new.less, best.less) {
+            (None, None) => new.listing.rank().standing.cmp(&best.listing.rank().standing),
+            (_, _) => new.standing().cmp(&best.standing()),
+        };
+        match standings {
+            Ordering::Less => true,
+            Ordering::Equal => new.draws_before(best, self.question),
+            Ordering::Greater => false,
+        }
     }
 
     /// The choice for an order that keeps no offer; `None` where who won by hashes does not pass.
@@ -119,28 +129,26 @@ impl<'i, 'q> Podium<'i, 'q> {
         if self.care == Care::ByHash {
             self.question.check(best.listing)?;
         }
-        Some(Choice::Take(Chosen::new(offer.clone(), *best.standing())))
+        Some(Choice::Take(Chosen::new(offer.clone(), best.standing())))
     }
 }
 
 impl Contestant<'_> {
     #[inline]
-    fn standing(&self) -> &Standing {
-        self.less.as_ref().unwrap_or(&self.listing.rank().standing)
+    fn standing(&self) -> Standing {
+        let most = self.listing.rank().standing;
+        Standing { specificity: self.less.unwrap_or(most.specificity), ..most }
     }
 
+    /// Whether it goes before another one of the same standing.
     #[inline]
-    fn cmp(&self, other: &Self, question: &Question<'_>) -> Ordering {
-        let standings = self.standing().cmp(other.standing());
-        if standings.is_ne() {
-            return standings;
+    fn draws_before(&self, other: &Self, question: &Question<'_>) -> bool {
+        let (one, two) = (self.listing.rank(), other.listing.rank());
+        if one.weight == two.weight && self.number.abs_diff(other.number) >= APART {
+            return self.number > other.number;
         }
-        let weight = |it: &Self| it.listing.rank().weight;
-        if weight(self) == weight(other) && self.number.abs_diff(other.number) >= APART {
-            return other.number.cmp(&self.number);
-        }
-        let draw = |it: &Self| Draw::of(question.seed(), it.listing.rank().seed, weight(it));
-        draw(self).cmp(&draw(other)).then_with(|| self.listing.id().cmp(other.listing.id()))
+        let draw = |of: &Rank| Draw::of(question.seed(), of.seed, of.weight);
+        draw(one).cmp(&draw(two)).then_with(|| self.listing.id().cmp(other.listing.id())).is_lt()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::build;
-use super::fields::{Fields, Terms};
+use super::fields::Fields;
 use super::home::{Home, MOST_PLACES, Predicates, home};
 use super::posting::Posting;
 use super::question::Question;
@@ -14,7 +14,7 @@ use super::table::{Node, Table};
 use super::term::Term;
 use crate::matching::{Listing, OrderFacts};
 use crate::offer::read::Digest;
-use crate::offer::sieve::{Care, Kind};
+use crate::offer::sieve::{Care, Form, Kind};
 use crate::selection::Choice;
 
 /// The offers of one API that can be chosen.
@@ -120,50 +120,59 @@ impl Shelf {
     /// The best offer for an order that keeps none.
     pub(super) fn choose(&self, order: &OrderFacts<'_>, digest: &Digest) -> Choice {
         let question = Question::new(order, digest);
-        let terms = self.fields.terms(digest);
         let search = |care| {
             let mut podium = Podium::new(&question, care);
-            self.compete(&terms, &mut podium);
+            self.compete(digest, &mut podium);
             podium.choice()
         };
         search(question.care()).or_else(|| search(Care::Exact)).unwrap_or(Choice::None)
     }
 
-    fn compete<'i>(&'i self, terms: &Terms, podium: &mut Podium<'i, '_>) {
-        for (kind, term) in terms.iter().filter(|(kind, _)| self.firsts.have(*kind)) {
-            let Some(node) = self.table.get(*term) else { continue };
-            node.posting.compete([*kind, Kind::nobodys()], podium);
-            for second in node.seconds() {
-                for (_, other) in terms.iter().filter(|(kind, _)| *kind == second) {
-                    if let Some(node) = self.table.get(term.and(*other)) {
-                        node.posting.compete([*kind, second], podium);
-                    }
-                }
+    fn compete<'i>(&'i self, digest: &Digest, podium: &mut Podium<'i, '_>) {
+        for kind in self.firsts.kinds() {
+            for term in &self.fields.terms(kind, digest) {
+                self.compete_under(kind, *term, digest, podium);
+            }
+        }
+        if self.fields.are_crowded() {
+            for kind in digest.paths().map(|path| Kind::new(path, Form::There)) {
+                self.compete_under(kind, Term::of_kind(kind), digest, podium);
             }
         }
         self.rest.compete([Kind::nobodys(); 2], podium);
     }
+
+    #[inline]
+    fn compete_under<'i>(&'i self, kind: Kind, term: Term, digest: &Digest, podium: &mut Podium<'i, '_>) {
+        let Some(node) = self.table.get(term) else { return };
+        node.posting.compete([kind, Kind::nobodys()], podium);
+        for second in node.seconds() {
+            for other in &self.fields.terms(second, digest) {
+                if let Some(node) = self.table.get(term.and(*other)) {
+                    node.posting.compete([kind, second], podium);
+                }
+            }
+        }
+    }
 }
 
-/// The kinds under which anything is filed, alone or with a second one. Never taken back: one too many costs a look in
-/// vain.
+/// The kinds under which anything is filed, alone or with a second one, in order. Never taken back: one too many costs a
+/// look in vain. Whether a field is there is not among them: there may be any number of such fields.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Firsts {
     kinds: SmallVec<[Kind; 4]>,
 }
 
-/// Where there are more, all count as known.
-const MOST_FIRSTS: usize = 16;
-
 impl Firsts {
     pub(super) fn add(&mut self, kind: Kind) {
-        if !self.have(kind) {
-            self.kinds.push(kind);
+        if let Err(at) = self.kinds.binary_search(&kind)
+            && kind.form() != Some(Form::There)
+        {
+            self.kinds.insert(at, kind);
         }
     }
 
-    #[inline]
-    fn have(&self, kind: Kind) -> bool {
-        self.kinds.len() >= MOST_FIRSTS || self.kinds.contains(&kind)
+    fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.kinds.iter().copied()
     }
 }

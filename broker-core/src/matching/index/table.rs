@@ -108,8 +108,8 @@ impl Table {
     pub(super) fn get(&self, term: Term) -> Option<&Node> {
         let (stem, leaf) = self.path(term);
         let leaf = self.stems.get(stem)?.get(leaf)?;
-        let at = leaf.binary_search_by_key(&term, |slot| slot.term).ok()?;
-        leaf.get(at).map(|slot| &slot.node)
+        // A handful: quicker gone through than halved.
+        leaf.iter().find(|slot| slot.term == term).map(|slot| &slot.node)
     }
 
     /// Changes what is known under a term. A node that is left empty is dropped.
@@ -147,7 +147,7 @@ impl Table {
     #[inline]
     fn path(&self, term: Term) -> (usize, usize) {
         let mask = (1_u64 << self.bits) - 1;
-        let step = |bits: u32| usize::try_from(term.hash().checked_shr(64 - bits).unwrap_or(0) & mask);
-        (step(self.bits).unwrap_or_default(), step(2 * self.bits).unwrap_or_default())
+        let step = |bits: u32| usize::try_from(term.hash().rotate_left(bits) & mask).unwrap_or_default();
+        (step(self.bits), step(2 * self.bits))
     }
 }

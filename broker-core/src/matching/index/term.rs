@@ -21,10 +21,20 @@ impl Term {
         Self(spread(kind.get()))
     }
 
+    /// A term of no kind.
+    pub(super) const fn nobodys() -> Self {
+        Self(0)
+    }
+
     /// The two together.
     #[inline]
     pub(super) fn and(self, other: Self) -> Self {
         Self(spread(self.0 ^ other.0.rotate_left(23)))
+    }
+
+    /// The term that is this number.
+    pub(super) fn from_hash(hash: u64) -> Self {
+        Self(hash)
     }
 
     /// The term as a number, evenly spread.

@@ -78,17 +78,7 @@ impl Test {
     /// hash, an order may seem to pass that does not, never the other way round.
     #[inline]
     pub(crate) fn accepts(&self, sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> Answer {
-        if value.kind == ScalarKind::Other {
-            return match self {
-                Self::Present => Answer::Yes,
-                Self::Filter => Answer::Unsure,
-                Self::Within { .. }
-                | Self::OneOf { .. }
-                | Self::NoneOf { .. }
-                | Self::Prefix { .. }
-                | Self::Suffix { .. } => Answer::No,
-            };
-        }
+        // What is no number at all has no amount.
         match *self {
             Self::Within { min, max, min_is_bare, max_is_bare } => match value.amount {
                 Amount::Thousandths(number, unit) => {
@@ -102,20 +92,28 @@ impl Test {
                 Amount::None => Answer::No,
                 Amount::Other => Answer::Unsure,
             },
-            Self::OneOf { first, count } => {
-                is_among(sieve.words(first, count), sieve, value, texts, care).into()
-            }
-            Self::NoneOf { first, count } => {
-                (!is_among(sieve.words(first, count), sieve, value, texts, Care::Exact)).into()
-            }
-            Self::Prefix { span, .. } => {
-                (value.kind == ScalarKind::Text && begins(value.text.of(texts), sieve.bytes(span))).into()
-            }
-            Self::Suffix { span, .. } => {
-                (value.kind == ScalarKind::Text && ends(value.text.of(texts), sieve.bytes(span))).into()
-            }
             Self::Present => Answer::Yes,
             Self::Filter => Answer::Unsure,
+            Self::OneOf { .. } | Self::NoneOf { .. } | Self::Prefix { .. } | Self::Suffix { .. } => {
+                self.accepts_text(sieve, value, texts, care).into()
+            }
+        }
+    }
+
+    /// The same of tests of a text.
+    fn accepts_text(&self, sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> bool {
+        let (is_text, has_text) = (value.kind == ScalarKind::Text, value.kind != ScalarKind::Other);
+        let text = || value.text.of(texts);
+        match *self {
+            Self::OneOf { first, count } => {
+                has_text && is_among(sieve.words(first, count), sieve, value, texts, care)
+            }
+            Self::NoneOf { first, count } => {
+                has_text && !is_among(sieve.words(first, count), sieve, value, texts, Care::Exact)
+            }
+            Self::Prefix { span, .. } => is_text && begins(text(), sieve.bytes(span)),
+            Self::Suffix { span, .. } => is_text && ends(text(), sieve.bytes(span)),
+            Self::Within { .. } | Self::Present | Self::Filter => true,
         }
     }
 }
