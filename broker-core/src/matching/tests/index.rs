@@ -13,11 +13,11 @@ use crate::offer::{ApiPattern, Offer, OfferId, Reachability, ReadOrder};
 use crate::resource::{Gvk, Object};
 use crate::testing::{api, offers, order, policies};
 
-fn everyone() -> Policies {
+pub(super) fn everyone() -> Policies {
     Policies::from_iter([(api(), ApiPolicy::default())])
 }
 
-fn offered(name: &str, spec: serde_json::Value) -> Offered {
+pub(super) fn offered(name: &str, spec: serde_json::Value) -> Offered {
     let id = OfferId::new(name, "offers", "offer");
     Offered {
         parsed: Offer::parse_json(id.clone(), &spec).map(Arc::new),
@@ -30,7 +30,7 @@ fn offered(name: &str, spec: serde_json::Value) -> Offered {
     }
 }
 
-fn widget(spec: serde_json::Value) -> Object {
+pub(super) fn widget(spec: serde_json::Value) -> Object {
     let mut object = Object::named(&Gvk::new("example.com", "v1alpha1", "Widget"), "team", "order");
     object.set(&["spec"], spec);
     object
@@ -55,7 +55,7 @@ fn compare(matcher: &IndexMatcher, order: &Object, current: Option<&OfferId>, ex
     }
 }
 
-fn compare_plain(matcher: &IndexMatcher, order: &Object) {
+pub(super) fn compare_plain(matcher: &IndexMatcher, order: &Object) {
     compare(matcher, order, None, &BTreeSet::new());
 }
 

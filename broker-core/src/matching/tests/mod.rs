@@ -10,6 +10,7 @@
     reason = "tests may fail loudly, and tables are long"
 )]
 
+mod collisions;
 mod index;
 mod orders;
 mod properties;
