@@ -62,6 +62,18 @@ impl Fields {
         }
     }
 
+    /// These and those; `None` where they are too many, so that it matters which came first.
+    pub(super) fn with(&self, others: &Self) -> Option<Self> {
+        let mut all = self.clone();
+        for (path, forms) in &others.places {
+            match all.at(*path) {
+                Ok(at) => all.places.get_mut(at)?.1.add(forms),
+                Err(at) => all.places.insert(at, (*path, forms.clone())),
+            }
+        }
+        (all.places.len() <= MOST_FIELDS && !self.crowded && !others.crowded).then_some(all)
+    }
+
     fn at(&self, path: PathHash) -> Result<usize, usize> {
         self.places.binary_search_by_key(&path, |(path, _)| *path)
     }

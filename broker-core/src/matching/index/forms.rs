@@ -93,6 +93,13 @@ impl Forms {
         }
     }
 
+    /// Learns what others know.
+    pub(super) fn add(&mut self, others: &Self) {
+        self.dotted.add_all(others.dotted);
+        self.suffixes.add_all(others.suffixes);
+        self.prefixes.add_all(others.prefixes);
+    }
+
     /// Shows the hashes of the ends of a text that are as long as those of any offer.
     #[inline]
     pub(super) fn suffixes_of(&self, order: &Digest, field: &Field, mut found: impl FnMut(TextHash)) {
@@ -136,6 +143,10 @@ impl Lengths {
         if let Some(bits) = self.0.get_mut(length / 64) {
             *bits |= 1 << (length % 64);
         }
+    }
+
+    fn add_all(&mut self, others: Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(bits, others)| *bits |= others);
     }
 
     /// In ascending order.

@@ -98,9 +98,10 @@ pub(super) struct Crowds {
 }
 
 impl Crowds {
-    pub(super) fn of(terms: &[Term]) -> Self {
-        let mut crowds = Self { counts: vec![0; (terms.len() * 2).next_power_of_two()] };
-        for term in terms {
+    pub(super) fn of<'t>(terms: impl Iterator<Item = &'t [Term]> + Clone) -> Self {
+        let length: usize = terms.clone().map(<[Term]>::len).sum();
+        let mut crowds = Self { counts: vec![0; (length * 2).next_power_of_two()] };
+        for term in terms.flatten() {
             let at = crowds.at(*term);
             if let Some(count) = crowds.counts.get_mut(at) {
                 *count = count.saturating_add(1);

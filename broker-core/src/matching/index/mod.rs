@@ -16,6 +16,7 @@ mod chunk;
 mod fields;
 mod forms;
 mod home;
+mod line;
 mod posting;
 mod question;
 mod search;
