@@ -21,8 +21,10 @@
 mod budget;
 mod check;
 mod error;
+mod fields;
 mod outcome;
 mod scope;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -38,8 +40,10 @@ use serde_json::Value;
 
 pub use check::{FUNCTIONS, MAX_DEPTH, MAX_NODES};
 pub use error::{EvalError, ExpressionError};
+pub use fields::FieldUse;
 pub use outcome::Outcome;
 pub use scope::Scope;
+pub use value::MAX_ANSWER;
 
 /// The longest accepted text, in bytes.
 pub const MAX_LENGTH: usize = 1024;
@@ -112,17 +116,26 @@ impl Expression {
     /// # Errors
     /// As [`Expression::evaluate_bool`].
     pub fn evaluate_bool_in(&self, scope: &Scope) -> Result<bool, EvalError> {
+        self.on_enough_stack(scope, || self.answer(scope))
+    }
+
+    /// Evaluates here, or, what is nested deeply, on a thread of its own.
+    fn on_enough_stack<T: Send>(
+        &self,
+        scope: &Scope,
+        evaluation: impl FnOnce() -> Result<T, EvalError> + Send,
+    ) -> Result<T, EvalError> {
         for name in self.names() {
             scope.provides(name)?;
         }
         if self.depth <= INLINE_DEPTH {
-            return self.answer(scope);
+            return evaluation();
         }
         let abandoned = || EvalError::Failed { message: "it was given up".to_owned() };
         thread::scope(|threads| {
-            let evaluation = thread::Builder::new().name("cel".to_owned()).stack_size(EVALUATION_STACK);
-            let evaluation = evaluation.spawn_scoped(threads, || self.answer(scope));
-            evaluation.map_err(|_| abandoned())?.join().map_err(|_| abandoned())?
+            let thread = thread::Builder::new().name("cel".to_owned()).stack_size(EVALUATION_STACK);
+            let running = thread.spawn_scoped(threads, evaluation);
+            running.map_err(|_| abandoned())?.join().map_err(|_| abandoned())?
         })
     }
 
