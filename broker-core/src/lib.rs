@@ -62,5 +62,6 @@ pub mod sabotage;
 pub mod selection;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod template;
 pub mod time;
 pub mod translate;

@@ -62,6 +62,56 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The longest text of a duration, in bytes.
+pub const MAX_DURATION: usize = 32;
+
+/// Nanoseconds of a unit.
+fn unit(name: &str) -> Option<u128> {
+    match name {
+        "h" => Some(3_600_000_000_000),
+        "m" => Some(60_000_000_000),
+        "s" => Some(1_000_000_000),
+        "ms" => Some(1_000_000),
+        "us" => Some(1_000),
+        "ns" => Some(1),
+        _ => None,
+    }
+}
+
+/// A length of time as Go writes it: numbers with units (h, m, s, ms, us, ns), for example `30s` or `1h30m`; `None` where
+/// the text is none.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    if text.is_empty() || text.len() > MAX_DURATION {
+        return None;
+    }
+    let mut rest = text;
+    let mut nanos: u128 = 0;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic())?);
+        let length = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (name, next) = after.split_at(length);
+        nanos = nanos.checked_add(amount(number, unit(name)?)?)?;
+        rest = next;
+    }
+    Some(Duration::from_nanos(u64::try_from(nanos).ok()?))
+}
+
+/// `number` (digits, perhaps with a fraction) times `unit`, in nanoseconds.
+fn amount(number: &str, unit: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let scale = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let whole = whole.parse::<u128>().ok()?.checked_mul(unit)?;
+    let part = fraction.parse::<u128>().ok()?.checked_mul(unit)? / scale;
+    whole.checked_add(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

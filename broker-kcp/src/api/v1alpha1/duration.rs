@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+use broker_core::time::{MAX_DURATION, parse_duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +22,6 @@ pub struct ParseDurationError {
 }
 
 impl GoDuration {
-    /// Longest text accepted, in bytes.
-    const MAX_LENGTH: usize = 32;
-
     /// The duration in the notation it will be written in.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -36,7 +34,7 @@ impl GoDuration {
 
     /// The length of time it stands for.
     pub fn parse(&self) -> Result<Duration, ParseDurationError> {
-        parse(&self.0).ok_or_else(|| ParseDurationError { text: self.0.clone() })
+        parse_duration(&self.0).ok_or_else(|| ParseDurationError { text: self.0.clone() })
     }
 
     /// The length of time it stands for, or `default` where it stands for none.
@@ -76,55 +74,10 @@ impl JsonSchema for GoDuration {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "maxLength": Self::MAX_LENGTH,
+            "maxLength": MAX_DURATION,
             "pattern": r"^(0|([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))+)$",
         })
     }
-}
-
-/// Nanoseconds of a unit.
-fn unit(name: &str) -> Option<u128> {
-    match name {
-        "h" => Some(3_600_000_000_000),
-        "m" => Some(60_000_000_000),
-        "s" => Some(1_000_000_000),
-        "ms" => Some(1_000_000),
-        "us" => Some(1_000),
-        "ns" => Some(1),
-        _ => None,
-    }
-}
-
-fn parse(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    if text.is_empty() || text.len() > GoDuration::MAX_LENGTH {
-        return None;
-    }
-    let mut rest = text;
-    let mut nanos: u128 = 0;
-    while !rest.is_empty() {
-        let (number, after) = rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic())?);
-        let length = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (name, next) = after.split_at(length);
-        nanos = nanos.checked_add(amount(number, unit(name)?)?)?;
-        rest = next;
-    }
-    Some(Duration::from_nanos(u64::try_from(nanos).ok()?))
-}
-
-/// `number` (digits, perhaps with a fraction) times `unit`, in nanoseconds.
-fn amount(number: &str, unit: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let scale = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let whole = whole.parse::<u128>().ok()?.checked_mul(unit)?;
-    let part = fraction.parse::<u128>().ok()?.checked_mul(unit)? / scale;
-    whole.checked_add(part)
 }
 
 #[cfg(test)]
