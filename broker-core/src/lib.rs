@@ -56,12 +56,13 @@ pub mod matching;
 pub mod migration;
 pub mod offer;
 pub mod order;
+pub mod playbook;
 pub mod port;
 pub mod resource;
 pub mod sabotage;
 pub mod selection;
+pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod template;
 pub mod time;
 pub mod translate;

@@ -73,13 +73,8 @@ fn collect(part: &IdedExpr, found: &mut Vec<FieldUse>) {
             }
         }
         Expr::Comprehension(macro_) => {
-            let parts = [
-                &macro_.iter_range,
-                &macro_.accu_init,
-                &macro_.loop_cond,
-                &macro_.loop_step,
-                &macro_.result,
-            ];
+            let parts =
+                [&macro_.iter_range, &macro_.accu_init, &macro_.loop_cond, &macro_.loop_step, &macro_.result];
             parts.into_iter().for_each(|part| collect(part, found));
         }
     }

@@ -53,7 +53,9 @@ fn json(value: &dyn Val, depth: usize, left: &mut usize) -> Result<Value, EvalEr
     } else if let Some(number) = value.downcast_ref::<CelUInt>() {
         Ok((*number.inner()).into())
     } else if let Some(number) = value.downcast_ref::<CelDouble>() {
-        Number::from_f64(*number.inner()).map(Value::Number).ok_or_else(|| none("a number that is not finite"))
+        Number::from_f64(*number.inner())
+            .map(Value::Number)
+            .ok_or_else(|| none("a number that is not finite"))
     } else if value.downcast_ref::<CelNull>().is_some() {
         Ok(Value::Null)
     } else if let Some(list) = value.downcast_ref::<CelList>() {

@@ -26,15 +26,17 @@ pub(super) fn read(slot: &Slot, names: &[&str]) -> Result<Vec<Segment>, String> 
         Form::Open(open) => Err(format!("`{open}` is never closed{}", literal_hint(open))),
         Form::Dollar => Expression::compile_with(&slot.body, names)
             .map(|expression| vec![Segment::Cel(expression)])
-            .map_err(|error| {
-                format!("`${{{}}}`: {error}{}", shorten(&slot.body, 64), literal_hint("${"))
-            }),
+            .map_err(|error| format!("`${{{}}}`: {error}{}", shorten(&slot.body, 64), literal_hint("${"))),
         Form::Braces => braces(&slot.body),
     }
 }
 
 fn literal_hint(open: &str) -> &'static str {
-    if open == "${" { "; for the text ${ itself write $${" } else { "; for the text {{ itself write {{ \"{{\" }}" }
+    if open == "${" {
+        "; for the text ${ itself write $${"
+    } else {
+        "; for the text {{ itself write {{ \"{{\" }}"
+    }
 }
 
 fn braces(body: &str) -> Result<Vec<Segment>, String> {

@@ -101,7 +101,8 @@ impl Lexer<'_> {
         let mut body = self.text.get(inside..inside + end).unwrap_or_default();
         let mut trim = false;
         if form == Form::Braces {
-            if let Some(inner) = body.strip_prefix('-').filter(|inner| inner.starts_with(char::is_whitespace)) {
+            if let Some(inner) = body.strip_prefix('-').filter(|inner| inner.starts_with(char::is_whitespace))
+            {
                 body = inner;
                 let kept = self.plain.trim_end().len();
                 self.plain.truncate(kept);
@@ -181,8 +182,12 @@ mod tests {
     fn told(text: &str) -> Vec<String> {
         let piece = |piece| match piece {
             Piece::Text(text) => text,
-            Piece::Slot(Slot { form: Form::Braces, body, line, column }) => format!("<{body}@{line}:{column}>"),
-            Piece::Slot(Slot { form: Form::Dollar, body, line, column }) => format!("[{body}@{line}:{column}]"),
+            Piece::Slot(Slot { form: Form::Braces, body, line, column }) => {
+                format!("<{body}@{line}:{column}>")
+            }
+            Piece::Slot(Slot { form: Form::Dollar, body, line, column }) => {
+                format!("[{body}@{line}:{column}]")
+            }
             Piece::Slot(Slot { form: Form::Open(open), .. }) => format!("!{open}"),
         };
         lex(text).into_iter().map(piece).collect()

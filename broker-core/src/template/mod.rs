@@ -70,6 +70,11 @@ impl Template {
         read::read(key, value, names).map(|fields| Self { key: key.to_owned(), fields })
     }
 
+    /// Whether this is only comments, told without reading its placeholders.
+    pub fn is_blank(value: &Value) -> bool {
+        read::is_blank(value)
+    }
+
     /// Its name among its siblings.
     pub fn key(&self) -> &str {
         &self.key
@@ -85,7 +90,9 @@ impl Template {
         let fields = self.fields.as_deref()?;
         let of = |key: &str| fields.iter().find(|(name, _)| name == key).map(|(_, pattern)| pattern);
         let name = match of("metadata") {
-            Some(Pattern::Map(metadata)) => metadata.iter().find(|(key, _)| key == "name").map(|(_, name)| name),
+            Some(Pattern::Map(metadata)) => {
+                metadata.iter().find(|(key, _)| key == "name").map(|(_, name)| name)
+            }
             _ => None,
         };
         let name = name.map_or(Some(self.key.as_str()), Pattern::fixed_text);
@@ -117,7 +124,11 @@ impl Template {
     ///
     /// # Errors
     /// Where something is not there yet ([`TemplateError::Missing`]), or the values make no object.
-    pub fn render(&self, rendering: &Rendering<'_>, namespace: &str) -> Result<Option<Object>, TemplateError> {
+    pub fn render(
+        &self,
+        rendering: &Rendering<'_>,
+        namespace: &str,
+    ) -> Result<Option<Object>, TemplateError> {
         let Some(fields) = &self.fields else { return Ok(None) };
         let mut renderer = Renderer::new(&self.key, rendering);
         let fields: Map<String, Value> = renderer.map(fields, "", MAX_NESTING)?;
@@ -144,7 +155,8 @@ fn never_restarted(object: &mut Object) {
     let pods = ["spec", "template", "spec"];
     let gvk = object.gvk();
     let is_job = gvk.group == "batch" && gvk.kind == "Job";
-    if is_job && object.get(&pods).is_some_and(|spec| spec.is_object() && spec.get("restartPolicy").is_none()) {
+    if is_job && object.get(&pods).is_some_and(|spec| spec.is_object() && spec.get("restartPolicy").is_none())
+    {
         object.set(&["spec", "template", "spec", "restartPolicy"], "Never".into());
     }
 }

@@ -103,7 +103,9 @@ impl<'r> Renderer<'r> {
             }
             Pattern::List(elements) => {
                 let elements = elements.iter().enumerate();
-                elements.map(|(index, element)| self.value(element, &format!("{at}[{index}]"), depth)).collect()
+                elements
+                    .map(|(index, element)| self.value(element, &format!("{at}[{index}]"), depth))
+                    .collect()
             }
             Pattern::Map(fields) => self.map(fields, at, depth).map(Value::Object),
         }

@@ -170,9 +170,9 @@ mod tests {
             "status": {"host": "db.internal", "status": "Available", "nodes": [1], "engine": null, "Odd": "odd"},
         }))
         .unwrap();
-        let secrets = BTreeMap::from([("root".to_owned(), "s-1".to_owned()), ("a-b".to_owned(), "s-2".to_owned())]);
-        let place =
-            Place { name: "my-db".into(), namespace: "ns".into(), cluster: "abc".into(), secrets };
+        let secrets =
+            BTreeMap::from([("root".to_owned(), "s-1".to_owned()), ("a-b".to_owned(), "s-2".to_owned())]);
+        let place = Place { name: "my-db".into(), namespace: "ns".into(), cluster: "abc".into(), secrets };
         let nowhere = Place::default();
         let from = Side { place: &place, object: Some(&object) };
         let to = Side { place: &nowhere, object: None };

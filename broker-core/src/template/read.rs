@@ -44,6 +44,13 @@ pub(super) fn read(
     if reader.faults.is_empty() { Ok(patterns) } else { Err(reader.faults) }
 }
 
+/// Whether a template creates nothing, told without reading its placeholders.
+pub(super) fn is_blank(value: &Value) -> bool {
+    let Some(text) = value.as_str().filter(|text| text.len() <= MAX_TEMPLATE) else { return false };
+    let mut reader = Reader { names: &[], slots: None, used: 0, faults: Vec::new() };
+    reader.yaml(text).is_none() && reader.faults.is_empty()
+}
+
 struct Reader<'r> {
     names: &'r [&'r str],
     /// Of a YAML text, what its tokens stand for.
@@ -58,7 +65,9 @@ impl Reader<'_> {
         // In YAML text a pointer leads nowhere.
         let is_text = self.slots.is_some();
         let (pointer, message) = match (is_text, pointer) {
-            (true, pointer) if !pointer.is_empty() => (String::new(), format!("{}: {message}", dotted(pointer))),
+            (true, pointer) if !pointer.is_empty() => {
+                (String::new(), format!("{}: {message}", dotted(pointer)))
+            }
             (_, pointer) => (pointer.to_owned(), message),
         };
         self.faults.push(TemplateFault { pointer, message });
@@ -71,7 +80,10 @@ impl Reader<'_> {
             return None;
         }
         if text.contains([OPEN, CLOSE]) {
-            self.fault("", "has one of the characters U+E000 and U+E001, which cannot be used here".to_owned());
+            self.fault(
+                "",
+                "has one of the characters U+E000 and U+E001, which cannot be used here".to_owned(),
+            );
             return None;
         }
         let mut slots = Vec::new();
@@ -90,7 +102,10 @@ impl Reader<'_> {
             Ok(None) => None,
             Ok(Some(Value::Object(fields))) => Some(fields),
             Ok(Some(_)) => {
-                self.fault("", "is no object; expected a mapping with apiVersion, kind and metadata".to_owned());
+                self.fault(
+                    "",
+                    "is no object; expected a mapping with apiVersion, kind and metadata".to_owned(),
+                );
                 None
             }
             Err(fault) => {
@@ -105,7 +120,10 @@ impl Reader<'_> {
     fn without_tokens(&self, words: &str) -> String {
         let mut text = words.to_owned();
         for (number, slot) in self.slots.iter().flatten().enumerate().filter(|_| words.contains(OPEN)) {
-            text = text.replace(&format!("{OPEN}{number}{CLOSE}"), &format!("{{{{ {} }}}}", shorten(&slot.body, 40)));
+            text = text.replace(
+                &format!("{OPEN}{number}{CLOSE}"),
+                &format!("{{{{ {} }}}}", shorten(&slot.body, 40)),
+            );
         }
         text
     }
@@ -116,7 +134,10 @@ impl Reader<'_> {
             match fields.get(name).and_then(Value::as_str) {
                 Some("") | None => self.fault(&format!("/{name}"), "is missing; expected a text".to_owned()),
                 Some(text) if self.has_slot(text) => {
-                    self.fault(&format!("/{name}"), "has a placeholder; the kind of an object is fixed".to_owned());
+                    self.fault(
+                        &format!("/{name}"),
+                        "has a placeholder; the kind of an object is fixed".to_owned(),
+                    );
                 }
                 Some("List") if name == "kind" => {
                     self.fault("/kind", "is List; a template is one object".to_owned());
@@ -126,7 +147,9 @@ impl Reader<'_> {
         }
         match fields.get("metadata") {
             None if is_object_name(key) => {}
-            None => self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object")),
+            None => {
+                self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object"))
+            }
             Some(Value::Object(metadata)) => self.metadata(key, metadata),
             Some(_) => self.fault("/metadata", "is no mapping".to_owned()),
         }
@@ -168,7 +191,9 @@ impl Reader<'_> {
                 );
             }
             Some(_) => self.fault("/metadata/name", "is no text".to_owned()),
-            None => self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object")),
+            None => {
+                self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object"))
+            }
         }
     }
 
@@ -196,7 +221,8 @@ impl Reader<'_> {
             Value::String(text) => self.text(text, pointer, typed),
             Value::Array(elements) => {
                 let elements = elements.iter().enumerate();
-                let element = |(index, element)| self.pattern(element, &format!("{pointer}/{index}"), typed, depth + 1);
+                let element =
+                    |(index, element)| self.pattern(element, &format!("{pointer}/{index}"), typed, depth + 1);
                 Pattern::List(elements.map(element).collect())
             }
             Value::Object(fields) => {
@@ -292,6 +318,8 @@ fn size(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 8,
         Value::String(text) => text.len() + 2,
         Value::Array(elements) => elements.iter().map(size).sum::<usize>() + 2,
-        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + 3 + size(value)).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() + 3 + size(value)).sum::<usize>() + 2
+        }
     }
 }

@@ -9,7 +9,10 @@ pub(super) fn scripts(pattern: &Pattern, at: &str, found: &mut Vec<String>) {
     match pattern {
         Pattern::Fixed(_) | Pattern::Text(_) | Pattern::Answer(_) => {}
         Pattern::List(elements) => {
-            elements.iter().enumerate().for_each(|(index, element)| scripts(element, &format!("{at}/{index}"), found));
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(index, element)| scripts(element, &format!("{at}/{index}"), found));
         }
         Pattern::Map(fields) => {
             let list = |key: &str| match fields.iter().find(|(name, _)| name == key) {
@@ -19,13 +22,18 @@ pub(super) fn scripts(pattern: &Pattern, at: &str, found: &mut Vec<String>) {
             let words: Vec<(String, &Pattern)> = ["command", "args"]
                 .iter()
                 .flat_map(|key| {
-                    list(key).iter().enumerate().map(move |(index, word)| (format!("{at}/{key}/{index}"), word))
+                    list(key)
+                        .iter()
+                        .enumerate()
+                        .map(move |(index, word)| (format!("{at}/{key}/{index}"), word))
                 })
                 .collect();
-            let is_shell = words.first().and_then(|(_, word)| word.fixed_text()).is_some_and(|word| {
-                SHELLS.contains(&word.rsplit('/').next().unwrap_or(word))
-            });
-            let takes_script = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('c');
+            let is_shell = words
+                .first()
+                .and_then(|(_, word)| word.fixed_text())
+                .is_some_and(|word| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word)));
+            let takes_script =
+                |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('c');
             let script = words.iter().position(|(_, word)| word.fixed_text().is_some_and(takes_script));
             if let Some((pointer, script)) = script.and_then(|at| words.get(at + 1)).filter(|_| is_shell)
                 && script.is_filled_in()

@@ -18,8 +18,9 @@ use super::*;
 const NAMES: [&str; 3] = ["from", "to", "earlier"];
 
 fn parse(value: &Value) -> Result<Template, Vec<String>> {
-    Template::parse("helper", value, &NAMES)
-        .map_err(|faults| faults.iter().map(|fault| format!("{} {fault}", fault.pointer).trim().to_owned()).collect())
+    Template::parse("helper", value, &NAMES).map_err(|faults| {
+        faults.iter().map(|fault| format!("{} {fault}", fault.pointer).trim().to_owned()).collect()
+    })
 }
 
 fn place(name: &str) -> Place {
@@ -113,7 +114,10 @@ fn placeholders_in_yaml_stand_wherever_a_value_may() {
         ("x {{- .From.Name -}} y", json!("xmy-dby")),
         ("{{ \"{{\" }}", json!("{{")),
         ("[{{ .From.Name }}, {a: {{ .From.On }}}]", json!(["my-db", {"a": "true"}])),
-        ("|\n    host={{ .From.Host }}\n    name={{ .To.Name }}\n", json!("host=db.internal\nname=my-db-2\n")),
+        (
+            "|\n    host={{ .From.Host }}\n    name={{ .To.Name }}\n",
+            json!("host=db.internal\nname=my-db-2\n"),
+        ),
         ("${from.spec.size}", json!(10)),
         ("\"${from.spec.size}\"", json!(10)),
         ("${from.spec.size + 1 > 10 ? {'a': 'b: c'} : {}}", json!({"a": "b: c"})),
@@ -176,16 +180,14 @@ fn values_that_fit_nowhere_are_told_without_being_shown() {
         let error = value_of(text).unwrap_err();
         assert!(!error.is_missing() && error.to_string().contains(words), "{text}: {error}");
     }
-    let named = parse(&json!("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{ .From.Host }}'}")).unwrap();
+    let named =
+        parse(&json!("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{ .From.Host }}'}")).unwrap();
     for host in ["UPPER", "a b", "../../x", "a\nb", "", "ä", &"x".repeat(70)] {
         let refused = render_on(&named, &json!(host)).unwrap_err();
         assert!(matches!(refused, TemplateError::Name { .. }), "{host}: {refused}");
     }
     let many = parse(&json!({"apiVersion": "v1", "kind": "A", "a": vec!["${from.status.host}"; 5]})).unwrap();
-    assert!(matches!(
-        render_on(&many, &json!("x".repeat(60_000))),
-        Err(TemplateError::TooLarge { .. })
-    ));
+    assert!(matches!(render_on(&many, &json!("x".repeat(60_000))), Err(TemplateError::TooLarge { .. })));
 }
 
 #[test]
@@ -194,11 +196,17 @@ fn what_no_value_may_choose_is_refused_when_written() {
     for (value, words) in [
         (json!("apiVersion: '{{ .From.Host }}'\nkind: A"), "apiVersion: has a placeholder"),
         (json!("apiVersion: v1\nkind: ${from.kind}"), "kind: has a placeholder"),
-        (json!(format!("{head}metadata: {{namespace: '{{{{ .From.Name }}}}'}}")), "metadata.namespace: cannot be set"),
+        (
+            json!(format!("{head}metadata: {{namespace: '{{{{ .From.Name }}}}'}}")),
+            "metadata.namespace: cannot be set",
+        ),
         (json!(format!("{head}metadata: {{namespace: kube-system}}")), "metadata.namespace: cannot be set"),
         (json!(format!("{head}metadata: {{generateName: a}}")), "metadata.generateName: cannot be set"),
         (json!(format!("{head}metadata: ${{from.metadata}}")), "metadata: is no mapping"),
-        (json!(format!("{head}metadata: {{labels: \"${{from.metadata.labels}}\"}}")), "metadata.labels: is no mapping"),
+        (
+            json!(format!("{head}metadata: {{labels: \"${{from.metadata.labels}}\"}}")),
+            "metadata.labels: is no mapping",
+        ),
         (json!(format!("{head}metadata: {{name: Upper}}")), "metadata.name: `Upper` is no name"),
         (json!(format!("{head}metadata: {{name: 5}}")), "metadata.name: is no text"),
         (json!(format!("{head}data: {{'{{{{ .From.Name }}}}': x}}")), "only values can have one"),
@@ -209,9 +217,18 @@ fn what_no_value_may_choose_is_refused_when_written() {
         (json!("{{ .From.Name }}"), "is no object"),
         (json!(5), "neither YAML text nor an object"),
         (json!(null), "neither YAML text nor an object"),
-        (json!(format!("{head}data: {{a: '{{{{ .Values.x }}}}'}}")), "line 3, column 12: `.Values.x` is not known"),
-        (json!(format!("{head}data:\n  a: {{{{ if .From.Name }}}}")), "line 4, column 6: `if` cannot be used here"),
-        (json!(format!("{head}data:\n  a: ${{nope.x}}")), "`nope` is not known here; known are from, to, earlier"),
+        (
+            json!(format!("{head}data: {{a: '{{{{ .Values.x }}}}'}}")),
+            "line 3, column 12: `.Values.x` is not known",
+        ),
+        (
+            json!(format!("{head}data:\n  a: {{{{ if .From.Name }}}}")),
+            "line 4, column 6: `if` cannot be used here",
+        ),
+        (
+            json!(format!("{head}data:\n  a: ${{nope.x}}")),
+            "`nope` is not known here; known are from, to, earlier",
+        ),
         (json!(format!("{head}data:\n  a: ${{HOME:-x}}")), "for the text ${ itself write $${"),
         (json!(format!("{head}data:\n  a: '{{{{ .From.Name'")), "`{{` is never closed"),
         (json!(format!("{head}data:\n  a: 1\n  a: 2")), "line 5, column 3: the key `a` is there twice"),
@@ -233,11 +250,15 @@ fn what_no_value_may_choose_is_refused_when_written() {
 
 #[test]
 fn scripts_made_of_others_words_are_found() {
-    let job = |command: &Value| json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"containers": [command]}});
+    let job =
+        |command: &Value| json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"containers": [command]}});
     let found = |command: &Value| parse(&job(command)).unwrap().shell_scripts();
     let script = "pg_dump -h {{ .From.Host }}";
     assert_eq!(found(&json!({"command": ["sh", "-c", script]})), ["/spec/containers/0/command/2"]);
-    assert_eq!(found(&json!({"command": ["/bin/bash", "-ec"], "args": [script]})), ["/spec/containers/0/args/0"]);
+    assert_eq!(
+        found(&json!({"command": ["/bin/bash", "-ec"], "args": [script]})),
+        ["/spec/containers/0/args/0"]
+    );
     for fine in [
         json!({"command": ["pg_dump", "-h", "{{ .From.Host }}"]}),
         json!({"command": ["sh", "-c", "pg_dump -h \"$1\"", "sh", "{{ .From.Host }}"]}),
@@ -271,11 +292,39 @@ fn shape(value: &Value) -> Value {
 
 fn hostile() -> impl Strategy<Value = String> {
     let words = [
-        "\"", "'", "\n", "\n  evil: true\n", ": ", "{{ .From.Name }}", "${from}", "$${", "- ", "#", "|", ">", "&a", "*a", "!!map",
-        "---\n", "{", "}", "[", "]", ",", "\\", "\u{0}", "\u{e000}0\u{e001}", "kind: Secret", "\t", "../", "%s", "a",
+        "\"",
+        "'",
+        "\n",
+        "\n  evil: true\n",
+        ": ",
+        "{{ .From.Name }}",
+        "${from}",
+        "$${",
+        "- ",
+        "#",
+        "|",
+        ">",
+        "&a",
+        "*a",
+        "!!map",
+        "---\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\\",
+        "\u{0}",
+        "\u{e000}0\u{e001}",
+        "kind: Secret",
+        "\t",
+        "../",
+        "%s",
+        "a",
     ];
     prop_oneof![
-        proptest::collection::vec(prop::sample::select(words.to_vec()), 0..12).prop_map(|words| words.concat()),
+        proptest::collection::vec(prop::sample::select(words.to_vec()), 0..12)
+            .prop_map(|words| words.concat()),
         any::<String>(),
     ]
 }

@@ -82,7 +82,10 @@ impl<'t, F: Fn(&str) -> bool> Reader<'t, F> {
             return Err(fault(at, &format!("has too many parts; at most {MAX_PARTS} are accepted")));
         }
         if depth > MAX_NESTING {
-            return Err(fault(at, &format!("is nested too deeply; at most {MAX_NESTING} levels are accepted")));
+            return Err(fault(
+                at,
+                &format!("is nested too deeply; at most {MAX_NESTING} levels are accepted"),
+            ));
         }
         match event {
             Event::Scalar(text, style, _, tag) => self.scalar(&text, style, tag.as_deref(), at),
@@ -171,11 +174,14 @@ fn number(text: &str) -> Option<Number> {
     if let Some(digits) = text.strip_prefix("0o") {
         return u64::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+')).map(Number::from);
     }
-    let starts_like_one = digits.starts_with(|c: char| c.is_ascii_digit())
-        || (digits.starts_with('.') && digits.len() > 1);
+    let starts_like_one =
+        digits.starts_with(|c: char| c.is_ascii_digit()) || (digits.starts_with('.') && digits.len() > 1);
     // A version or a mode such as 014 is no number.
-    let has_leading_zero = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.")
-        && !digits.starts_with("0e") && !digits.starts_with("0E");
+    let has_leading_zero = digits.len() > 1
+        && digits.starts_with('0')
+        && !digits.starts_with("0.")
+        && !digits.starts_with("0e")
+        && !digits.starts_with("0E");
     let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
     if !starts_like_one || has_leading_zero || !plain {
         return None;
@@ -220,21 +226,30 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Result<Option<Value>, String> {
-        read(text, |text| text.contains('\u{e000}')).map_err(|fault| format!("{}:{} {}", fault.line, fault.column, fault.message))
+        read(text, |text| text.contains('\u{e000}'))
+            .map_err(|fault| format!("{}:{} {}", fault.line, fault.column, fault.message))
     }
 
     #[test]
     fn texts_are_read_as_yaml_1_2_has_it() {
         for (text, expected) in [
             ("a: 1", json!({"a": 1})),
-            ("a: [on, yes, 014, 1_000, 0x1F, 0o17, -3, +4, 1.5, 1e3, .5, '1', \"2\"]",
-             json!({"a": ["on", "yes", "014", "1_000", 31, 15, -3, 4, 1.5, 1000.0, 0.5, "1", "2"]})),
+            (
+                "a: [on, yes, 014, 1_000, 0x1F, 0o17, -3, +4, 1.5, 1e3, .5, '1', \"2\"]",
+                json!({"a": ["on", "yes", "014", "1_000", 31, 15, -3, 4, 1.5, 1000.0, 0.5, "1", "2"]}),
+            ),
             ("a: [true, True, false, null, ~, '']", json!({"a": [true, true, false, null, null, ""]})),
-            ("a: 18446744073709551615\nb: 12:30\nc: 1.2.3", json!({"a": u64::MAX, "b": "12:30", "c": "1.2.3"})),
+            (
+                "a: 18446744073709551615\nb: 12:30\nc: 1.2.3",
+                json!({"a": u64::MAX, "b": "12:30", "c": "1.2.3"}),
+            ),
             ("a: !!str 5\nb: !!str", json!({"a": "5", "b": ""})),
             ("a: |\n  x\n  y\nb: >\n  x\n  y\n", json!({"a": "x\ny\n", "b": "x y\n"})),
             ("# c\n---\n# d\na: {b: [1, {c: d}]} # e\n", json!({"a": {"b": [1, {"c": "d"}]}})),
-            ("a: \u{e000}1\u{e001}\nb: 5\u{e000}0\u{e001}", json!({"a": "\u{e000}1\u{e001}", "b": "5\u{e000}0\u{e001}"})),
+            (
+                "a: \u{e000}1\u{e001}\nb: 5\u{e000}0\u{e001}",
+                json!({"a": "\u{e000}1\u{e001}", "b": "5\u{e000}0\u{e001}"}),
+            ),
             ("5: x\ntrue: y\na:\n", json!({"5": "x", "true": "y", "a": null})),
         ] {
             assert_eq!(value(text), Ok(Some(expected)), "{text}");
