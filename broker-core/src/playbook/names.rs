@@ -13,39 +13,9 @@ pub(super) const TEMPLATES: &str = "templates";
 pub(super) const BARE: [&str; 3] = ["metadata", "spec", "status"];
 
 /// Names that no template can have: they have a meaning, or CEL has.
-const RESERVED: [&str; 32] = [
-    "as",
-    "bool",
-    "break",
-    "bytes",
-    "const",
-    "continue",
-    "double",
-    "else",
-    "false",
-    "for",
-    "from",
-    "function",
-    "if",
-    "import",
-    "in",
-    "int",
-    "let",
-    "list",
-    "loop",
-    "map",
-    "metadata",
-    "namespace",
-    "null",
-    "package",
-    "return",
-    "spec",
-    "status",
-    "string",
-    "templates",
-    "to",
-    "true",
-    "type",
+const RESERVED: [&str; 24] = [
+    "as", "break", "const", "continue", "else", "false", "for", "from", "function", "if", "import", "in", "let", "loop",
+    "metadata", "namespace", "null", "package", "return", "spec", "status", "templates", "to", "true",
 ];
 
 /// Whether a template can have this name.

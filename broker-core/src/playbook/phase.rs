@@ -121,7 +121,7 @@ mod tests {
             ("copy+ a b=Finalize", "IVF"),
             ("copy+ a=Cutover b", "ICV"),
             ("copy+ a=Verify", "IV"),
-            ("copy=Cutover+ b", "CV"),
+            ("copy+=Cutover b", "CV"),
             ("a=Cutover b", "CI"),
             ("copy+ finalize", "IF"),
             ("", ""),

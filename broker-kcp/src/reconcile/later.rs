@@ -1,11 +1,13 @@
 //! Says, on the objects themselves, what this version does not do yet: nothing a person writes is ignored silently.
 //!
-//! Playbooks, migrations that a person asks for, and a person's word on a running migration have no effect so far.
+//! Migrations that a person asks for, and a person's word on a running migration, have no effect so far. Of a playbook it is
+//! told whether it can be followed.
 
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
+use super::playbooks::{self, KcpPlaybooks};
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 use crate::record::{HONOURED, controls_without_effect, read_migration};
@@ -43,10 +45,7 @@ impl Asking {
     /// What is said of an object, if anything has to be.
     fn refusal(self, object: &Object) -> Option<(&'static str, String)> {
         match self {
-            Self::Configuration => Some((
-                "Ready",
-                "playbooks are not followed yet: orders whose objects hold data stay where they are".to_owned(),
-            )),
+            Self::Configuration => None,
             Self::Migration if matches!(read_migration(object), Ok(None)) => Some((
                 "Ready",
                 "only migrations that the broker makes are carried out yet; change the order, or the offers, to move it"
@@ -61,7 +60,15 @@ impl Asking {
 }
 
 /// Brings the word on one object up to date.
-pub(super) async fn report(fleet: &Fleet, asking: Asking, name: &str) -> Result<(), ApiError> {
+pub(super) async fn report(
+    fleet: &Fleet,
+    playbooks: &KcpPlaybooks,
+    asking: Asking,
+    name: &str,
+) -> Result<(), ApiError> {
+    if asking == Asking::Configuration {
+        return playbooks::report(fleet, playbooks, &asking.resource(), name).await;
+    }
     let cache = asking.cache(fleet);
     let key = ObjectKey::new(PLATFORM, "", name);
     let Some(object) = cache.get(&key).filter(|object| !object.is_deleting()) else { return Ok(()) };

@@ -45,7 +45,7 @@ pub(super) enum Chore {
     Waiting(String),
     /// Look whether a marked object is an orphan.
     Orphan(String, ObjectKey),
-    /// Say of a record that it is not supported yet.
+    /// Say of a playbook or a move whether it can be followed.
     Later(Asking, String),
 }
 
@@ -112,10 +112,12 @@ impl Routes {
             self.chores.add_after(Chore::Api(api), GATHER);
         }
         self.all_offers();
-        for asking in Asking::ALL {
-            for (key, _) in asking.cache(&self.fleet).read().iter() {
-                self.chores.add_after(Chore::Later(asking, key.name.clone()), GATHER);
-            }
+        Asking::ALL.into_iter().for_each(|asking| self.all_asked(asking));
+    }
+
+    fn all_asked(&self, asking: Asking) {
+        for (key, _) in asking.cache(&self.fleet).read().iter() {
+            self.chores.add_after(Chore::Later(asking, key.name.clone()), GATHER);
         }
     }
 
@@ -354,7 +356,9 @@ impl Observer for Routes {
                 });
                 self.asked(Asking::Migration, changes);
             }
-            Topic::Configurations => self.asked(Asking::Configuration, changes),
+            // One that comes, changes or goes may be as specific as another.
+            Topic::Configurations if changes.iter().any(spec_changed) => self.all_asked(Asking::Configuration),
+            Topic::Configurations => {}
             Topic::BrokeredApis => {
                 self.registry.policies_changed();
                 for change in changes {

@@ -18,6 +18,7 @@ use super::books::Books;
 use super::execute::KcpMigrationExecutor;
 use super::indexes::{BY_ORDER, INDEXES, object_text, offers_of};
 use super::observe::KcpOrderObserver;
+use super::playbooks::KcpPlaybooks;
 use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
 use super::{absence, brokered, later, lost, offers, orphans};
@@ -67,6 +68,7 @@ pub struct Service {
 struct Inner {
     fleet: Fleet,
     registry: KcpProviderRegistry,
+    playbooks: KcpPlaybooks,
     driver: Driver,
     routes: Arc<Routes>,
     leading: watch::Receiver<bool>,
@@ -96,7 +98,8 @@ impl Service {
             books: Books::default(),
             progress: Arc::new(Notify::new()),
         });
-        let inner = Inner { fleet, registry, driver, routes, leading, options };
+        let playbooks = KcpPlaybooks::new(fleet.clone());
+        let inner = Inner { fleet, registry, playbooks, driver, routes, leading, options };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -269,7 +272,7 @@ impl Service {
         if !*self.inner.leading.borrow() {
             return Outcome::Done;
         }
-        let Inner { fleet, registry, .. } = &*self.inner;
+        let Inner { fleet, registry, playbooks, .. } = &*self.inner;
         let result = match chore {
             Chore::Offer(key) => offers::report(fleet, registry, key).await.map(drop),
             Chore::Waiting(api) => {
@@ -277,7 +280,7 @@ impl Service {
                 Ok(())
             }
             Chore::Api(name) => brokered::report(fleet, registry, name).await,
-            Chore::Later(what, name) => later::report(fleet, *what, name).await,
+            Chore::Later(what, name) => later::report(fleet, playbooks, *what, name).await,
             Chore::Orphan(api, key) => orphans::examine(fleet, registry, api, key).await.map(drop),
         };
         match result {
