@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- offer quantity expression
+[ $# -gt 0 ] || set -- offer quantity expression template
 command -v c++ >/dev/null 2>&1 || { echo "tools/fuzz.sh needs a C++ compiler: libFuzzer is built from source" >&2; exit 1; }
 
 host=$(rustc -vV | sed -n 's/^host: //p')
