@@ -559,3 +559,53 @@ proptest! {
         });
     }
 }
+
+fn guide() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/playbooks.md")).unwrap()
+}
+
+#[test]
+fn the_guides_playbook_means_what_it_says() {
+    let guide = guide();
+    let example = guide.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example: Value = serde_saphyr::from_str(example).unwrap();
+    let (playbook, findings) = lint("guide", &example["spec"]);
+    assert_eq!(findings, []);
+    let playbook = playbook.unwrap();
+    assert_eq!(
+        phases(&playbook),
+        [
+            ("initial-copy", "Initial"),
+            ("catch-up", "Cutover"),
+            ("cutover", "Verify"),
+            ("finalize", "Finalize")
+        ]
+    );
+    for number in [MAX_STAGES, MAX_CONDITIONS, MAX_TEMPLATES] {
+        assert_eq!(number, 32);
+    }
+}
+
+#[test]
+fn the_guides_templates_become_what_it_says() {
+    let guide = guide();
+    let from = object(json!({"spec": {"size": 10}, "status": {"host": "db.internal"}}));
+    let rows = guide
+        .split("| YAML | value |\n|---|---|\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .take_while(|line| line.starts_with('|'));
+    let mut seen_rows = 0;
+    for row in rows {
+        let (yaml, value) = row.trim_matches(['|', ' ']).split_once(" | ").unwrap();
+        let (yaml, value) = (yaml.trim().trim_matches('`'), value.trim().trim_matches('`'));
+        let template = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  value: {yaml}\n");
+        let stage = stage(&json!({"name": "a", "templates": {"t": template}}));
+        let made = seen(Some(&from), None, &json!({}), |scene| stage.helpers(scene, "m")).unwrap();
+        let expected: Value = serde_json::from_str(value).unwrap();
+        assert_eq!(made[0].1.get(&["data", "value"]), Some(&expected), "{yaml}");
+        seen_rows += 1;
+    }
+    assert_eq!(seen_rows, 10);
+}
