@@ -14,8 +14,30 @@ pub(super) const BARE: [&str; 3] = ["metadata", "spec", "status"];
 
 /// Names that no template can have: they have a meaning, or CEL has.
 const RESERVED: [&str; 24] = [
-    "as", "break", "const", "continue", "else", "false", "for", "from", "function", "if", "import", "in", "let", "loop",
-    "metadata", "namespace", "null", "package", "return", "spec", "status", "templates", "to", "true",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "from",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "metadata",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "spec",
+    "status",
+    "templates",
+    "to",
+    "true",
 ];
 
 /// Whether a template can have this name.

@@ -76,7 +76,8 @@ impl Shelf {
         let mut before = std::mem::take(&mut self.entries);
         for (key, object) in live() {
             let spec = |object: &Object| object.get(&["spec"]).cloned().unwrap_or_default();
-            let known = before.remove(&key.name).filter(|entry| entry.object.get(&["spec"]) == object.get(&["spec"]));
+            let known =
+                before.remove(&key.name).filter(|entry| entry.object.get(&["spec"]) == object.get(&["spec"]));
             let read = match known {
                 Some(entry) => entry.read,
                 None => Playbook::parse_json(&key.name, &spec(object)).map(Arc::new).map_err(Into::into),
@@ -112,11 +113,17 @@ impl Verdict {
                 return Self { status: "False", reason: "InvalidPlaybook", message, stages: Value::Null };
             }
         };
-        let stage = |stage: &broker_core::playbook::Stage| json!({"name": stage.name, "phase": stage.phase.as_str()});
+        let stage =
+            |stage: &broker_core::playbook::Stage| json!({"name": stage.name, "phase": stage.phase.as_str()});
         let stages = playbook.stages.iter().map(stage).collect();
         let rivals = playbooks.rivals(playbook);
         if rivals.is_empty() {
-            return Self { status: "True", reason: "Valid", message: "the playbook is valid".to_owned(), stages };
+            return Self {
+                status: "True",
+                reason: "Valid",
+                message: "the playbook is valid".to_owned(),
+                stages,
+            };
         }
         let told: Vec<&str> = rivals.iter().take(MAX_TOLD).copied().collect();
         let message = format!(
@@ -155,7 +162,11 @@ pub(super) async fn report(
         "status": { "conditions": wanted, "stages": stages, "observedGeneration": object.generation() },
     });
     let written = fleet.platform_api().merge_status(resource, "", name, &patch, marker::MANAGER).await?;
-    fleet.platform().configurations.written(&fleet.platform_source(), ObjectKey::new(PLATFORM, "", name), written);
+    fleet.platform().configurations.written(
+        &fleet.platform_source(),
+        ObjectKey::new(PLATFORM, "", name),
+        written,
+    );
     Ok(())
 }
 
@@ -198,7 +209,11 @@ mod tests {
         );
         let wrong = verdict(&shelf, "wrong");
         assert_eq!((wrong.reason, &wrong.stages), ("InvalidPlaybook", &Value::Null));
-        assert!(wrong.message.starts_with("spec.stages[0].timeout: is `soon`; accepted: "), "{}", wrong.message);
+        assert!(
+            wrong.message.starts_with("spec.stages[0].timeout: is `soon`; accepted: "),
+            "{}",
+            wrong.message
+        );
         assert_eq!(shelf.playbooks.iter().count(), 1);
 
         // A rival comes and goes.
@@ -211,7 +226,10 @@ mod tests {
             assert_eq!(found.reason, "AmbiguousPlaybook");
             assert!(found.message.starts_with(&format!("{other} fits some moves")), "{}", found.message);
         }
-        assert!(Arc::ptr_eq(&read, shelf.entries["a"].read.as_ref().unwrap()), "what did not change is not read again");
+        assert!(
+            Arc::ptr_eq(&read, shelf.entries["a"].read.as_ref().unwrap()),
+            "what did not change is not read again"
+        );
         table.delete(&source, key, &rival);
         shelf.follow(&table);
         assert_eq!(verdict(&shelf, "a").reason, "Valid");

@@ -357,7 +357,9 @@ impl Observer for Routes {
                 self.asked(Asking::Migration, changes);
             }
             // One that comes, changes or goes may be as specific as another.
-            Topic::Configurations if changes.iter().any(spec_changed) => self.all_asked(Asking::Configuration),
+            Topic::Configurations if changes.iter().any(spec_changed) => {
+                self.all_asked(Asking::Configuration)
+            }
             Topic::Configurations => {}
             Topic::BrokeredApis => {
                 self.registry.policies_changed();

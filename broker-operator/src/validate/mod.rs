@@ -1,7 +1,8 @@
-//! The command `validate`: what is wrong with `AcceptAPIs` and `BrokeredAPIs` in files, or probably not meant, with
-//! file, line and column. Needs no server.
+//! The command `validate`: what is wrong with `AcceptAPIs`, `BrokeredAPIs` and `MigrationConfigurations` in files, or probably
+//! not meant, with file, line and column; and in which phase each stage of a playbook runs. Needs no server.
 
 mod brokered;
+mod playbooks;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use broker_core::offer::lint::{Finding, Level, lint, shadows};
 use broker_core::offer::{Offer, OfferId};
+use broker_core::playbook::Playbook;
 use broker_core::resource::{ClusterName, Object, marker};
 use broker_kcp::api::crds::{crds, to_json};
 use clap::{Args, ValueEnum};
@@ -24,9 +26,9 @@ use crate::files::{FileError, FileObject, Position, files_in, read_located};
 /// What `validate` ends with where something is wrong.
 const WRONG: u8 = 1;
 
-/// Tell what is wrong with `AcceptAPIs` and `BrokeredAPIs`, or probably not meant.
+/// Tell what is wrong with `AcceptAPIs`, `BrokeredAPIs` and `MigrationConfigurations`, or probably not meant.
 ///
-/// Ends with 0 where nothing is wrong, 1 where something is (with --strict also where something is probably not meant),
+/// Of each playbook it is noted in which phase its stages run. Ends with 0 where nothing is wrong, 1 where something is (with --strict also where something is probably not meant),
 /// 2 where a file cannot be read. Objects of other kinds are passed over.
 #[derive(Clone, Debug, Args)]
 pub struct ValidateArgs {
@@ -91,13 +93,17 @@ fn look(paths: &[PathBuf]) -> Result<Outcome, FileError> {
     let mut outcome = Outcome::default();
     let schemas = schemas();
     let mut offers: Vec<(FileObject, Offer)> = Vec::new();
+    let mut books: Vec<(FileObject, Playbook)> = Vec::new();
     for root in paths {
         for path in files_in(root)? {
             match read_located(&path) {
                 Ok(objects) => {
                     for object in objects {
-                        let offer = outcome.object(&object, &schemas);
-                        offers.extend(offer.map(|offer| (object, offer)));
+                        match outcome.object(&object, &schemas) {
+                            Some(Usable::Offer(offer)) => offers.push((object, *offer)),
+                            Some(Usable::Playbook(playbook)) => books.push((object, *playbook)),
+                            None => {}
+                        }
                     }
                 }
                 Err(error @ FileError::Read { .. }) => return Err(error),
@@ -116,18 +122,32 @@ fn look(paths: &[PathBuf]) -> Result<Outcome, FileError> {
             outcome.found(object, finding);
         }
     }
+    let parsed: Vec<Playbook> = books.iter().map(|(_, playbook)| playbook.clone()).collect();
+    for (index, finding) in playbooks::rivals(&parsed) {
+        if let Some((object, _)) = books.get(index) {
+            outcome.found(object, finding);
+        }
+    }
     outcome.findings.sort();
     Ok(outcome)
 }
 
+/// What is looked at beside its like.
+enum Usable {
+    /// An offer that could be chosen.
+    Offer(Box<Offer>),
+    /// A playbook that could be followed.
+    Playbook(Box<Playbook>),
+}
+
 impl Outcome {
-    /// Looks at one object; an offer that could be chosen is returned.
-    fn object(&mut self, object: &FileObject, schemas: &BTreeMap<String, Value>) -> Option<Offer> {
+    /// Looks at one object; what could be used is returned.
+    fn object(&mut self, object: &FileObject, schemas: &BTreeMap<String, Value>) -> Option<Usable> {
         let text = |pointer: &str| object.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let kind = text("/kind");
         let group = text("/apiVersion").split_once('/').map_or("", |(group, _)| group);
         let schema = schemas.get(kind).filter(|_| group == marker::GROUP);
-        let (Some(schema), "AcceptAPI" | "BrokeredAPI") = (schema, kind) else {
+        let (Some(schema), "AcceptAPI" | "BrokeredAPI" | "MigrationConfiguration") = (schema, kind) else {
             self.notes.push(format!("{}: {} is passed over", place(object), called(&object.value)));
             return None;
         };
@@ -147,8 +167,17 @@ impl Outcome {
         }
         // Looked at without what is unknown, so that one mistake does not hide the others.
         let by_schema = schema::check(schema, &mut value);
-        let (offer, by_meaning) =
-            if kind == "AcceptAPI" { accept_api(&value) } else { (None, brokered::lint(&value)) };
+        let (usable, by_meaning) = match kind {
+            "AcceptAPI" => accept_api(&value),
+            "BrokeredAPI" => (None, brokered::lint(&value)),
+            _ => {
+                let (playbook, findings) = playbooks::lint(text("/metadata/name"), &value);
+                let note = playbook.as_ref().map(playbooks::phases);
+                self.notes
+                    .extend(note.map(|note| format!("{}: {}: {note}", place(object), called(&object.value))));
+                (playbook.map(|playbook| Usable::Playbook(Box::new(playbook))), findings)
+            }
+        };
         // Where the schema speaks of a part, whatever else is said of it is the same again.
         let known: Vec<String> = by_schema.iter().map(|finding| finding.pointer.clone()).collect();
         let again = |finding: &Finding| {
@@ -162,7 +191,7 @@ impl Outcome {
         for finding in by_schema {
             self.found(object, finding);
         }
-        offer
+        usable
     }
 
     fn found(&mut self, object: &FileObject, finding: Finding) {
@@ -184,11 +213,12 @@ impl Outcome {
     }
 }
 
-fn accept_api(value: &Value) -> (Option<Offer>, Vec<Finding>) {
+fn accept_api(value: &Value) -> (Option<Usable>, Vec<Finding>) {
     let Ok(object) = Object::try_from(value.clone()) else { return (None, Vec::new()) };
     let cluster = object.kcp_cluster().unwrap_or_else(|| ClusterName::from("file"));
     let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-    lint(OfferId::from(object.key_in(&cluster)), &spec)
+    let (offer, findings) = lint(OfferId::from(object.key_in(&cluster)), &spec);
+    (offer.map(|offer| Usable::Offer(Box::new(offer))), findings)
 }
 
 /// The schemas of the broker's own kinds, by kind.

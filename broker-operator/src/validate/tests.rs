@@ -188,14 +188,110 @@ fn offers_of_several_files_are_looked_at_beside_each_other() {
     );
 }
 
+const PLAYBOOK: &str = r"apiVersion: broker.platform-mesh.io/v1alpha1
+kind: MigrationConfiguration
+metadata:
+  name: broken
+spec:
+  from: {group: example.com, version: v1, kind: Database}
+  to: {group: example.com, version: v1, kind: Database}
+  stages:
+    - name: copy
+      timeout: soon
+      succesConditions: []
+      successConditions:
+        - status.copyProgress ==
+        - stauts.ready == true
+      templates:
+        job: |
+          apiVersion: batch/v1
+          kind: Job
+          metadata: {namespace: '{{ .From.Namespace }}'}
+        map:
+          apiVersion: v1
+          kind: ConfigMap
+          data: {a: '${nope}'}
+      progress: true
+    - name: check
+      phase: Initial
+      preconditions: [map.data.a == '1']
+    - name: check
+";
+
+#[test]
+fn every_mistake_in_a_playbook_is_told_with_line_and_column() {
+    let found = told(&[("p.yaml", PLAYBOOK)]);
+    let object = "MigrationConfiguration broken spec";
+    for expected in [
+        format!("p.yaml:10:16: error[Duration]: {object}.stages[0].timeout: is `soon`; accepted: a time"),
+        format!(
+            "p.yaml:11:7: error[UnknownField]: {object}.stages[0].succesConditions: there is no such field; did you mean \
+             successConditions?"
+        ),
+        format!(
+            "p.yaml:13:11: error[Expression]: {object}.stages[0].successConditions[0]: `status.copyProgress ==`: line 1"
+        ),
+        format!(
+            "p.yaml:14:11: error[UnknownName]: {object}.stages[0].successConditions[1]: `stauts.ready == true`: line 1, column \
+             1: `stauts` is not known here; accepted: from, to, metadata, spec, status, job, map"
+        ),
+        format!(
+            "p.yaml:16:14: error[Template]: {object}.stages[0].templates.job: metadata.namespace: cannot be set"
+        ),
+        format!(
+            "p.yaml:23:21: error[Template]: {object}.stages[0].templates.map.data.a: `${{nope}}`: line 1"
+        ),
+        format!("p.yaml:28:7: error[Duplicate]: {object}.stages[2]: has the same name as entry [1]"),
+    ] {
+        assert!(found.iter().any(|line| line.starts_with(&expected)), "{expected}\n{found:#?}");
+    }
+}
+
+#[test]
+fn playbooks_of_several_files_that_fit_the_same_moves_are_told() {
+    let playbook = |name: &str, providers: &str| {
+        format!(
+            "apiVersion: broker.platform-mesh.io/v1alpha1\nkind: MigrationConfiguration\nmetadata: {{name: {name}}}\nspec:\n  \
+             from: {{version: v1, kind: A}}\n  to: {{version: v1, kind: A}}\n  fromProviders: {providers}\n  stages: [{{name: a, \
+             phase: Cutover, successConditions: [status.ready == true]}}]\n"
+        )
+    };
+    let found = told(&[
+        ("a.yaml", &playbook("one", "[aws, gcp]")),
+        ("b.yaml", &playbook("two", "[gcp]")),
+        ("c.yaml", &playbook("any", "[]")),
+    ]);
+    let words = "fits some moves just as well, and then none is followed; make one more specific by fromProviders or toProviders";
+    assert_eq!(
+        found,
+        [
+            format!("a.yaml:5:3: error[AmbiguousPlaybook]: MigrationConfiguration one spec: two {words}"),
+            format!("b.yaml:5:3: error[AmbiguousPlaybook]: MigrationConfiguration two spec: one {words}"),
+        ]
+    );
+}
+
 #[test]
 fn the_overviews_objects_have_no_errors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/mission");
     let outcome = look(&[folder]).unwrap();
     assert!(outcome.findings.iter().all(|finding| finding.level == Level::Advice), "{}", text(&outcome));
-    assert_eq!(outcome.objects, 4);
-    // Two bounds without a unit.
-    assert_eq!(summary(&outcome), "4 objects: 0 errors, 0 warnings, 2 pieces of advice");
+    assert_eq!(outcome.objects, 6);
+    // Two bounds without a unit, two playbooks without a stage under the fence.
+    assert_eq!(summary(&outcome), "6 objects: 0 errors, 0 warnings, 4 pieces of advice");
+    let resolved: Vec<&str> = outcome
+        .notes
+        .iter()
+        .filter_map(|note| note.split_once(": MigrationConfiguration "))
+        .map(|(_, note)| note)
+        .collect();
+    assert_eq!(
+        resolved,
+        [
+            "database-aws-to-azure: stage initial-copy runs in phase Initial, stage cutover runs in phase Verify",
+            "database-migration-config: stage initial-copy runs in phase Initial",
+        ]
+    );
     assert!(outcome.notes.iter().any(|note| note.contains("Migration failover-migration is passed over")));
 }
 

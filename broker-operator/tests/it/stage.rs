@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use broker_kcp::api::v1alpha1::{Assignment, AssignmentPhase, BrokeredApi, Migration, MigrationState};
+use broker_kcp::api::v1alpha1::{
+    Assignment, AssignmentPhase, BrokeredApi, Migration, MigrationConfiguration, MigrationState,
+};
 use broker_kcp::kcp::api::{ApiBinding, ApiExportEndpointSlice};
 use broker_operator::demo::stage;
 use broker_testkit::provider::{CertificateAuthority, samples, secret_name};
@@ -100,6 +102,11 @@ impl Stage {
 
     /// The platform's word on the brokered API.
     pub(crate) fn brokered_apis(&self) -> Api<BrokeredApi> {
+        Api::all(self.platform.client("platform").unwrap())
+    }
+
+    /// The platform's playbooks.
+    pub(crate) fn configurations(&self) -> Api<MigrationConfiguration> {
         Api::all(self.platform.client("platform").unwrap())
     }
 
