@@ -44,8 +44,9 @@ impl KcpPlaybooks {
 
     /// Those that can be followed. Costs a comparison of pointers for each, where nothing changed.
     pub fn current(&self) -> Arc<Playbooks> {
+        let live = live(&self.cache.read());
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.follow(&self.cache.read());
+        shelf.follow(live);
         shelf.playbooks.clone()
     }
 
@@ -65,28 +66,35 @@ impl fmt::Debug for KcpPlaybooks {
 }
 
 impl Shelf {
-    fn follow(&mut self, table: &Table) {
-        let live = || table.iter().filter(|(_, object)| !object.is_deleting());
-        let is_same = |(key, object): (&ObjectKey, &Arc<Object>)| {
-            self.entries.get(&key.name).is_some_and(|entry| Arc::ptr_eq(&entry.object, object))
+    fn follow(&mut self, live: Vec<(String, Arc<Object>)>) {
+        let is_same = |(name, object): &(String, Arc<Object>)| {
+            self.entries.get(name).is_some_and(|entry| Arc::ptr_eq(&entry.object, object))
         };
-        if live().count() == self.entries.len() && live().all(is_same) {
+        if live.len() == self.entries.len() && live.iter().all(is_same) {
             return;
         }
         let mut before = std::mem::take(&mut self.entries);
-        for (key, object) in live() {
-            let spec = |object: &Object| object.get(&["spec"]).cloned().unwrap_or_default();
-            let known =
-                before.remove(&key.name).filter(|entry| entry.object.get(&["spec"]) == object.get(&["spec"]));
+        for (name, object) in live {
+            let spec = object.get(&["spec"]);
+            let known = before.remove(&name).filter(|entry| entry.object.get(&["spec"]) == spec);
             let read = match known {
                 Some(entry) => entry.read,
-                None => Playbook::parse_json(&key.name, &spec(object)).map(Arc::new).map_err(Into::into),
+                None => {
+                    let spec = spec.cloned().unwrap_or_default();
+                    Playbook::parse_json(&name, &spec).map(Arc::new).map_err(Into::into)
+                }
             };
-            self.entries.insert(key.name.clone(), Entry { object: object.clone(), read });
+            self.entries.insert(name, Entry { object, read });
         }
         let read = self.entries.values().filter_map(|entry| entry.read.as_ref().ok().cloned());
         self.playbooks = Arc::new(read.collect());
     }
+}
+
+/// Taken out of the table first, so that reading them keeps nobody from writing to it.
+fn live(table: &Table) -> Vec<(String, Arc<Object>)> {
+    let live = table.iter().filter(|(_, object)| !object.is_deleting());
+    live.map(|(key, object)| (key.name.clone(), object.clone())).collect()
 }
 
 /// The word on one playbook.
@@ -197,7 +205,7 @@ mod tests {
         let mut table = Table::new(&[]);
         let mut shelf = Shelf::default();
         table.list(&source, "1", vec![configuration("a", 1, "1h"), configuration("wrong", 1, "soon")]);
-        shelf.follow(&table);
+        shelf.follow(live(&table));
         assert_eq!(
             verdict(&shelf, "a"),
             Verdict {
@@ -220,7 +228,7 @@ mod tests {
         let read = shelf.entries["a"].read.clone().unwrap();
         let (key, rival) = configuration("b", 1, "1h");
         table.apply(&source, key.clone(), rival.clone());
-        shelf.follow(&table);
+        shelf.follow(live(&table));
         for (name, other) in [("a", "b"), ("b", "a")] {
             let found = verdict(&shelf, name);
             assert_eq!(found.reason, "AmbiguousPlaybook");
@@ -231,13 +239,13 @@ mod tests {
             "what did not change is not read again"
         );
         table.delete(&source, key, &rival);
-        shelf.follow(&table);
+        shelf.follow(live(&table));
         assert_eq!(verdict(&shelf, "a").reason, "Valid");
         // Its own status is no change.
         let (key, mut told) = configuration("a", 2, "1h");
         told.set(&["status", "observedGeneration"], json!(1));
         table.apply(&source, key, told);
-        shelf.follow(&table);
+        shelf.follow(live(&table));
         assert!(Arc::ptr_eq(&read, shelf.entries["a"].read.as_ref().unwrap()));
         assert_eq!(shelf.entries["a"].object.resource_version(), "2");
     }
