@@ -38,7 +38,7 @@ struct Entry {
 
 impl KcpPlaybooks {
     /// The playbooks of a platform.
-    pub fn new(fleet: Fleet) -> Self {
+    pub fn new(fleet: &Fleet) -> Self {
         Self { cache: fleet.platform().configurations.clone(), shelf: Arc::default() }
     }
 

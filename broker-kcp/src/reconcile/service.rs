@@ -98,7 +98,7 @@ impl Service {
             books: Books::default(),
             progress: Arc::new(Notify::new()),
         });
-        let playbooks = KcpPlaybooks::new(fleet.clone());
+        let playbooks = KcpPlaybooks::new(&fleet);
         let inner = Inner { fleet, registry, playbooks, driver, routes, leading, options };
         Ok(Self { inner: Arc::new(inner) })
     }

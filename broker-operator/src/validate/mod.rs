@@ -179,10 +179,14 @@ impl Outcome {
             }
         };
         // Where the schema speaks of a part, whatever else is said of it is the same again.
-        let known: Vec<String> = by_schema.iter().map(|finding| finding.pointer.clone()).collect();
+        let known: Vec<(String, String)> =
+            by_schema.iter().map(|finding| (finding.pointer.clone(), finding.rule.clone())).collect();
         let again = |finding: &Finding| {
-            known.iter().any(|pointer| {
-                *pointer == finding.pointer || (finding.pointer == "/spec" && finding.level == Level::Error)
+            known.iter().any(|(pointer, rule)| {
+                let is_below = finding.pointer.starts_with(&format!("{pointer}/"));
+                *pointer == finding.pointer
+                    || (finding.pointer == "/spec" && finding.level == Level::Error)
+                    || (*rule == finding.rule && rule == "Duplicate" && is_below)
             })
         };
         for finding in by_meaning.into_iter().filter(|finding| !again(finding)).collect::<Vec<_>>() {

@@ -245,6 +245,7 @@ fn every_mistake_in_a_playbook_is_told_with_line_and_column() {
     ] {
         assert!(found.iter().any(|line| line.starts_with(&expected)), "{expected}\n{found:#?}");
     }
+    assert_eq!(found.len(), 7, "nothing twice: {found:#?}");
 }
 
 #[test]
