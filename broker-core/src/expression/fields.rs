@@ -75,7 +75,9 @@ fn collect(part: &IdedExpr, found: &mut Vec<FieldUse>) {
         Expr::Comprehension(macro_) => {
             let parts =
                 [&macro_.iter_range, &macro_.accu_init, &macro_.loop_cond, &macro_.loop_step, &macro_.result];
-            parts.into_iter().for_each(|part| collect(part, found));
+            for part in parts {
+                collect(part, found);
+            }
         }
     }
 }
@@ -109,10 +111,12 @@ fn path(part: &IdedExpr) -> Option<FieldUse> {
 }
 
 fn unmetered(part: &IdedExpr) -> &IdedExpr {
-    match &part.expr {
-        Expr::Call(call) if call.func_name == METER => call.args.first().unwrap_or(part),
-        _ => part,
+    if let Expr::Call(call) = &part.expr
+        && call.func_name == METER
+    {
+        return call.args.first().unwrap_or(part);
     }
+    part
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What can be wrong with a playbook when it is written.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One thing that is wrong with a playbook, in words for who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,8 @@ impl PlaybookFault {
         for part in self.pointer.split('/').skip(1) {
             let part = part.replace("~1", "/").replace("~0", "~");
             if !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()) {
-                field.push_str(&format!("[{part}]"));
+                // Writing to a String cannot fail.
+                let _ = write!(field, "[{part}]");
             } else {
                 field.push('.');
                 field.push_str(&part);

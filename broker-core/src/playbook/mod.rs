@@ -40,7 +40,7 @@ pub const MAX_CONDITIONS: usize = 32;
 /// The most templates of a stage.
 pub const MAX_TEMPLATES: usize = 32;
 /// How long a stage may take where it does not say.
-pub const STAGE_TIMEOUT: Duration = Duration::from_secs(3600);
+pub const STAGE_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How objects of one kind move to another.
 #[derive(Clone, Debug, PartialEq)]

@@ -64,12 +64,7 @@ pub(super) fn resolve(stages: &[Said<'_>]) -> Vec<Phase> {
     };
     let is_rest =
         |index: usize, stage: &Said<'_>| stage.phase.is_none() && index > copied && stage.name != FINALIZE;
-    let last = stages
-        .iter()
-        .enumerate()
-        .filter(|(index, stage)| is_rest(*index, stage))
-        .map(|(index, _)| index)
-        .last();
+    let last = stages.iter().enumerate().rposition(|(index, stage)| is_rest(index, stage));
     let phase = |(index, stage): (usize, &Said<'_>)| match stage.phase {
         Some(phase) => phase,
         None if index <= copied => Phase::Initial,

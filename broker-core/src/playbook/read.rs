@@ -423,18 +423,17 @@ impl Reader {
 
     fn refused(&self, text: &str, error: &ExpressionError, there: &[&str]) -> (String, String) {
         let found = format!("`{}`: ", short(text));
-        match error {
-            ExpressionError::UnknownName { name, line, column, .. } => {
-                let why = if self.keys.all.contains_key(name) {
-                    self.keys.why_not(name, there)
-                } else {
-                    format!("`{name}` is not known here")
-                };
-                let known = [FROM, TO].into_iter().chain(BARE).chain(there.iter().copied()).take(24);
-                (format!("{found}line {line}, column {column}: {why}"), known.collect::<Vec<_>>().join(", "))
-            }
-            error => (format!("{found}{error}"), "a CEL expression that is true or false".to_owned()),
+        if let ExpressionError::UnknownName { name, line, column, .. } = error {
+            let why = if self.keys.all.contains_key(name) {
+                self.keys.why_not(name, there)
+            } else {
+                format!("`{name}` is not known here")
+            };
+            let known = [FROM, TO].into_iter().chain(BARE).chain(there.iter().copied()).take(24);
+            let known = known.collect::<Vec<_>>().join(", ");
+            return (format!("{found}line {line}, column {column}: {why}"), known);
         }
+        (format!("{found}{error}"), "a CEL expression that is true or false".to_owned())
     }
 
     /// That an answer can ever let the move go on.
@@ -524,7 +523,7 @@ impl Reader {
 struct Fields<'v>(Option<&'v Map<String, Value>>);
 
 impl<'v> Fields<'v> {
-    fn get(&self, key: &str) -> Option<&'v Value> {
+    fn get(self, key: &str) -> Option<&'v Value> {
         self.0?.get(key)
     }
 }

@@ -38,7 +38,7 @@ pub struct Places<'a> {
     pub to: &'a Place,
 }
 
-impl<'a> Scene<'a> {
+impl Scene<'_> {
     /// What these expressions see of it, converted once.
     pub(super) fn seen_by<'e>(&self, expressions: impl Iterator<Item = &'e Expression>) -> Sight {
         let names: BTreeSet<String> = expressions
@@ -120,7 +120,9 @@ fn compact(value: &Value) -> String {
         Value::Object(fields) if fields.len() > 4 => format!("an object of {} fields", fields.len()),
         Value::Array(elements) if elements.len() > 4 => format!("a list of {} elements", elements.len()),
         Value::String(text) => shorten(&format!("\"{}\"", shorten(text, SHOWN)), SHOWN),
-        value => shorten(&value.to_string(), SHOWN),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            shorten(&value.to_string(), SHOWN)
+        }
     }
 }
 

@@ -102,7 +102,7 @@ fn what_a_stage_says_is_kept() {
     let playbook = Playbook::parse_json("p", &playbook).unwrap();
     let copy = &playbook.stages[0];
     assert!(copy.approval && !copy.needs_source && copy.phase == Phase::Cutover);
-    assert_eq!(copy.timeout, Duration::from_secs(5400));
+    assert_eq!(copy.timeout, Duration::from_mins(90));
     assert_eq!((copy.preconditions.len(), copy.success.len(), copy.failure.len()), (1, 0, 1));
     assert_eq!(playbook.from_providers.iter().collect::<Vec<_>>(), ["aws", "root:aws"]);
     assert_eq!((playbook.max_concurrent, playbook.rollback.len()), (Some(3), 1));

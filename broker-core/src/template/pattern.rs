@@ -140,16 +140,16 @@ impl<'r> Renderer<'r> {
     }
 
     fn answer(&self, expression: &Expression, at: &str) -> Result<Value, TemplateError> {
-        expression.evaluate_in(self.rendering.scope).map_err(|error| match error {
-            EvalError::Missing { .. } | EvalError::Unbound { .. } => {
-                self.missing(at, format!("`{}`: {error}", expression.text()))
+        expression.evaluate_in(self.rendering.scope).map_err(|error| {
+            if matches!(error, EvalError::Missing { .. } | EvalError::Unbound { .. }) {
+                return self.missing(at, format!("`{}`: {error}", expression.text()));
             }
-            error => TemplateError::Failed {
+            TemplateError::Failed {
                 template: self.template.to_owned(),
                 field: at.to_owned(),
                 expression: expression.text().to_owned(),
                 error,
-            },
+            }
         })
     }
 

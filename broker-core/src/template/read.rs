@@ -1,5 +1,7 @@
 //! From what was written to checked patterns.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::action::{Segment, read as read_slot};
@@ -92,7 +94,8 @@ impl Reader<'_> {
             match piece {
                 Piece::Text(text) => tokens.push_str(&text),
                 Piece::Slot(slot) => {
-                    tokens.push_str(&format!("{OPEN}{}{CLOSE}", slots.len()));
+                    // Writing to a String cannot fail.
+                    let _ = write!(tokens, "{OPEN}{}{CLOSE}", slots.len());
                     slots.push(slot);
                 }
             }
@@ -147,9 +150,7 @@ impl Reader<'_> {
         }
         match fields.get("metadata") {
             None if is_object_name(key) => {}
-            None => {
-                self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object"))
-            }
+            None => self.nameless(key),
             Some(Value::Object(metadata)) => self.metadata(key, metadata),
             Some(_) => self.fault("/metadata", "is no mapping".to_owned()),
         }
@@ -191,10 +192,12 @@ impl Reader<'_> {
                 );
             }
             Some(_) => self.fault("/metadata/name", "is no text".to_owned()),
-            None => {
-                self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object"))
-            }
+            None => self.nameless(key),
         }
+    }
+
+    fn nameless(&mut self, key: &str) {
+        self.fault("/metadata/name", format!("is missing, and `{key}` can be no name of an object"));
     }
 
     fn has_slot(&self, text: &str) -> bool {

@@ -40,7 +40,9 @@ pub(super) fn scripts(pattern: &Pattern, at: &str, found: &mut Vec<String>) {
             {
                 found.push(pointer.clone());
             }
-            fields.iter().for_each(|(key, field)| scripts(field, &format!("{at}/{key}"), found));
+            for (key, field) in fields {
+                scripts(field, &format!("{at}/{key}"), found);
+            }
         }
     }
 }

@@ -122,14 +122,14 @@ impl<'t, F: Fn(&str) -> bool> Reader<'t, F> {
         let mut fields = Map::new();
         loop {
             let (event, at) = self.node()?;
-            let key = match event {
-                Event::MappingEnd => return Ok(Value::Object(fields)),
-                Event::Scalar(text, ..) => text.into_owned(),
-                event => {
-                    self.value(event, at, depth + 1)?;
-                    return Err(fault(at, "a key must be a text"));
-                }
+            if matches!(event, Event::MappingEnd) {
+                return Ok(Value::Object(fields));
+            }
+            let Event::Scalar(text, ..) = event else {
+                self.value(event, at, depth + 1)?;
+                return Err(fault(at, "a key must be a text"));
             };
+            let key = text.into_owned();
             let (event, value_at) = self.node()?;
             let value = self.value(event, value_at, depth + 1)?;
             if fields.insert(key.clone(), value).is_some() {
