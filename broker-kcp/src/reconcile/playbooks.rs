@@ -45,16 +45,16 @@ impl KcpPlaybooks {
     /// Those that can be followed. Costs a comparison of pointers for each, where nothing changed.
     pub fn current(&self) -> Arc<Playbooks> {
         let live = live(&self.cache.read());
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.follow(live);
-        shelf.playbooks.clone()
+        let mut known = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        known.follow(live);
+        known.playbooks.clone()
     }
 
     /// What is to be said of one.
     fn verdict(&self, name: &str) -> Option<(Arc<Object>, Verdict)> {
         let playbooks = self.current();
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = shelf.entries.get(name)?;
+        let known = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entries.get(name)?;
         Some((entry.object.clone(), Verdict::of(&entry.read, &playbooks)))
     }
 }
@@ -77,12 +77,11 @@ impl Shelf {
         for (name, object) in live {
             let spec = object.get(&["spec"]);
             let known = before.remove(&name).filter(|entry| entry.object.get(&["spec"]) == spec);
-            let read = match known {
-                Some(entry) => entry.read,
-                None => {
-                    let spec = spec.cloned().unwrap_or_default();
-                    Playbook::parse_json(&name, &spec).map(Arc::new).map_err(Into::into)
-                }
+            let read = if let Some(entry) = known {
+                entry.read
+            } else {
+                let spec = spec.cloned().unwrap_or_default();
+                Playbook::parse_json(&name, &spec).map(Arc::new).map_err(Into::into)
             };
             self.entries.insert(name, Entry { object, read });
         }

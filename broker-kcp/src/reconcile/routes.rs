@@ -112,7 +112,9 @@ impl Routes {
             self.chores.add_after(Chore::Api(api), GATHER);
         }
         self.all_offers();
-        Asking::ALL.into_iter().for_each(|asking| self.all_asked(asking));
+        for asking in Asking::ALL {
+            self.all_asked(asking);
+        }
     }
 
     fn all_asked(&self, asking: Asking) {
@@ -356,11 +358,12 @@ impl Observer for Routes {
                 });
                 self.asked(Asking::Migration, changes);
             }
-            // One that comes, changes or goes may be as specific as another.
-            Topic::Configurations if changes.iter().any(spec_changed) => {
-                self.all_asked(Asking::Configuration)
+            Topic::Configurations => {
+                // One that comes, changes or goes may be as specific as another.
+                if changes.iter().any(spec_changed) {
+                    self.all_asked(Asking::Configuration);
+                }
             }
-            Topic::Configurations => {}
             Topic::BrokeredApis => {
                 self.registry.policies_changed();
                 for change in changes {
