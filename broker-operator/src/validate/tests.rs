@@ -236,7 +236,7 @@ fn every_mistake_in_a_playbook_is_told_with_line_and_column() {
              1: `stauts` is not known here; accepted: from, to, metadata, spec, status, job, map"
         ),
         format!(
-            "p.yaml:16:14: error[Template]: {object}.stages[0].templates.job: metadata.namespace: cannot be set"
+            "p.yaml:17:11: error[Template]: {object}.stages[0].templates.job: metadata.namespace: cannot be set"
         ),
         format!(
             "p.yaml:23:21: error[Template]: {object}.stages[0].templates.map.data.a: `${{nope}}`: line 1"
