@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::migration::MigrationState;
+use crate::migration::{Migration, MigrationState};
 use crate::order::readiness::{Readiness, readiness};
-use crate::order::{Action, Assignment, CopyRef, CopyView, Decision, Failover, Fit, Moves, World};
-use crate::resource::{ObjectRef, marker};
-use crate::translate::copy_serials;
+use crate::order::{Action, Assignment, CopyRef, CopyView, Decision, Failover, Fence, Fit, Moves, World};
+use crate::playbook::Phase;
+use crate::resource::{Object, ObjectRef, marker};
+use crate::translate::{copy_serials, helper_namespace};
 
 /// A promise that a decision would break.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,12 +60,49 @@ pub enum Violation {
     /// A former copy would be deleted while the one that serves is not ready.
     #[error("the former copy {0} would be deleted while the one that serves is not ready")]
     LeftoverDeletedEarly(String),
+    /// The consumer would be switched over although what served may still take writes, and nobody allowed for that.
+    #[error("the pointer would move to copy {0} while what served before takes writes")]
+    UnfencedSwitch(String),
+    /// The consumer would be switched over before every stage that comes before the switch.
+    #[error("the pointer would move to copy {0} before its playbook allows it")]
+    StageLeftOut(String),
+    /// Writes would be held up for no move.
+    #[error("writes to copy {0} would be held up for no move")]
+    FencedEarly(String),
+    /// A helper would be made outside of its move's own namespace, or for no move.
+    #[error("the helper {0} would be made outside of its move's namespace, or for no move")]
+    StrayHelper(String),
     /// A new assignment for an order that was placed before.
     #[error("the order would be placed twice")]
     PlacedTwice,
     /// A copy would be deleted that no assignment names, for an order that lives, or that another order has taken over.
     #[error("copy {0} is not this order's to delete")]
     NotOursToDelete(String),
+}
+
+/// Writes are held up only for a move that has begun its cutover; they are let through at any time.
+fn fence(world: &World<'_>, copy: &CopyRef, raised: bool, found: &mut Vec<Violation>) {
+    let in_cutover = world.migrations.iter().any(|migration| {
+        !migration.state().is_final() && migration.receipt.cutover_at.is_some()
+            || migration.state() == MigrationState::Failed && migration.position.switched
+    });
+    if raised && !in_cutover {
+        found.push(Violation::FencedEarly(copy.key.name.clone()));
+    }
+}
+
+/// A helper stays in the namespace of its own move, and carries its name.
+fn helper(world: &World<'_>, migration: &str, object: &Object, found: &mut Vec<Violation>) {
+    let known = world.migrations.iter().any(|record| record.name == migration && !record.state().is_final());
+    let namespace = helper_namespace(migration);
+    let inside = if object.gvk().kind == "Namespace" {
+        object.name() == namespace
+    } else {
+        object.text(&["metadata", "namespace"]) == Some(namespace.as_str())
+    };
+    if !known || !inside || object.label(marker::MIGRATION_LABEL) != Some(migration) {
+        found.push(Violation::StrayHelper(object.name().to_owned()));
+    }
 }
 
 /// The promises that the decision would break; empty for a sound one.
@@ -117,10 +155,10 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
             record(world, next, found);
             forgotten(world, next, found);
         }
-        Action::CreateMigration(_) => {
+        Action::CreateMigration(record) => {
             // A move that begins; with two copies it had begun, and only its record was missing.
             if let Some([source]) = world.assignment.as_ref().map(|asg| asg.copies.as_slice()) {
-                too_soon(world, source, found);
+                too_soon(world, source, record.goes_without_source(), found);
             }
         }
         Action::CreateRelated { target, object } | Action::ApplyRelated { target, object } => {
@@ -157,7 +195,12 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
         | Action::DeleteAssignment { .. }
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
-        | Action::ApplyCopy { .. } => {}
+        | Action::ApplyCopy { .. }
+        | Action::DeleteHelpers { .. } => {}
+        Action::Fence { copy, raised, .. } => fence(world, copy, *raised, found),
+        Action::CreateHelper { migration, object, .. } | Action::ApplyHelper { migration, object, .. } => {
+            helper(world, migration, object, found);
+        }
     }
 }
 
@@ -171,7 +214,7 @@ fn unnamed_copies<'w>(world: &'w World<'_>) -> impl Iterator<Item = &'w String> 
 }
 
 /// Silence alone moves nothing that the consumer holds before it lasted, and never what needs a person or a playbook.
-fn too_soon(world: &World<'_>, source: &CopyRef, found: &mut Vec<Violation>) {
+fn too_soon(world: &World<'_>, source: &CopyRef, needless: bool, found: &mut Vec<Violation>) {
     let handed_out = world.assignment.as_ref().is_some_and(|asg| asg.pointer.is_some());
     if !handed_out || world.chooser.fit(&source.offer) != Fit::Unreachable {
         return;
@@ -180,7 +223,7 @@ fn too_soon(world: &World<'_>, source: &CopyRef, found: &mut Vec<Violation>) {
         .unreachable
         .get(&source.key.cluster)
         .is_some_and(|silence| world.now.since(silence.since) >= world.policy.failover_after);
-    let allowed = world.policy.moves == Moves::Free
+    let allowed = (world.policy.moves == Moves::Free || needless)
         && world.policy.effective_failover() == Failover::Automatic
         && world.policy.migrations_enabled;
     if !(lasted && allowed) {
@@ -227,8 +270,9 @@ fn deletion(world: &World<'_>, name: &str, found: &mut Vec<Violation>) {
     }
     let is_source = assignment.copies.first().is_some_and(|first| first.key.name == name);
     let recorded = world.migrations.iter().any(|migration| {
-        migration.state == MigrationState::CutoverCompleted && migration.point_of_no_return.is_some()
-            || migration.state == MigrationState::Completed
+        migration.state() == MigrationState::CutoverCompleted
+            && migration.receipt.point_of_no_return.is_some()
+            || migration.state() == MigrationState::Completed
     });
     if is_source && !recorded {
         found.push(Violation::SourceDeletedEarly(name.to_owned()));
@@ -266,7 +310,28 @@ fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
         && target == copy
         && before.is_some_and(|before| before.points_to(source))
     {
-        too_soon(world, source, found);
+        let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
+        too_soon(world, source, record.is_some_and(Migration::goes_without_source), found);
+        playbook_kept(world, source, target, found);
+    }
+}
+
+/// A move by a playbook switches after every stage before the switch, and under its fence.
+fn playbook_kept(world: &World<'_>, source: &CopyRef, target: &CopyRef, found: &mut Vec<Violation>) {
+    let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
+    let Some((record, playbook)) = record.and_then(|it| Some((it, it.playbook.as_ref()?))) else { return };
+    let name = || target.key.name.clone();
+    let before_switch =
+        playbook.stages.iter().filter(|stage| matches!(stage.phase, Phase::Initial | Phase::Cutover)).count();
+    if record.position.passed < before_switch {
+        found.push(Violation::StageLeftOut(name()));
+    }
+    let leave = record.receipt.loss.is_some() || record.controls.skip_source;
+    let quiesced = world
+        .live(source)
+        .is_some_and(|live| live.get(&["status", "quiesced"]) == Some(&serde_json::Value::Bool(true)));
+    if world.policy.effective_fence() == Fence::Required && playbook.copies_data() && !leave && !quiesced {
+        found.push(Violation::UnfencedSwitch(name()));
     }
 }
 
@@ -308,7 +373,13 @@ fn written(action: &Action) -> Option<String> {
         Action::DeleteMigration { name, .. } => format!("migration {name}"),
         Action::CreateCopy { copy, .. }
         | Action::ApplyCopy { copy, .. }
-        | Action::DeleteCopy { copy, .. } => copy.object_ref().to_string(),
+        | Action::DeleteCopy { copy, .. }
+        | Action::Fence { copy, .. } => copy.object_ref().to_string(),
+        Action::CreateHelper { object, .. } | Action::ApplyHelper { object, .. } => {
+            let namespace = object.text(&["metadata", "namespace"]).unwrap_or_default();
+            format!("helper {} {namespace}/{}", object.gvk().kind, object.name())
+        }
+        Action::DeleteHelpers { namespace, .. } => format!("helper Namespace /{namespace}"),
         Action::CreateRelated { target, .. }
         | Action::ApplyRelated { target, .. }
         | Action::DeleteRelated { target, .. } => target.to_string(),

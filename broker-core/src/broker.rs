@@ -157,9 +157,21 @@ where
         now: Timestamp,
     ) -> Result<Decision, PassError> {
         let order = assignment_name(&observed.identity);
-        let mut full = BTreeSet::new();
+        let (mut full, mut halted) = (BTreeSet::new(), None);
         loop {
-            let decision = look(observed, reading, matcher, memory, now, &full)?;
+            let decision = look(observed, reading, matcher, memory, now, &full, halted.as_deref())?;
+            let begun = decision.actions.iter().find_map(|action| match action {
+                // With two copies the move had begun, and only its record was missing.
+                Action::CreateMigration(migration) if !is_moving(observed) => Some(migration),
+                _ => None,
+            });
+            if halted.is_none()
+                && let Some(migration) = begun
+                && let Some(why) = self.registry.admit(&observed.policy, migration, &order)
+            {
+                halted = Some(why);
+                continue;
+            }
             let taken = |offer: &&OfferId| self.registry.reserve(offer, &order) == Reserved::Full;
             // Who took the last place meanwhile is not in the snapshot yet. Each offer is found full once at most.
             let refused = claims(observed, &decision).find(|offer| !full.contains(*offer) && taken(offer));
@@ -208,7 +220,7 @@ where
             reading: None,
             full: &none,
         };
-        let world = world(&observed, &chooser, &Memory::default(), self.clock.now());
+        let world = world(&observed, &chooser, &Memory::default(), self.clock.now(), None);
         Ok(recovery(&world, &self.registry.offers(), picked, others))
     }
 
@@ -323,6 +335,10 @@ fn claims<'d>(observed: &'d Observed, decision: &'d Decision) -> impl Iterator<I
     })
 }
 
+fn is_moving(observed: &Observed) -> bool {
+    observed.assignment.as_ref().is_some_and(|assignment| assignment.moving().is_some())
+}
+
 /// Decides about what was observed, and has the decision checked.
 fn look(
     observed: &Observed,
@@ -331,10 +347,11 @@ fn look(
     memory: &Memory,
     now: Timestamp,
     full: &BTreeSet<OfferId>,
+    halted: Option<&str>,
 ) -> Result<Decision, PassError> {
     let identity = assignment_name(&observed.identity);
     let chooser = MatcherChooser { matcher, observed, identity: &identity, reading, full };
-    let world = world(observed, &chooser, memory, now);
+    let world = world(observed, &chooser, memory, now, halted);
     let decision = decide(&world);
     match audit(&world, &decision).into_iter().find(|violation| !sabotage::forgives(violation)) {
         Some(violation) => Err(PassError::Unsound(Box::new(violation))),
@@ -342,7 +359,13 @@ fn look(
     }
 }
 
-fn world<'w>(observed: &'w Observed, chooser: &'w dyn Chooser, memory: &Memory, now: Timestamp) -> World<'w> {
+fn world<'w>(
+    observed: &'w Observed,
+    chooser: &'w dyn Chooser,
+    memory: &Memory,
+    now: Timestamp,
+    halted: Option<&str>,
+) -> World<'w> {
     World {
         now,
         identity: observed.identity.clone(),
@@ -355,6 +378,10 @@ fn world<'w>(observed: &'w Observed, chooser: &'w dyn Chooser, memory: &Memory, 
         provided: observed.provided.clone(),
         mirrored: observed.mirrored.clone(),
         traces: observed.traces.clone(),
+        playbooks: Arc::clone(&observed.playbooks),
+        helpers: observed.helpers.clone(),
+        compute: observed.compute,
+        halted: halted.map(ToOwned::to_owned),
         blocked: memory
             .blocked
             .iter()
@@ -425,6 +452,10 @@ fn settles(action: &Action, object: &Object) -> Option<(ObjectRef, Settled)> {
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
         | Action::DeleteCopy { .. }
+        | Action::Fence { .. }
+        | Action::CreateHelper { .. }
+        | Action::ApplyHelper { .. }
+        | Action::DeleteHelpers { .. }
         | Action::DeleteRelated { .. } => None,
     }
 }
@@ -464,6 +495,10 @@ fn blocks(action: &Action, error: &PortError) -> Option<(ObjectRef, Blocked)> {
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
         | Action::DeleteCopy { .. }
+        | Action::Fence { .. }
+        | Action::CreateHelper { .. }
+        | Action::ApplyHelper { .. }
+        | Action::DeleteHelpers { .. }
         | Action::DeleteRelated { .. } => None,
     }
 }

@@ -10,7 +10,10 @@ use std::time::Duration;
 use crate::matching::{Matcher, OfferSet, Reserved};
 use crate::migration::Migration;
 use crate::offer::OfferId;
-use crate::order::{Action, Assignment, CopyView, OrderIdentity, Policy, Provided, Silence, Traces};
+use crate::order::{
+    Action, Assignment, Compute, CopyView, Helpers, OrderIdentity, Policy, Provided, Silence, Traces,
+};
+use crate::playbook::Playbooks;
 use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
 use std::collections::BTreeMap;
 
@@ -37,6 +40,17 @@ pub trait ProviderRegistry: Send + Sync {
     fn reserve(&self, offer: &OfferId, order: &str) -> Reserved {
         let _ = (offer, order);
         Reserved::Granted
+    }
+
+    /// Keeps a place among the moves that may run at the same time, before the record of one is written; or says why it
+    /// may not begin now.
+    ///
+    /// Asked again for the same record it says the same, until [`release`](Self::release); a record that is there has
+    /// its place. The default is for whoever sets no limits. [`Limits::hold_up`](crate::migration::Limits::hold_up) does
+    /// the counting.
+    fn admit(&self, policy: &Policy, migration: &Migration, order: &str) -> Option<String> {
+        let _ = (policy, migration, order);
+        None
     }
 
     /// Gives back what was kept for an order: it is at rest, and what it has its records say.
@@ -126,6 +140,12 @@ pub struct Observed {
     pub mirrored: Vec<Arc<Object>>,
     /// What of the order is there beside what its records name.
     pub traces: Traces,
+    /// The playbooks of the platform.
+    pub playbooks: Arc<Playbooks>,
+    /// What is there of the helper objects of its migrations, by the migration's name.
+    pub helpers: BTreeMap<String, Helpers>,
+    /// The cluster in which helper objects run.
+    pub compute: Compute,
 }
 
 /// The answer to a write.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::decision::{Action, Decision};
 use super::ending::end;
+use super::fence::lift_forgotten;
 use super::keeping::{keep, place, tell_platform};
 use super::leftovers::tidy;
 use super::lost::{Loss, holds_our_finalizer, loss};
 use super::moving::{go_on, moving};
 use super::record::{Assignment, CopyRef};
 use super::serving::report;
+use super::staging::tidy_helpers;
 use super::world::World;
 use crate::resource::{ConditionStatus, Object, ObjectRef, marker};
 use crate::sabotage::{self, Bug};
@@ -83,6 +85,10 @@ fn assigned(
         alone(world, order, assignment, copy, decision);
     }
     tidy(world, assignment, decision);
+    if decision.actions.is_empty() {
+        lift_forgotten(world, assignment, decision);
+        tidy_helpers(world, decision);
+    }
 }
 
 fn alone(
@@ -92,7 +98,7 @@ fn alone(
     copy: &CopyRef,
     decision: &mut Decision,
 ) {
-    match world.migrations.iter().find(|migration| !migration.state.is_final()) {
+    match world.migrations.iter().find(|migration| !migration.state().is_final()) {
         Some(migration) => go_on(world, order, assignment, copy, migration, decision),
         None => keep(world, order, assignment, copy, decision),
     }

@@ -133,6 +133,43 @@ pub enum Action {
         /// Uid of the object that was observed.
         uid: String,
     },
+    /// Raise or lift the write fence of a copy, by a field manager of its own (guard: uid).
+    Fence {
+        /// The copy.
+        copy: CopyRef,
+        /// Uid of the object that was observed.
+        uid: String,
+        /// Whether it is raised.
+        raised: bool,
+    },
+    /// Create a helper object of a move in the compute cluster by POST (guard: the name must be free). Its namespace is
+    /// one, under the empty key.
+    CreateHelper {
+        /// The migration.
+        migration: String,
+        /// Key of its template.
+        key: String,
+        /// The object to create.
+        object: Object,
+    },
+    /// Apply a helper object (guard: uid in the applied object).
+    ApplyHelper {
+        /// The migration.
+        migration: String,
+        /// Key of its template.
+        key: String,
+        /// What it is to be.
+        object: Object,
+    },
+    /// Delete the namespace of a move's helper objects, with all that is in it (guard: uid).
+    DeleteHelpers {
+        /// The migration.
+        migration: String,
+        /// Name of the namespace.
+        namespace: String,
+        /// Uid of the namespace that was observed.
+        uid: String,
+    },
     /// Create a mirrored object in the consumer's namespace by POST (guard: the name must be free).
     CreateRelated {
         /// The object to create.
@@ -174,6 +211,11 @@ impl Action {
             Self::CreateCopy { .. } => "create-copy",
             Self::ApplyCopy { .. } => "apply-copy",
             Self::DeleteCopy { .. } => "delete-copy",
+            Self::Fence { raised: true, .. } => "raise-fence",
+            Self::Fence { raised: false, .. } => "lift-fence",
+            Self::CreateHelper { .. } => "create-helper",
+            Self::ApplyHelper { .. } => "apply-helper",
+            Self::DeleteHelpers { .. } => "delete-helpers",
             Self::CreateRelated { .. } => "create-related",
             Self::ApplyRelated { .. } => "apply-related",
             Self::DeleteRelated { .. } => "delete-related",

@@ -10,6 +10,7 @@ use super::decision::{Action, Decision};
 use super::leftovers::is_the_copy;
 use super::lost::{holds_our_finalizer, is_taken_over, unnamed_copies, was_restored};
 use super::record::{Assignment, CopyRef};
+use super::staging::remove_helpers;
 use super::world::{CopyView, World};
 use crate::offer::OfferId;
 use crate::resource::{Object, ObjectRef, marker};
@@ -28,7 +29,11 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
     }
     let copies =
         world.assignment.as_ref().map(|assignment| remove_copies(world, order, assignment, decision));
-    let others = [remove_unnamed(world, order, decision), remove_mirrored(world, decision)];
+    let others = [
+        remove_unnamed(world, order, decision),
+        remove_mirrored(world, decision),
+        remove_all_helpers(world, decision),
+    ];
     let is_left = copies == Some(Left::Something) || others.contains(&Left::Something);
     if is_left && !sabotage::is(Bug::FinalizerReleasedEarly) {
         return;
@@ -118,6 +123,18 @@ fn remove_mirrored(world: &World<'_>, decision: &mut Decision) -> Left {
         if !taken_over && !object.is_deleting() {
             let target = ObjectRef { gvk: object.gvk(), key: object.key_in(&world.identity.key.cluster) };
             decision.act(Action::DeleteRelated { target, uid: object.uid().to_owned() });
+        }
+    }
+    left
+}
+
+/// Helpers hold credentials: none outlives the order.
+fn remove_all_helpers(world: &World<'_>, decision: &mut Decision) -> Left {
+    let mut left = Left::Nothing;
+    for action in world.helpers.keys().filter_map(|migration| remove_helpers(world, migration)) {
+        left = Left::Something;
+        if let Some(action) = action {
+            decision.act(action);
         }
     }
     left

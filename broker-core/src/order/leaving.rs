@@ -4,16 +4,18 @@
 //! left the fleet. Silence does not: it is waited out, and moves an order only where the platform lets it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::decision::{Action, Decision};
 use super::keeping::{created_at, is_ready};
-use super::policy::{Failover, Moves};
+use super::policy::{Failover, Fence, Moves};
 use super::record::{Assignment, CopyRef};
 use super::setback::{Setback, shunned};
 use super::silence::{does_not_answer, is_given_up, silent_until, span};
-use super::world::{CopyView, Fit, Placement, World};
-use crate::migration::{Migration, MigrationState};
+use super::world::{Compute, CopyView, Fit, Placement, World};
+use crate::migration::{Controls, Migration, Position, Receipt};
 use crate::offer::OfferId;
+use crate::playbook::{Phase, Playbook};
 use crate::resource::ConditionStatus;
 use crate::translate::{Told, migration_name, migration_serial};
 
@@ -62,7 +64,10 @@ pub(super) fn stand(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) 
 
 /// Whether silence alone may move the order, once it lasted.
 fn fails_over(world: &World<'_>, assignment: &Assignment) -> bool {
-    let free = world.policy.moves == Moves::Free || !is_handed_out(world, assignment);
+    // A move that was begun for it goes on.
+    let begun = world.migrations.iter().filter(|migration| !migration.state().is_final());
+    let needless = begun.clone().any(Migration::goes_without_source);
+    let free = world.policy.moves == Moves::Free || !is_handed_out(world, assignment) || needless;
     free && world.policy.effective_failover() == Failover::Automatic
 }
 
@@ -131,12 +136,16 @@ impl Departure<'_> {
                 return refused("NoMatchingOffer", format!("{}{stays}", world.chooser.refusal()));
             }
         };
-        if handed_out && world.policy.moves == Moves::PlaybookOnly {
-            return refused(
-                "NoPlaybook",
-                "the order must move, but its objects hold data and no playbook says how; it stays where it is",
-            );
-        }
+        let playbook = match &found {
+            Ok(placement) => self.playbook(placement, handed_out),
+            Err(_) => Ok(None),
+        };
+        let playbook = match playbook {
+            Ok(playbook) => playbook,
+            Err((reason, why)) => {
+                return refused(reason, format!("the order must move, but {why}; it stays where it is"));
+            }
+        };
         if !world.policy.migrations_enabled {
             return refused(
                 "MigrationDisabled",
@@ -144,9 +153,12 @@ impl Departure<'_> {
             );
         }
         match found {
-            Ok(placement) => {
-                self.begin(&placement, "the order no longer fits the offer that serves it", decision)
-            }
+            Ok(placement) => self.begin(
+                &placement,
+                playbook,
+                "the order no longer fits the offer that serves it",
+                decision,
+            ),
             Err(setback) => {
                 refused("MoveFailed", format!("the order must move, but {}{stays}", setback.told()))
             }
@@ -189,7 +201,7 @@ impl Departure<'_> {
             && world.policy.migrations_enabled
             && !self.record_changes
         {
-            self.begin(&placement, "the first copy did not become ready in time", decision);
+            self.begin(&placement, None, "the first copy did not become ready in time", decision);
             return Some(Leaving::Begins(late));
         }
         Some(Leaving::Waits(late))
@@ -225,21 +237,31 @@ impl Departure<'_> {
                 return waits(format!("{lasted}, and nobody else serves the order: {refusal}"));
             }
         };
-        if !fails_over(world, self.assignment) {
-            return refused(
-                "NoPlaybook",
-                format!(
-                    "{lasted}; its objects hold data and no playbook says how they move, so the order waits"
-                ),
-            );
-        }
+        let playbook = if fails_over(world, self.assignment) {
+            None
+        } else {
+            match self.playbook(&placement, true) {
+                Ok(Some(playbook)) if !playbook.needs_source() => Some(playbook),
+                Ok(Some(playbook)) => {
+                    let name = &playbook.name;
+                    return refused(
+                        "NoPlaybook",
+                        format!("{lasted}, and the playbook {name} needs what it holds; the order waits"),
+                    );
+                }
+                Ok(None) => None,
+                Err((reason, why)) => {
+                    return refused(reason, format!("{lasted}; {why}, so the order waits"));
+                }
+            }
+        };
         if !world.policy.migrations_enabled {
             return refused(
                 "MigrationDisabled",
                 format!("{lasted}, but migrations are switched off; the order waits"),
             );
         }
-        self.begin(&placement, &lasted, decision)
+        self.begin(&placement, playbook, &lasted, decision)
     }
 
     /// The best of the other offers, without those that failed the order a moment ago.
@@ -277,10 +299,52 @@ impl Departure<'_> {
         planned.unwrap_or_default().max(assignment.serial) + 1
     }
 
-    fn begin(&self, placement: &Placement, why: &str, decision: &mut Decision) -> Leaving {
+    /// The playbook for a move there, or why the order cannot move by itself: a reason, and its words.
+    fn playbook(
+        &self,
+        placement: &Placement,
+        handed_out: bool,
+    ) -> Result<Option<Arc<Playbook>>, (&'static str, String)> {
+        let world = self.world;
+        if !handed_out {
+            return Ok(None);
+        }
+        let (from, to) = (self.copy.gvk(), placement.gvk());
+        let of = |offer: &OfferId| offer.cluster.to_string();
+        let (source, target) = (of(&self.copy.offer), of(&placement.offer));
+        let playbook = match world.playbooks.choose(&from, &to, &[&source], &[&target]) {
+            Ok(playbook) => playbook.cloned(),
+            Err(ambiguous) => return Err(("AmbiguousPlaybook", ambiguous.to_string())),
+        };
+        match playbook {
+            None if world.policy.moves == Moves::PlaybookOnly => {
+                Err(("NoPlaybook", "its objects hold data and no playbook says how they move".to_owned()))
+            }
+            None => Ok(None),
+            Some(playbook) => match unmet(world, &playbook) {
+                Some(unmet) => Err(unmet),
+                None => Ok(Some(playbook)),
+            },
+        }
+    }
+
+    fn begin(
+        &self,
+        placement: &Placement,
+        playbook: Option<Arc<Playbook>>,
+        why: &str,
+        decision: &mut Decision,
+    ) -> Leaving {
+        if let Some(halted) = &self.world.halted {
+            return refused(
+                "MovesHalted",
+                format!("the order must move, but {halted}; it stays where it is"),
+            );
+        }
         if !self.record_changes {
             let name = migration_name(&self.assignment.name, self.next_serial());
-            let record = record_of_move(self.world, name, &self.copy.offer, &placement.offer, why);
+            let mut record = record_of_move(self.world, name, &self.copy.offer, &placement.offer, why);
+            record.playbook = playbook;
             decision.act(Action::CreateMigration(record));
         }
         Leaving::Begins(Told {
@@ -289,6 +353,22 @@ impl Departure<'_> {
             message: "a replacement is being made first".to_owned(),
         })
     }
+}
+
+/// What a playbook needs and does not have: a reason, and its words.
+fn unmet(world: &World<'_>, playbook: &Playbook) -> Option<(&'static str, String)> {
+    let name = &playbook.name;
+    let has_cutover = playbook.of_phase(Phase::Cutover).next().is_some();
+    if world.policy.effective_fence() == Fence::Required && playbook.copies_data() && !has_cutover {
+        let why = format!("the playbook {name} copies data and has no stage in which writes are held up");
+        return Some(("FenceRequired", why));
+    }
+    if playbook.creates_helpers() && world.compute == Compute::Missing {
+        let why =
+            format!("the playbook {name} needs helper objects, and there is no compute cluster for them");
+        return Some(("NoComputeCluster", why));
+    }
+    None
 }
 
 fn refused(reason: &'static str, message: impl Into<String>) -> Leaving {
@@ -310,13 +390,11 @@ pub(super) fn record_of_move(
         kind: world.policy.kind.clone(),
         from: from.clone(),
         to: to.clone(),
-        state: MigrationState::Pending,
+        playbook: None,
+        controls: Controls::default(),
+        position: Position::default(),
         message: why.to_owned(),
         failed_before: Setback::of(&world.migrations, to).map_or(0, Setback::failures),
-        started_at: None,
-        cutover_at: None,
-        switched_at: None,
-        point_of_no_return: None,
-        completed_at: None,
+        receipt: Receipt::default(),
     }
 }

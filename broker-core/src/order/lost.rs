@@ -128,11 +128,11 @@ fn names_elsewhere(record: &Assignment, key: &ObjectKey) -> bool {
 pub fn moves_beyond(assignment: &Assignment, migrations: &[Migration]) -> bool {
     migrations.iter().any(|migration| {
         // Before its replacement is named, a move can only wait or be called off.
-        let begun = !matches!(migration.state, MigrationState::Pending | MigrationState::Cancelled);
+        let begun = !matches!(migration.state(), MigrationState::Pending | MigrationState::Cancelled);
         let ahead = migration_serial(&assignment.name, &migration.name)
             .is_some_and(|serial| serial > assignment.serial);
         let switched =
-            matches!(migration.state, MigrationState::CutoverCompleted | MigrationState::Completed);
+            matches!(migration.state(), MigrationState::CutoverCompleted | MigrationState::Completed);
         let not_switched = assignment.moving().is_some_and(|(_, target)| {
             target.migration.as_deref() == Some(migration.name.as_str()) && !assignment.points_to(target)
         });

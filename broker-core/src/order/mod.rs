@@ -7,6 +7,7 @@
 mod decide;
 mod decision;
 mod ending;
+mod fence;
 mod keeping;
 mod leaving;
 mod leftovers;
@@ -19,14 +20,18 @@ pub mod recovery;
 mod serving;
 mod setback;
 mod silence;
+mod staged;
+mod staging;
 mod world;
 
 pub use decide::decide;
 pub use decision::{Action, Decision, Report, Severity};
 pub use lost::{Loss, Stray, Traces, judge_stray, loss, moves_beyond, waits_for_record};
-pub use policy::{Failover, Glob, Moves, Policy};
+pub use policy::{Failover, Fence, Glob, Moves, Policy};
 pub use record::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
-pub use world::{Blocked, Chooser, CopyView, Fit, LastWord, Placement, Provided, Settled, Silence, World};
+pub use world::{
+    Blocked, Chooser, Compute, CopyView, Fit, Helpers, LastWord, Placement, Provided, Settled, Silence, World,
+};
 
 #[cfg(test)]
 mod tests;

@@ -42,17 +42,9 @@ pub(super) fn go_on(
         } else {
             "the old copy is gone"
         };
-        // One step after the other: a record that is older than the assignment has several to make.
-        let event = match migration.state {
-            MigrationState::Pending => Event::Provisioned,
-            MigrationState::InitialInProgress | MigrationState::InitialCompleted => Event::CutoverBegun,
-            MigrationState::CutoverInProgress => Event::HandOverObserved,
-            MigrationState::CutoverCompleted
-            | MigrationState::Completed
-            | MigrationState::Failed
-            | MigrationState::RolledBack
-            | MigrationState::Cancelled => Event::SourceRemoved,
-        };
+        // A record may be older than the assignment.
+        let in_order = migration.advanced(Event::SourceRemoved, world.now, what).is_ok();
+        let event = if in_order { Event::SourceRemoved } else { Event::EndSeen };
         advance(world, migration, event, what, decision);
         return;
     }
@@ -62,9 +54,13 @@ pub(super) fn go_on(
         keep(world, order, assignment, copy, decision);
         return;
     }
-    let still_wanted = stand == Stand::MustLeave;
+    let still_wanted = stand == Stand::MustLeave && !migration.controls.cancel;
+    if still_wanted && migration.controls.paused {
+        keep(world, order, assignment, copy, decision);
+        return;
+    }
     match world.chooser.fit(&migration.to) {
-        Fit::Fits(placement) if still_wanted && migration.state == MigrationState::Pending => {
+        Fit::Fits(placement) if still_wanted && migration.state() == MigrationState::Pending => {
             let mut next = assignment.clone();
             let planned = migration_serial(&assignment.name, &migration.name).unwrap_or_default();
             next.serial = planned.max(assignment.serial + 1);
@@ -115,18 +111,18 @@ pub(super) fn moving(
     }
 }
 
-struct Move<'w> {
-    world: &'w World<'w>,
-    order: &'w Arc<Object>,
-    assignment: &'w Assignment,
-    source: &'w CopyRef,
-    target: &'w CopyRef,
-    migration: &'w Migration,
+pub(super) struct Move<'w> {
+    pub(super) world: &'w World<'w>,
+    pub(super) order: &'w Arc<Object>,
+    pub(super) assignment: &'w Assignment,
+    pub(super) source: &'w CopyRef,
+    pub(super) target: &'w CopyRef,
+    pub(super) migration: &'w Migration,
 }
 
 impl Move<'_> {
     fn before_the_switch(&self, decision: &mut Decision) {
-        let told = match self.migration.state {
+        let told = match self.migration.state() {
             MigrationState::Pending => {
                 self.advance(Event::Provisioned, "the replacement is being made", decision);
                 self.make_replacement(decision).1
@@ -165,6 +161,10 @@ impl Move<'_> {
     fn towards_the_switch(&self, decision: &mut Decision) -> Told {
         let world = self.world;
         let stand = stand(world, self.assignment, self.source);
+        if self.migration.controls.cancel {
+            self.advance(Event::Cancelled, "a person called it off", decision);
+            return told(ConditionStatus::True, "Migrating", "the move is being called off");
+        }
         if stand == Stand::MayStay {
             self.advance(Event::Cancelled, "the order fits the offer that serves it again", decision);
             return told(ConditionStatus::True, "Migrating", "the move is being called off");
@@ -189,11 +189,16 @@ impl Move<'_> {
             return told_now;
         }
         let unready = readiness(live, world.policy) != Readiness::Ready || live.is_deleting();
-        if unready && !sabotage::is(Bug::SwitchedToUnready) {
+        // What a stage fills may not be ready meanwhile: the stage's own time counts.
+        let in_stages = self.migration.position.in_stage || self.migration.position.passed > 0;
+        if unready && !in_stages && !sabotage::is(Bug::SwitchedToUnready) {
             return self.wait_until_ready(created_at(live), NOT_READY, told_now, decision);
         }
         if let Err(why) = can_hand_over(world, &self.assignment.name, self.target, live) {
             return self.wait_until_ready(created_at(live), &why, told_now, decision);
+        }
+        if let Some(playbook) = &self.migration.playbook {
+            return self.by_playbook(playbook, stand, told_now, decision);
         }
         if stand == Stand::Silent {
             // The replacement is kept; the switch waits until what it replaces answers, or was silent for long enough.
@@ -207,9 +212,12 @@ impl Move<'_> {
                 "the replacement is ready, but migrations are switched off",
             );
         }
+        if self.migration.controls.paused {
+            return told_now;
+        }
         if sabotage::is(Bug::OldCopyDeletedFirst) && world.live(self.source).is_some() {
             self.remove(self.source, self.target, decision);
-        } else if self.migration.state == MigrationState::CutoverInProgress {
+        } else if self.migration.state() == MigrationState::CutoverInProgress {
             let mut next = self.assignment.clone();
             next.pointer = Some(self.target.key.name.clone());
             next.offer = self.target.offer.clone();
@@ -230,7 +238,7 @@ impl Move<'_> {
             }
             wake_when_given_up(world, self.target, decision);
         }
-        self.wait_until_ready(self.migration.started_at, NOT_READY, told_now, decision)
+        self.wait_until_ready(self.migration.receipt.started_at, NOT_READY, told_now, decision)
     }
 
     fn wait_until_ready(
@@ -267,10 +275,11 @@ impl Move<'_> {
 
     fn after_the_switch(&self, decision: &mut Decision) {
         let world = self.world;
-        if matches!(
-            self.migration.state,
-            MigrationState::RolledBack | MigrationState::Failed | MigrationState::Cancelled
-        ) {
+        let state = self.migration.state();
+        let failed_late = state == MigrationState::Failed && self.migration.position.switched;
+        if matches!(state, MigrationState::RolledBack | MigrationState::Failed | MigrationState::Cancelled)
+            && !failed_late
+        {
             // Recorded first, done now.
             let mut next = self.assignment.clone();
             next.pointer = Some(self.source.key.name.clone());
@@ -290,6 +299,11 @@ impl Move<'_> {
         );
         let told_now = match step.obstacle.take() {
             Some(obstacle) => obstacle,
+            None if failed_late => told(
+                ConditionStatus::True,
+                "MoveFailed",
+                "the order is served by its new provider, but not all of the move succeeded; the platform decides",
+            ),
             None if matches!(fit, Fit::Fits(_)) => told(ConditionStatus::True, "Bound", "served"),
             None => told(
                 ConditionStatus::True,
@@ -313,12 +327,12 @@ impl Move<'_> {
         if holds == Holds::NotYet || !decision.actions.is_empty() {
             return;
         }
-        match self.migration.state {
-            MigrationState::Pending => {
-                self.advance(Event::Provisioned, "the replacement is being made", decision);
-            }
-            MigrationState::InitialInProgress | MigrationState::InitialCompleted => {
-                self.advance(Event::CutoverBegun, "the replacement is ready; switching over", decision);
+        match state {
+            // The record is older than the assignment.
+            MigrationState::Pending
+            | MigrationState::InitialInProgress
+            | MigrationState::InitialCompleted => {
+                self.advance(Event::SwitchSeen, "the replacement is ready; switching over", decision);
             }
             MigrationState::CutoverInProgress if world.live(self.target).is_none() => {
                 // What cannot be seen was not handed over, whatever the status says.
@@ -334,8 +348,11 @@ impl Move<'_> {
                 );
             }
             MigrationState::CutoverCompleted | MigrationState::Completed => {
-                self.retire_source(step.in_sync, decision);
+                if !self.verifies(decision) {
+                    self.retire_source(step.in_sync, decision);
+                }
             }
+            MigrationState::Failed if failed_late => self.failed_late(decision),
             MigrationState::Failed | MigrationState::RolledBack | MigrationState::Cancelled => {}
         }
     }
@@ -352,10 +369,12 @@ impl Move<'_> {
                     || readiness(live, world.policy) == Readiness::NotReady
             }
         };
+        let copies_data = self.migration.playbook.as_ref().is_some_and(|playbook| playbook.copies_data());
         let may = world.policy.moves == Moves::Free
-            && self.migration.point_of_no_return.is_none()
+            && !copies_data
+            && self.migration.receipt.point_of_no_return.is_none()
             && matches!(
-                self.migration.state,
+                self.migration.state(),
                 MigrationState::CutoverInProgress | MigrationState::CutoverCompleted
             );
         if failing && may && is_ready(world, self.source) {
@@ -379,22 +398,23 @@ impl Move<'_> {
     /// The grace period, the point of no return, and the old copy's end.
     fn retire_source(&self, in_sync: bool, decision: &mut Decision) {
         let world = self.world;
-        if self.migration.point_of_no_return.is_none() && !sabotage::is(Bug::NoReturnUnrecorded) {
+        if self.migration.receipt.point_of_no_return.is_none() && !sabotage::is(Bug::NoReturnUnrecorded) {
             if self.is_given_up(self.source) && self.is_given_up(self.target) {
                 // Neither can be had: the order must be free to go elsewhere.
                 self.leave_behind(self.source, self.target, decision);
                 return;
             }
-            let until = self.migration.switched_at.unwrap_or(world.now).plus(world.policy.grace_period);
+            let until =
+                self.migration.receipt.switched_at.unwrap_or(world.now).plus(world.policy.grace_period);
             if world.now < until && !sabotage::is(Bug::GraceIgnored) {
                 decision.wake_at(until);
                 return;
             }
-            if !in_sync || !is_ready(world, self.target) {
+            if !in_sync || !is_ready(world, self.target) || self.finalizes(decision) {
                 return;
             }
             let mut record = self.migration.clone();
-            record.point_of_no_return = Some(world.now);
+            record.receipt.point_of_no_return = Some(world.now);
             "the grace period is over; the old copy is being removed".clone_into(&mut record.message);
             decision.act(Action::UpdateMigration(record));
             return;
@@ -434,8 +454,24 @@ impl Move<'_> {
         }
     }
 
-    fn advance(&self, event: Event, message: &str, decision: &mut Decision) {
+    pub(super) fn advance(&self, event: Event, message: &str, decision: &mut Decision) {
         advance(self.world, self.migration, event, message, decision);
+    }
+
+    /// Writes the record.
+    pub(super) fn record(&self, next: Migration, decision: &mut Decision) {
+        decision.report.reason = "Migrating";
+        decision.report.message = format!("migration {}: {}", next.name, next.message);
+        decision.act(Action::UpdateMigration(next));
+    }
+
+    /// Says in the record what is waited for, where it does not say so yet.
+    pub(super) fn note(&self, message: &str, decision: &mut Decision) {
+        if self.migration.message != message {
+            let mut next = self.migration.clone();
+            message.clone_into(&mut next.message);
+            self.record(next, decision);
+        }
     }
 }
 
@@ -456,6 +492,6 @@ fn advance(world: &World<'_>, migration: &Migration, event: Event, message: &str
     }
 }
 
-fn told(status: ConditionStatus, reason: &'static str, message: &str) -> Told {
+pub(super) fn told(status: ConditionStatus, reason: &'static str, message: &str) -> Told {
     Told { status, reason, message: message.to_owned() }
 }

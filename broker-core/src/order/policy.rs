@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::expression::Expression;
+use crate::migration::Limits;
 use crate::resource::{Gvk, Gvr};
 
 /// Whether an order may be replaced freely.
@@ -26,6 +27,15 @@ pub enum Failover {
     Manual,
 }
 
+/// How much a move needs the write fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Fence {
+    /// Nothing is switched that was not fenced, unless a person allows for loss.
+    Required,
+    /// Where the provider answers none the move goes on, and its receipt says that writes may be lost.
+    BestEffort,
+}
+
 /// How the orders of one brokered API are treated.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -44,8 +54,13 @@ pub struct Policy {
     /// Who moves an order away from a provider that does not answer; `None` follows `moves`: see
     /// [`Policy::effective_failover`].
     pub failover: Option<Failover>,
+    /// How much a move that copies data needs the write fence; `None` follows `moves`: see
+    /// [`Policy::effective_fence`].
+    pub fence: Option<Fence>,
     /// How long a provider must not have answered without a break before that is taken for more than a hiccup.
     pub failover_after: Duration,
+    /// How many of its orders may move at the same time, and when too many have failed.
+    pub limits: Limits,
     /// When a copy is ready; `None` uses the conventions of [`crate::order::readiness`].
     pub ready: Option<Expression>,
     /// Kinds that providers may hand over in `status.relatedResources`.
@@ -69,7 +84,9 @@ impl Policy {
             grace_period: Duration::from_secs(30),
             ready_timeout: Duration::from_mins(10),
             failover: None,
+            fence: None,
             failover_after: Duration::from_mins(5),
+            limits: Limits::default(),
             ready: None,
             related_kinds: vec![Gvk::new("", "v1", "Secret"), Gvk::new("", "v1", "ConfigMap")],
             copy_labels: Vec::new(),
@@ -83,6 +100,14 @@ impl Policy {
         self.failover.unwrap_or(match self.moves {
             Moves::Free => Failover::Automatic,
             Moves::PlaybookOnly => Failover::Manual,
+        })
+    }
+
+    /// The fence in force: what is written, else Required where objects hold data, else BestEffort.
+    pub fn effective_fence(&self) -> Fence {
+        self.fence.unwrap_or(match self.moves {
+            Moves::Free => Fence::BestEffort,
+            Moves::PlaybookOnly => Fence::Required,
         })
     }
 

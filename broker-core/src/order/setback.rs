@@ -30,14 +30,14 @@ impl<'w> Setback<'w> {
     pub(super) fn of(migrations: &'w [Migration], offer: &OfferId) -> Option<Self> {
         use MigrationState::{Completed, Failed, RolledBack};
         let last = migrations.iter().rev().find(|migration| {
-            migration.to == *offer && matches!(migration.state, Completed | Failed | RolledBack)
+            migration.to == *offer && matches!(migration.state(), Completed | Failed | RolledBack)
         })?;
-        (last.state != Completed).then_some(Self { migration: last })
+        (last.state() != Completed).then_some(Self { migration: last })
     }
 
     /// What became of it, for the consumer. The same at every look, so that telling it again writes nothing.
     pub(super) fn told(self) -> String {
-        let why = if self.migration.state == MigrationState::RolledBack {
+        let why = if self.migration.state() == MigrationState::RolledBack {
             "the replacement did not stay ready"
         } else {
             self.migration.message.as_str()
@@ -54,7 +54,7 @@ impl<'w> Setback<'w> {
     pub(super) fn until(self) -> Timestamp {
         let doublings = self.migration.failed_before.min(16);
         let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
-        self.migration.completed_at.unwrap_or_default().plus(pause)
+        self.migration.receipt.completed_at.unwrap_or_default().plus(pause)
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn shunned<'w>(world: &'w World<'_>) -> impl Iterator<Item = &'w Offe
 /// The records that are of no more use.
 pub(super) fn forgettable(migrations: &[Migration]) -> Vec<&Migration> {
     let finished: Vec<&Migration> =
-        migrations.iter().filter(|migration| migration.state.is_final()).collect();
+        migrations.iter().filter(|migration| migration.state().is_final()).collect();
     let old = finished.len().saturating_sub(KEPT);
     let is_remembered = |migration: &&Migration| {
         Setback::of(migrations, &migration.to).is_some_and(|setback| setback.migration.name == migration.name)

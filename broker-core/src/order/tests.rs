@@ -9,7 +9,7 @@ use super::readiness::{Readiness, readiness};
 use super::*;
 use crate::audit::{Violation, audit};
 use crate::expression::Expression;
-use crate::migration::{Migration, MigrationState};
+use crate::migration::{Controls, Migration, MigrationState, Position, Receipt};
 use crate::offer::OfferId;
 use crate::resource::{Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use crate::time::Timestamp;
@@ -150,6 +150,10 @@ fn world<'a>(policy: &'a Policy, new_is_ready: &str) -> World<'a> {
         provided: BTreeMap::new(),
         mirrored: Vec::new(),
         traces: Traces::default(),
+        playbooks: Arc::default(),
+        helpers: BTreeMap::new(),
+        compute: Compute::Missing,
+        halted: None,
         blocked: BTreeMap::new(),
         chooser: &Nobody,
         settled: BTreeMap::new(),
@@ -191,18 +195,16 @@ fn the_source_is_deleted_only_after_the_recorded_point_of_no_return() {
         kind: "Certificate".to_owned(),
         from: copy("old").offer,
         to: copy("new").offer,
-        state: MigrationState::CutoverCompleted,
+        playbook: None,
+        controls: Controls::default(),
+        position: Position { state: MigrationState::CutoverCompleted, ..Position::default() },
         message: String::new(),
         failed_before: 0,
-        started_at: None,
-        cutover_at: None,
-        switched_at: None,
-        point_of_no_return: None,
-        completed_at: None,
+        receipt: Receipt::default(),
     };
     world.migrations = vec![migration.clone()];
     assert_eq!(found(&world, delete("old")), [Violation::SourceDeletedEarly("old".to_owned())]);
-    migration.point_of_no_return = Some(Timestamp::from_millis(1));
+    migration.receipt.point_of_no_return = Some(Timestamp::from_millis(1));
     world.migrations = vec![migration];
     assert_eq!(found(&world, delete("old")), []);
 }
@@ -314,14 +316,12 @@ fn silence_moves_an_order_only_after_the_stated_time_and_where_it_may() {
             kind: "Certificate".to_owned(),
             from: copy("old").offer,
             to: copy("new").offer,
-            state: MigrationState::Pending,
+            playbook: None,
+            controls: Controls::default(),
+            position: Position { state: MigrationState::Pending, ..Position::default() },
             message: String::new(),
             failed_before: 0,
-            started_at: None,
-            cutover_at: None,
-            switched_at: None,
-            point_of_no_return: None,
-            completed_at: None,
+            receipt: Receipt::default(),
         })
     };
     let minutes = |minutes: i64| Timestamp::from_millis(minutes * 60_000);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Assignment, CopyRef, OrderIdentity, Policy, Traces};
 use crate::migration::Migration;
 use crate::offer::OfferId;
-use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
+use crate::playbook::Playbooks;
+use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
 use crate::time::Timestamp;
 
 /// Everything that [`super::decide`] may know about one order.
@@ -37,6 +38,15 @@ pub struct World<'a> {
     pub mirrored: Vec<Arc<Object>>,
     /// What of the order is there beside what its records name.
     pub traces: Traces,
+    /// The playbooks of the platform.
+    pub playbooks: Arc<Playbooks>,
+    /// What is there of the helper objects of the order's migrations, by the migration's name. What is not in here was
+    /// never made, or is gone.
+    pub helpers: BTreeMap<String, Helpers>,
+    /// The cluster in which helper objects run.
+    pub compute: Compute,
+    /// Why no further move may begin now, where that is so: a budget, or too many failures.
+    pub halted: Option<String>,
     /// Writes that were refused for a reason that trying again at once would not change.
     pub blocked: BTreeMap<ObjectRef, Blocked>,
     /// Which offers serve the order.
@@ -94,6 +104,34 @@ pub enum LastWord {
     Known,
     /// Nothing: that an offer is not seen does not mean that it was withdrawn.
     Unread,
+}
+
+/// The cluster in which the helper objects of playbooks run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compute {
+    /// There is none.
+    #[default]
+    Missing,
+    /// It does not answer, or was not read yet.
+    Silent,
+    /// It is there.
+    Answers,
+}
+
+/// What was observed of one migration's helper objects.
+#[derive(Clone, Debug, Default)]
+pub struct Helpers {
+    /// Their namespace.
+    pub namespace: Option<Arc<Object>>,
+    /// The objects, by the key of their template; credentials by their name.
+    pub objects: BTreeMap<String, Arc<Object>>,
+}
+
+impl Helpers {
+    /// Whether they are being removed.
+    pub fn is_going(&self) -> bool {
+        self.namespace.as_ref().is_some_and(|namespace| namespace.is_deleting())
+    }
 }
 
 /// What was observed of one object that a provider names.
@@ -175,4 +213,11 @@ pub struct Placement {
     pub gvr: Gvr,
     /// Kind of the copy.
     pub kind: String,
+}
+
+impl Placement {
+    /// Group, version and kind of the copy.
+    pub fn gvk(&self) -> Gvk {
+        Gvk::new(&self.gvr.group, &self.gvr.version, &self.kind)
+    }
 }

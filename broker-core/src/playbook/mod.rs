@@ -61,6 +61,8 @@ pub struct Playbook {
     pub rollback: Vec<Stage>,
     /// How many moves may follow it at the same time.
     pub max_concurrent: Option<u32>,
+    /// The spec that it was read from: a move that follows it keeps it.
+    pub written: Value,
 }
 
 /// One step of a playbook.

@@ -91,6 +91,7 @@ impl Reader {
             from_providers: self.providers(fields.get("fromProviders"), "/fromProviders"),
             to_providers: self.providers(fields.get("toProviders"), "/toProviders"),
             max_concurrent: self.budget(budget.get("maxConcurrent")),
+            written: spec.clone(),
             stages,
             rollback,
         }

@@ -30,6 +30,12 @@ pub const PAUSED_ANNOTATION: &str = "broker.platform-mesh.io/paused";
 pub const DELETION_POLICY_ANNOTATION: &str = "broker.platform-mesh.io/deletion-policy";
 /// Annotation on a schema file: `Free` or `PlaybookOnly`, taken over into the BrokeredAPI.
 pub const MOVES_ANNOTATION: &str = "broker.platform-mesh.io/moves";
+/// Annotation on a copy: `"true"` asks its provider to take no more writes; it answers in `status.quiesced`.
+pub const QUIESCE_ANNOTATION: &str = "broker.platform-mesh.io/quiesce";
+/// Label on the helper objects of a move, and on their namespace: the name of the Migration.
+pub const MIGRATION_LABEL: &str = "broker.platform-mesh.io/migration";
+/// Annotation on a helper object of a move: the key of its template, or its name where it holds credentials.
+pub const HELPER_ANNOTATION: &str = "broker.platform-mesh.io/helper";
 /// Annotation with which kcp names the logical cluster of an object.
 pub const CLUSTER_ANNOTATION: &str = "kcp.io/cluster";
 /// Annotation on a copy that outlived its order on purpose: never brokered, never removed by the broker.

@@ -10,7 +10,9 @@ mod up;
 
 pub use down::desired_copy;
 pub use fingerprint::{FINGERPRINT_ANNOTATION, covers, fingerprint};
-pub use names::{assignment_name, copy_name, copy_serials, migration_name, migration_serial};
+pub use names::{
+    assignment_name, copy_name, copy_serials, helper_namespace, migration_name, migration_serial,
+};
 pub use related::{Handed, RelatedReference, RelatedRefusal, desired_related, references};
 pub use up::{OrderStatus, Told, desired_status};
 

@@ -49,6 +49,11 @@ pub fn migration_name(assignment: &str, serial: u32) -> String {
     format!("{assignment}-{serial}")
 }
 
+/// The namespace of a migration's helper objects in the compute cluster: its own, and removed with it.
+pub fn helper_namespace(migration: &str) -> String {
+    format!("broker-{migration}")
+}
+
 /// The serial number of the copy that a migration of this assignment makes; `None` where it was named by somebody else.
 pub fn migration_serial(assignment: &str, migration: &str) -> Option<u32> {
     migration.strip_prefix(assignment)?.strip_prefix('-')?.parse().ok()

@@ -1,7 +1,7 @@
 //! Carries out what was decided: one request per action, guarded, its result shown to the caches at once.
 
 use broker_core::migration::Migration;
-use broker_core::order::{Action, Assignment, AssignmentStatus, OrderIdentity, Severity};
+use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, Severity};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
 use broker_core::sabotage::{self, Bug};
@@ -139,6 +139,19 @@ impl KcpMigrationExecutor {
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }
 
+    /// The fence is a field of its own manager: whoever applies the copy neither raises nor lifts it.
+    async fn fence(&self, copy: &CopyRef, uid: &str, raised: bool) -> Result<Written, PortError> {
+        let key = &copy.key;
+        let target = Target::brokered(&self.fleet, &copy.gvk(), key)?;
+        let mut object = Object::named(&copy.gvk(), &key.namespace, &key.name);
+        object.set(&["metadata", "uid"], uid.into());
+        if raised {
+            object.set(&["metadata", "annotations", marker::QUIESCE_ANNOTATION], "true".into());
+        }
+        let result = target.api.apply(&target.resource, &object, marker::FENCE_MANAGER).await;
+        result.map(|object| target.show(object)).map_err(|error| port_error(&error))
+    }
+
     async fn create_migration(&self, migration: &Migration) -> Result<Written, PortError> {
         let target = Target::migrations(&self.fleet);
         let template = Object::named(&target.resource.gvk(), "", &migration.name);
@@ -214,6 +227,10 @@ impl KcpMigrationExecutor {
             Action::ApplyCopy { copy, object } => {
                 Target::brokered(&self.fleet, &copy.gvk(), &copy.key)?.apply(object).await
             }
+            Action::Fence { copy, uid, raised } => self.fence(copy, uid, *raised).await,
+            Action::CreateHelper { .. } | Action::ApplyHelper { .. } | Action::DeleteHelpers { .. } => {
+                Err(PortError::new(PortErrorKind::Unavailable, action.verb(), "there is no compute cluster"))
+            }
             Action::DeleteCopy { copy, uid } => {
                 let key = &copy.key;
                 Target::brokered(&self.fleet, &copy.gvk(), key)?.delete(&key.namespace, &key.name, uid).await
@@ -250,6 +267,10 @@ fn urgency(action: &Action) -> Urgency {
         | Action::UpdateMigration(_)
         | Action::ApplyCopy { .. }
         | Action::DeleteCopy { .. }
+        | Action::Fence { .. }
+        | Action::CreateHelper { .. }
+        | Action::ApplyHelper { .. }
+        | Action::DeleteHelpers { .. }
         | Action::CreateRelated { .. }
         | Action::ApplyRelated { .. }
         | Action::DeleteRelated { .. } => Urgency::Serving,

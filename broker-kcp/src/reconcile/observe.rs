@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use broker_core::migration::Migration;
 use broker_core::offer::OfferId;
-use broker_core::order::{Assignment, CopyRef, CopyView, OrderIdentity, Policy, Provided, Silence, Traces};
+use broker_core::order::{
+    Assignment, Compute, CopyRef, CopyView, OrderIdentity, Policy, Provided, Silence, Traces,
+};
 use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
 use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, references};
@@ -210,6 +212,9 @@ impl OrderObserver for KcpOrderObserver {
             provided,
             mirrored,
             traces,
+            playbooks: Arc::default(),
+            helpers: BTreeMap::new(),
+            compute: Compute::Missing,
         }))
     }
 }

@@ -1,7 +1,10 @@
 //! Migrations that the broker makes.
 
-use broker_core::migration::{Migration, MigrationState};
+use std::sync::Arc;
+
+use broker_core::migration::{Controls, Migration, MigrationState, Position, Receipt};
 use broker_core::order::OrderIdentity;
+use broker_core::playbook::{Phase, Playbook};
 use broker_core::resource::{Object, ObjectKey, marker};
 use broker_core::time::Timestamp;
 use broker_core::translate::assignment_name;
@@ -28,7 +31,19 @@ pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError>
     };
     let status = record.status.unwrap_or_default();
     let receipt = status.receipt.unwrap_or_default();
+    let progress = status.progress.unwrap_or_default();
     let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
+    let playbook = match &spec.playbook {
+        Some(followed) => {
+            let written = Value::Object(followed.spec.clone());
+            let parsed = Playbook::parse_json(&followed.name, &written).map_err(|faults| {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                failed(format!("spec.playbook: {}", faults.join("; ")))
+            })?;
+            Some(Arc::new(parsed))
+        }
+        None => None,
+    };
     Ok(Some(Migration {
         name: object.name().to_owned(),
         uid: object.uid().to_owned(),
@@ -45,14 +60,35 @@ pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError>
         kind: spec.from.gvk.as_ref().map(|gvk| gvk.kind.clone()).unwrap_or_default(),
         from: offer_id(from),
         to: offer_id(to),
-        state: status.state.map(state).unwrap_or_default(),
+        playbook,
+        controls: Controls {
+            paused: spec.paused.unwrap_or_default(),
+            cancel: spec.cancel.unwrap_or_default(),
+            rollback: spec.rollback.unwrap_or_default(),
+            approved: spec.approved_stages.into_iter().collect(),
+            skip_source: spec.skip_source.unwrap_or_default(),
+            allow_loss: spec.allow_loss.unwrap_or_default(),
+        },
+        position: Position {
+            state: status.state.map(state).unwrap_or_default(),
+            passed: usize::try_from(progress.stages_completed).unwrap_or_default(),
+            in_stage: receipt.stage_since.is_some(),
+            switched: receipt.switched_at.is_some(),
+            reverting: progress.reverting.unwrap_or_default(),
+        },
         message: status.message.unwrap_or_default(),
         failed_before: spec.failed_before.map_or(0, |count| u32::try_from(count.max(0)).unwrap_or(u32::MAX)),
-        started_at: time(&receipt.started_at),
-        cutover_at: time(&receipt.cutover_at),
-        switched_at: time(&receipt.switched_at),
-        point_of_no_return: time(&receipt.point_of_no_return_at),
-        completed_at: time(&receipt.completed_at),
+        receipt: Receipt {
+            started_at: time(&receipt.started_at),
+            stage_since: time(&receipt.stage_since),
+            cutover_at: time(&receipt.cutover_at),
+            fenced_at: time(&receipt.fenced_at),
+            switched_at: time(&receipt.switched_at),
+            point_of_no_return: time(&receipt.point_of_no_return_at),
+            completed_at: time(&receipt.completed_at),
+            verified: receipt.verified,
+            loss: receipt.loss,
+        },
     }))
 }
 
@@ -80,6 +116,9 @@ pub fn new_migration(migration: &Migration, template: &Object) -> Object {
     object.set(&["metadata", "labels", marker::ORDER_LABEL], assignment_name(order).into());
     object
         .set(&["spec"], json!({ "from": end(&migration.from), "to": end(&migration.to), "order": subject }));
+    if let Some(playbook) = &migration.playbook {
+        object.set(&["spec", "playbook"], json!({ "name": playbook.name, "spec": playbook.written }));
+    }
     if migration.failed_before > 0 {
         object.set(&["spec", "failedBefore"], migration.failed_before.into());
     }
@@ -89,20 +128,33 @@ pub fn new_migration(migration: &Migration, template: &Object) -> Object {
 /// The status of a Migration; fields that are not there are null, so that a merge removes them.
 pub fn migration_status(migration: &Migration, before: Option<&Object>, now: Timestamp) -> Value {
     let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339_millis);
-    let pause = match (migration.cutover_at, migration.switched_at) {
+    let Receipt { stage_since, cutover_at, fenced_at, switched_at, .. } = migration.receipt;
+    let pause = match (cutover_at, switched_at) {
         (Some(from), Some(to)) => i64::try_from(to.since(from).as_millis()).ok(),
         _ => None,
     };
-    let switched = migration.switched_at.is_some() && migration.state != MigrationState::RolledBack;
-    let ready = !matches!(migration.state, MigrationState::Pending | MigrationState::InitialInProgress)
-        && !matches!(migration.state, MigrationState::Failed | MigrationState::Cancelled);
-    let complete = migration.state == MigrationState::Completed;
-    let state = migration.state.as_str();
-    let mut conditions: Vec<Value> =
-        [("Ready", ready), ("CutoverComplete", switched), ("Complete", complete)]
-            .into_iter()
-            .map(|(kind, holds)| condition(kind, holds, state, &migration.message, before, now))
-            .collect();
+    let state = migration.state();
+    let switched = switched_at.is_some() && state != MigrationState::RolledBack;
+    let ready = !matches!(
+        state,
+        MigrationState::Pending
+            | MigrationState::InitialInProgress
+            | MigrationState::Failed
+            | MigrationState::Cancelled
+    );
+    let complete = state == MigrationState::Completed;
+    let route = migration.route();
+    let mut holding = vec![("Ready", ready), ("CutoverComplete", switched), ("Complete", complete)];
+    if migration.playbook.is_some() {
+        let position = migration.position;
+        let copied = position.reverting || position.passed >= route.through(Phase::Initial);
+        let fenced = fenced_at.is_some() && state == MigrationState::CutoverInProgress;
+        holding.extend([("DataCopied", copied), ("Fenced", fenced)]);
+    }
+    let mut conditions: Vec<Value> = holding
+        .into_iter()
+        .map(|(kind, holds)| condition(kind, holds, state.as_str(), &migration.message, before, now))
+        .collect();
     // Said by another hand; the list is written as a whole.
     let said = before.and_then(|object| object.get(&["status", "conditions"])).and_then(Value::as_array);
     conditions.extend(
@@ -111,19 +163,40 @@ pub fn migration_status(migration: &Migration, before: Option<&Object>, now: Tim
             .filter(|condition| condition.get("type").and_then(Value::as_str) == Some(HONOURED))
             .cloned(),
     );
+    let receipt = &migration.receipt;
     json!({
-        "state": state,
+        "state": state.as_str(),
+        "stage": migration.stage().map(|stage| stage.name.as_str()),
         "id": migration.name,
+        "progress": progress(migration),
         "message": migration.message,
         "receipt": {
-            "startedAt": time(migration.started_at),
-            "cutoverAt": time(migration.cutover_at),
-            "switchedAt": time(migration.switched_at),
-            "pointOfNoReturnAt": time(migration.point_of_no_return),
-            "completedAt": time(migration.completed_at),
+            "startedAt": time(receipt.started_at),
+            "stageSince": time(stage_since),
+            "cutoverAt": time(cutover_at),
+            "fencedAt": time(fenced_at),
+            "switchedAt": time(switched_at),
+            "pointOfNoReturnAt": time(receipt.point_of_no_return),
+            "completedAt": time(receipt.completed_at),
             "switchPauseMillis": pause,
+            "fenceMillis": fenced_at.and(pause),
+            "verified": (!receipt.verified.is_empty()).then_some(&receipt.verified),
+            "loss": receipt.loss,
         },
         "conditions": conditions,
+    })
+}
+
+/// How much of the playbook is done; null where there is none.
+fn progress(migration: &Migration) -> Value {
+    let Some(playbook) = &migration.playbook else { return Value::Null };
+    let Position { passed, reverting, .. } = migration.position;
+    let total = if reverting { playbook.rollback.len() } else { playbook.stages.len() };
+    json!({
+        "stagesCompleted": passed,
+        "stagesTotal": total,
+        "percent": (passed * 100).checked_div(total).unwrap_or(100),
+        "reverting": reverting.then_some(true),
     })
 }
 

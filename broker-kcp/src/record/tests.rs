@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 use broker_core::matching::Candidates;
-use broker_core::migration::{Migration, MigrationState};
+use broker_core::migration::{Controls, Migration, MigrationState, Position, Receipt};
 use broker_core::offer::OfferId;
 use broker_core::order::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
 use broker_core::resource::{Gvk, Gvr, Object, ObjectKey};
@@ -153,14 +153,17 @@ fn a_migration_that_was_written_is_read_back() {
         kind: "Certificate".to_owned(),
         from: OfferId::new("provider", "ca", "internal-ca"),
         to: OfferId::new("public", "", "public-ca"),
-        state: MigrationState::CutoverCompleted,
+        playbook: None,
+        controls: Controls::default(),
+        position: Position { state: MigrationState::CutoverCompleted, switched: true, ..Position::default() },
         message: "the consumer holds the new copy".to_owned(),
         failed_before: 2,
-        started_at: Some(Timestamp::from_millis(1_001)),
-        cutover_at: Some(Timestamp::from_millis(2_002)),
-        switched_at: Some(Timestamp::from_millis(2_032)),
-        point_of_no_return: None,
-        completed_at: None,
+        receipt: Receipt {
+            started_at: Some(Timestamp::from_millis(1_001)),
+            cutover_at: Some(Timestamp::from_millis(2_002)),
+            switched_at: Some(Timestamp::from_millis(2_032)),
+            ..Receipt::default()
+        },
     };
     let mut object = new_migration(&migration, &template("Migration", "a-1-2"));
     let mut status = migration_status(&migration, None, Timestamp::from_millis(2_032));

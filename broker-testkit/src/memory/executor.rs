@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use broker_core::order::Action;
+use broker_core::order::{Action, Compute};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
-use broker_core::resource::{Object, ObjectRef, marker};
+use broker_core::resource::{Gvk, Object, ObjectRef, marker};
 use serde_json::{Value, json};
 
-use super::{Crash, MemoryFleet, State};
+use super::{COMPUTE, Crash, MemoryFleet, State};
 
 impl MigrationExecutor for MemoryFleet {
     async fn execute(&self, action: &Action) -> Result<Written, PortError> {
@@ -67,6 +67,22 @@ impl State {
             Action::CreateRelated { target, object } => self.create(target, object, action),
             Action::ApplyCopy { copy, object } => self.apply(&copy.object_ref(), object, action),
             Action::ApplyRelated { target, object } => self.apply(target, object, action),
+            Action::Fence { copy, uid, raised } => {
+                let mut next = self.guarded(&copy.object_ref(), uid, action)?.as_ref().clone();
+                let wanted = if *raised { "true".into() } else { Value::Null };
+                next.set(&["metadata", "annotations", marker::QUIESCE_ANNOTATION], wanted);
+                Ok(self.put(&copy.object_ref(), next))
+            }
+            Action::CreateHelper { object, .. } => self.create(&in_compute(object), object, action),
+            Action::ApplyHelper { object, .. } => self.apply(&in_compute(object), object, action),
+            Action::DeleteHelpers { namespace, uid, .. } => {
+                let target = in_compute(&Object::named(&Gvk::new("", "v1", "Namespace"), "", namespace));
+                self.delete(&target, uid, action)?;
+                self.objects.retain(|target, _| {
+                    target.key.cluster.as_str() != COMPUTE || target.key.namespace != *namespace
+                });
+                Ok(None)
+            }
             Action::DeleteCopy { copy, uid } => self.delete(&copy.object_ref(), uid, action),
             Action::DeleteRelated { target, uid } => self.delete(target, uid, action),
         }
@@ -84,7 +100,11 @@ impl State {
             Action::Tell { order, .. } => &order.key.cluster,
             Action::CreateCopy { copy, .. }
             | Action::ApplyCopy { copy, .. }
-            | Action::DeleteCopy { copy, .. } => &copy.key.cluster,
+            | Action::DeleteCopy { copy, .. }
+            | Action::Fence { copy, .. } => &copy.key.cluster,
+            Action::CreateHelper { .. } | Action::ApplyHelper { .. } | Action::DeleteHelpers { .. } => {
+                return self.compute != Compute::Answers;
+            }
             Action::CreateAssignment(_)
             | Action::UpdateAssignment(_)
             | Action::ApplyAssignmentStatus { .. }
@@ -164,6 +184,10 @@ impl State {
             | Action::CreateCopy { .. }
             | Action::ApplyCopy { .. }
             | Action::DeleteCopy { .. }
+            | Action::Fence { .. }
+            | Action::CreateHelper { .. }
+            | Action::ApplyHelper { .. }
+            | Action::DeleteHelpers { .. }
             | Action::CreateRelated { .. }
             | Action::ApplyRelated { .. }
             | Action::DeleteRelated { .. } => {}
@@ -290,6 +314,11 @@ impl State {
     }
 }
 
+/// Where a helper object is.
+fn in_compute(object: &Object) -> ObjectRef {
+    ObjectRef { gvk: object.gvk(), key: object.key_in(&COMPUTE.into()) }
+}
+
 fn describe(action: &Action) -> String {
     let detail = match action {
         Action::AddFinalizer { order, .. } | Action::RemoveFinalizer { order, .. } => order.to_string(),
@@ -309,11 +338,16 @@ fn describe(action: &Action) -> String {
         }
         Action::DeleteAssignment { name, .. } | Action::DeleteMigration { name, .. } => name.clone(),
         Action::CreateMigration(record) | Action::UpdateMigration(record) => {
-            format!("{} {} ({})", record.name, record.state.as_str(), record.message)
+            format!("{} {} ({})", record.name, record.state().as_str(), record.message)
         }
         Action::CreateCopy { copy, .. }
         | Action::ApplyCopy { copy, .. }
-        | Action::DeleteCopy { copy, .. } => copy.object_ref().to_string(),
+        | Action::DeleteCopy { copy, .. }
+        | Action::Fence { copy, .. } => copy.object_ref().to_string(),
+        Action::CreateHelper { object, .. } | Action::ApplyHelper { object, .. } => {
+            in_compute(object).to_string()
+        }
+        Action::DeleteHelpers { namespace, .. } => namespace.clone(),
         Action::CreateRelated { target, .. }
         | Action::ApplyRelated { target, .. }
         | Action::DeleteRelated { target, .. } => target.to_string(),

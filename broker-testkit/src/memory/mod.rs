@@ -19,10 +19,14 @@ use broker_core::matching::{
 };
 use broker_core::migration::Migration;
 use broker_core::offer::{ApiPattern, Offer, OfferId, OfferSpec, Reachability};
-use broker_core::order::{Assignment, Policy};
+use broker_core::order::{Assignment, Compute, Policy};
+use broker_core::playbook::Playbooks;
 use broker_core::port::{Clock, ProviderRegistry};
 use broker_core::resource::{ClusterName, Object, ObjectRef};
 use broker_core::time::Timestamp;
+
+/// The cluster in which the helper objects of playbooks run.
+pub const COMPUTE: &str = "compute";
 
 /// A fleet of clusters in memory. Clones share it.
 #[derive(Clone, Debug)]
@@ -54,6 +58,10 @@ pub(crate) struct State {
     pub(crate) unread: BTreeSet<ClusterName>,
     pub(crate) gone: BTreeSet<ClusterName>,
     pub(crate) reservations: Reservations,
+    pub(crate) playbooks: Arc<Playbooks>,
+    pub(crate) compute: Compute,
+    /// What providers say in the status of copies beside what all say.
+    pub(crate) said: BTreeMap<ClusterName, serde_json::Map<String, serde_json::Value>>,
     pub(crate) history: Vec<String>,
     pub(crate) told: Vec<(String, String)>,
     pub(crate) crash: Option<Crash>,
@@ -89,6 +97,9 @@ impl MemoryFleet {
             unread: BTreeSet::new(),
             gone: BTreeSet::new(),
             reservations: Reservations::default(),
+            playbooks: Arc::default(),
+            compute: Compute::Missing,
+            said: BTreeMap::new(),
             history: Vec::new(),
             told: Vec::new(),
             crash: None,
@@ -186,6 +197,11 @@ impl ProviderRegistry for MemoryFleet {
         };
         let assigned = state.assigned(offer);
         state.reservations.reserve(offer, order, capacity, &assigned)
+    }
+
+    fn admit(&self, policy: &Policy, migration: &Migration, _order: &str) -> Option<String> {
+        // One write after the other: what was admitted is recorded before the next asks.
+        policy.limits.hold_up(migration, self.lock().migrations.values())
     }
 
     fn release(&self, order: &str) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use broker_core::offer::OfferId;
 use broker_core::order::{
-    Assignment, CopyRef, CopyView, LastWord, OrderIdentity, Policy, Provided, Silence, Traces,
+    Assignment, CopyRef, CopyView, Helpers, LastWord, OrderIdentity, Policy, Provided, Silence, Traces,
 };
 use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError};
 use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, references};
 
-use super::{MemoryFleet, State};
+use super::{COMPUTE, MemoryFleet, State};
 
 impl OrderObserver for MemoryFleet {
     fn observe(&self, address: &OrderAddress) -> Result<Option<Observed>, PortError> {
@@ -37,7 +37,7 @@ impl OrderObserver for MemoryFleet {
         };
         let mut migrations: Vec<_> =
             state.migrations.values().filter(|migration| migration.order == identity).cloned().collect();
-        migrations.sort_by_key(|migration| (migration.started_at, migration.name.clone()));
+        migrations.sort_by_key(|migration| (migration.receipt.started_at, migration.name.clone()));
         let mut copies = BTreeMap::new();
         let mut unreachable = BTreeMap::new();
         let mut provided = BTreeMap::new();
@@ -65,6 +65,10 @@ impl OrderObserver for MemoryFleet {
                 }
             }
         }
+        let helpers = migrations
+            .iter()
+            .filter_map(|migration| Some((migration.name.clone(), state.helpers(&migration.name)?)))
+            .collect();
         Ok(Some(Observed {
             identity,
             policy: Arc::clone(&state.policy),
@@ -76,6 +80,9 @@ impl OrderObserver for MemoryFleet {
             provided,
             mirrored,
             traces,
+            playbooks: Arc::clone(&state.playbooks),
+            helpers,
+            compute: state.compute,
         }))
     }
 }
@@ -127,6 +134,23 @@ impl State {
     /// Whether any assignment names this copy.
     pub(super) fn is_named(&self, key: &ObjectKey) -> bool {
         self.assignments.values().flat_map(Assignment::named).any(|copy| copy.key == *key)
+    }
+
+    /// What is there of a migration's helper objects.
+    fn helpers(&self, migration: &str) -> Option<Helpers> {
+        let mut helpers = Helpers::default();
+        let of_it = self.objects.iter().filter(|(target, object)| {
+            target.key.cluster.as_str() == COMPUTE && object.label(marker::MIGRATION_LABEL) == Some(migration)
+        });
+        for (_, object) in of_it {
+            match object.annotation(marker::HELPER_ANNOTATION) {
+                Some(key) => {
+                    helpers.objects.insert(key.to_owned(), Arc::clone(object));
+                }
+                None => helpers.namespace = Some(Arc::clone(object)),
+            }
+        }
+        (helpers.namespace.is_some() || !helpers.objects.is_empty()).then_some(helpers)
     }
 
     fn view(&self, copy: &CopyRef) -> CopyView {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::migration::MigrationState;
+use broker_core::migration::{Controls, MigrationState};
 use broker_core::offer::{OfferId, OfferSpec};
-use broker_core::order::Policy;
+use broker_core::order::{Compute, Policy};
+use broker_core::playbook::{Playbook, Playbooks};
 use broker_core::port::{OrderAddress, PortError};
-use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
+use broker_core::resource::{ClusterName, Gvk, Object, ObjectKey, ObjectRef, marker};
 use serde_json::{Value, json};
 
-use super::{MemoryFleet, State};
+use super::{COMPUTE, MemoryFleet, State};
 
 impl MemoryFleet {
     /// Lets time pass.
@@ -64,6 +65,26 @@ impl MemoryFleet {
     pub fn set_policy(&self, change: impl FnOnce(&mut Policy)) {
         let mut state = self.lock();
         change(Arc::make_mut(&mut state.policy));
+    }
+
+    /// The platform writes playbooks.
+    pub fn set_playbooks(&self, playbooks: impl IntoIterator<Item = Playbook>) {
+        self.lock().playbooks = Arc::new(Playbooks::new(playbooks));
+    }
+
+    /// There is a cluster for helper objects, it does not answer, or there is none.
+    pub fn set_compute(&self, compute: Compute) {
+        self.lock().compute = compute;
+    }
+
+    /// A person says something about a move.
+    pub fn control(&self, migration: &str, change: impl FnOnce(&mut Controls)) {
+        let mut state = self.lock();
+        let version = state.next_version();
+        if let Some(record) = state.migrations.get_mut(migration) {
+            change(&mut record.controls);
+            record.resource_version = version;
+        }
     }
 
     /// Somebody creates an object, or replaces everything in it but metadata and status. Returns its address.
@@ -128,7 +149,24 @@ impl MemoryFleet {
             .collect()
     }
 
-    /// Lets a provider work: every copy in its cluster gets a Secret that names the provider, and becomes ready.
+    /// From now on the copies in a cluster have this in their status, beside what every provider says.
+    pub fn say(&self, cluster: &str, status: &Value) {
+        let mut state = self.lock();
+        let said = state.said.entry(cluster.into()).or_default();
+        if let Value::Object(status) = status {
+            said.extend(status.clone());
+        }
+    }
+
+    /// The helper objects of all moves.
+    pub fn helpers(&self) -> Vec<Arc<Object>> {
+        let state = self.lock();
+        let there = state.objects.iter().filter(|(target, _)| target.key.cluster.as_str() == COMPUTE);
+        there.map(|(_, object)| Arc::clone(object)).collect()
+    }
+
+    /// Lets a provider work: a fence on a copy is answered unless its cluster was said to have `quiesced` otherwise;
+    /// every copy in its cluster gets a Secret that names the provider, and becomes ready.
     /// Returns whether anything changed.
     pub fn provide(&self, cluster: &str) -> bool {
         let copies = self.copies_in(cluster);
@@ -142,7 +180,7 @@ impl MemoryFleet {
 
     /// States of the migrations of all orders, by name of the record.
     pub fn migration_states(&self) -> Vec<MigrationState> {
-        self.lock().migrations.values().map(|migration| migration.state).collect()
+        self.lock().migrations.values().map(|migration| migration.state()).collect()
     }
 
     /// The clusters that hold a copy.
@@ -183,12 +221,19 @@ fn provide(state: &mut State, cluster: &str, copy: &Object) -> bool {
         }
         Some(_) => {}
     }
-    let status = json!({
+    let mut status = json!({
         "observedGeneration": copy.generation(),
         "issuer": cluster,
         "conditions": [{ "type": "Ready", "status": "True", "reason": "Issued", "message": "", "observedGeneration": copy.generation() }],
         "relatedResources": { "secret": { "name": secret_name, "namespace": copy.namespace(), "gvk": { "group": "", "version": "v1", "kind": "Secret" } } },
     });
+    let said = state.said.get(&ClusterName::from(cluster)).cloned().unwrap_or_default();
+    if let Value::Object(fields) = &mut status {
+        if copy.annotation(marker::QUIESCE_ANNOTATION) == Some("true") {
+            fields.insert("quiesced".to_owned(), true.into());
+        }
+        fields.extend(said);
+    }
     if copy.get(&["status"]) != Some(&status) {
         let target = ObjectRef { gvk: kind, key: copy.key_in(&cluster.into()) };
         let mut next = copy.clone();

@@ -7,6 +7,7 @@ mod fault;
 mod findings;
 mod kcp;
 mod order_life;
+mod playbook_moves;
 mod predecessor;
 mod restore;
 mod silence;

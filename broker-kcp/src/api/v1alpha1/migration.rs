@@ -30,6 +30,7 @@ use super::{Condition, Gvk, Gvr, OfferRef, rules::rule};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     rule("self.from == oldSelf.from && self.to == oldSelf.to", "a migration keeps its from and to: make another one"),
+    rule("!has(oldSelf.playbook) || (has(self.playbook) && self.playbook == oldSelf.playbook)", "a migration keeps the playbook that it follows"),
     rule("!has(oldSelf.order) || (has(self.order) && self.order == oldSelf.order)", "a migration stays with its order"),
     rule("!(self.?cancel.orValue(false) && self.?rollback.orValue(false))", "cancel (before the switch) and rollback (after it) exclude each other")
 ]))]
@@ -65,6 +66,25 @@ pub struct MigrationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub failed_before: Option<i64>,
+    /// The playbook that it follows, as it was when the move began, in migrations that the broker made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<FollowedPlaybook>,
+}
+
+/// A playbook as it was when a move began: a later edit is for later moves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowedPlaybook {
+    /// Name of the MigrationConfiguration.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its spec.
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true), schema_with = "any_object")]
+    pub spec: serde_json::Map<String, serde_json::Value>,
+}
+
+fn any_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 
 /// One end of a move: names are the order's, the cluster is the provider's.
@@ -177,6 +197,9 @@ pub struct Progress {
     pub stages_total: i64,
     /// The same in percent.
     pub percent: i64,
+    /// Whether these are the stages of the way back, after the switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverting: Option<bool>,
 }
 
 /// What happened when, and what was checked.
@@ -187,10 +210,18 @@ pub struct Receipt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub started_at: Option<String>,
-    /// When the switch was about to begin (RFC 3339).
+    /// When the stage that runs began (RFC 3339); empty between two stages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub stage_since: Option<String>,
+    /// When the switch was about to begin, and the fence to be raised (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub cutover_at: Option<String>,
+    /// When the old copy was seen to take no more writes (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub fenced_at: Option<String>,
     /// When the consumer was switched (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -212,4 +243,7 @@ pub struct Receipt {
     /// What was checked before the old copy was let go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verified: Vec<String>,
+    /// Why acknowledged writes may have been lost, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<String>,
 }

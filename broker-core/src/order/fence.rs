@@ -1,0 +1,83 @@
+//! The write fence: an annotation on a copy, by a field manager of its own, that asks its provider to take no more
+//! writes; the provider answers in `status.quiesced`.
+//!
+//! A fence is raised on what is being left, from the cutover on, and stays there until that copy is gone: a write that it
+//! would take after the switch would be lost with it. It is lifted from whatever serves again, whatever became of the
+//! record of the move.
+
+use std::time::Duration;
+
+use super::decision::{Action, Decision};
+use super::policy::Fence;
+use super::record::{Assignment, CopyRef};
+use super::world::World;
+use crate::migration::{Migration, MigrationState};
+use crate::playbook::Phase;
+use crate::resource::{Object, marker};
+
+/// How long a provider may take to answer a fence: meanwhile it may hold up writes already.
+pub(super) const FENCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Whether the fence is asked for on a copy.
+pub(super) fn is_raised(live: &Object) -> bool {
+    live.annotation(marker::QUIESCE_ANNOTATION) == Some("true")
+}
+
+/// Whether the provider says that the copy takes no more writes.
+pub(super) fn is_quiesced(live: &Object) -> bool {
+    live.get(&["status", "quiesced"]).and_then(serde_json::Value::as_bool) == Some(true)
+}
+
+/// Whether a move is made under a fence.
+pub(super) fn is_wanted(world: &World<'_>, migration: &Migration) -> bool {
+    let Some(playbook) = &migration.playbook else { return false };
+    !migration.controls.skip_source
+        && (playbook.copies_data() || playbook.of_phase(Phase::Cutover).next().is_some())
+        && (world.policy.effective_fence() == Fence::Required
+            || playbook.of_phase(Phase::Cutover).next().is_some())
+}
+
+/// Writes the fence of one copy. True when it is as it must be.
+pub(super) fn set(world: &World<'_>, copy: &CopyRef, raised: bool, decision: &mut Decision) -> bool {
+    let Some(live) = world.live(copy) else { return !raised };
+    if is_raised(live) == raised || live.is_deleting() {
+        return true;
+    }
+    decision.act(Action::Fence { copy: copy.clone(), uid: live.uid().to_owned(), raised });
+    false
+}
+
+/// Lifts every fence that no move holds up, from whatever serves or is about to. Adds no action to a decision that has
+/// one about the same copy.
+pub(super) fn lift_forgotten(world: &World<'_>, assignment: &Assignment, decision: &mut Decision) {
+    for copy in &assignment.copies {
+        let touched = decision.actions.iter().any(|action| match action {
+            Action::ApplyCopy { copy: other, .. }
+            | Action::CreateCopy { copy: other, .. }
+            | Action::DeleteCopy { copy: other, .. }
+            | Action::Fence { copy: other, .. } => other.key == copy.key,
+            _ => false,
+        });
+        if !touched && !may_be_raised(world, assignment, copy) {
+            set(world, copy, false, decision);
+        }
+    }
+}
+
+/// Whether a move that has not ended holds up this copy's fence.
+fn may_be_raised(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> bool {
+    let Some((source, target)) = assignment.moving() else { return false };
+    let record = target.migration.as_deref();
+    let Some(migration) = world.migrations.iter().find(|migration| Some(migration.name.as_str()) == record)
+    else {
+        // Whether the record is made anew decides; until then nothing changes.
+        return true;
+    };
+    let state = migration.state();
+    if copy.key == source.key {
+        // Once switched, it takes no more writes until it is gone, or serves again.
+        state == MigrationState::CutoverInProgress || assignment.points_to(target)
+    } else {
+        migration.position.reverting && state == MigrationState::CutoverCompleted
+    }
+}
