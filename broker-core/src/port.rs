@@ -13,8 +13,8 @@ use crate::offer::OfferId;
 use crate::order::{
     Action, Assignment, Compute, CopyView, Helpers, OrderIdentity, Policy, Provided, Silence, Traces,
 };
-use crate::playbook::Playbooks;
-use crate::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef};
+use crate::playbook::{Ambiguous, Playbook, Playbooks};
+use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
 use std::collections::BTreeMap;
 
 /// Knows which providers offer what.
@@ -56,6 +56,37 @@ pub trait ProviderRegistry: Send + Sync {
     /// Gives back what was kept for an order: it is at rest, and what it has its records say.
     fn release(&self, order: &str) {
         let _ = order;
+    }
+}
+
+/// Knows the platform's playbooks.
+///
+/// # Contract
+/// Answers at once, from what was read before.
+pub trait PlaybookRegistry: Send + Sync + std::fmt::Debug {
+    /// The playbook for a move between two kinds, and between the clusters of two providers.
+    ///
+    /// # Errors
+    /// Where several fit equally well.
+    fn choose(
+        &self,
+        from: &Gvk,
+        to: &Gvk,
+        source: &ClusterName,
+        target: &ClusterName,
+    ) -> Result<Option<Arc<Playbook>>, Ambiguous>;
+}
+
+/// Clusters that go by no other name than their own.
+impl PlaybookRegistry for Playbooks {
+    fn choose(
+        &self,
+        from: &Gvk,
+        to: &Gvk,
+        source: &ClusterName,
+        target: &ClusterName,
+    ) -> Result<Option<Arc<Playbook>>, Ambiguous> {
+        Self::choose(self, from, to, &[source.as_str()], &[target.as_str()]).map(Option::<&_>::cloned)
     }
 }
 
@@ -141,7 +172,7 @@ pub struct Observed {
     /// What of the order is there beside what its records name.
     pub traces: Traces,
     /// The playbooks of the platform.
-    pub playbooks: Arc<Playbooks>,
+    pub playbooks: Arc<dyn PlaybookRegistry>,
     /// What is there of the helper objects of its migrations, by the migration's name.
     pub helpers: BTreeMap<String, Helpers>,
     /// The cluster in which helper objects run.

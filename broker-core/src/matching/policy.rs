@@ -55,6 +55,12 @@ impl Policies {
         self.0.keys()
     }
 
+    /// What people call a provider, in whatever API.
+    pub fn aliases<'a>(&'a self, provider: &'a ClusterName) -> impl Iterator<Item = String> + 'a {
+        let rules = self.0.values().flat_map(|policy| &policy.providers);
+        rules.filter(|rule| rule.cluster.as_ref() == Some(provider)).filter_map(|rule| rule.alias.clone())
+    }
+
     /// On which terms an offer of this API is considered; `None` where the platform does not allow it.
     pub fn terms(&self, api: &Gvr, offer: &Offer) -> Option<Terms> {
         let rule = self.0.get(api)?.rule(&offer.id().cluster)?;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Migration, MigrationState};
-use crate::order::OrderIdentity;
+use crate::time::Timestamp;
 
 /// The limits of one API, from its BrokeredAPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,47 +27,68 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Why `next` may not begin now, beside these records of all orders; `None` where it may.
-    pub fn hold_up<'a>(
-        &self,
-        next: &Migration,
-        records: impl IntoIterator<Item = &'a Migration>,
-    ) -> Option<String> {
-        let others = records
-            .into_iter()
-            .filter(|record| record.order.gvr == next.order.gvr && record.name != next.name)
-            .collect::<Vec<_>>();
+    /// Why `next` may not begin now, beside these moves of all orders; `None` where it may.
+    pub fn hold_up(&self, next: &Migration, moves: impl IntoIterator<Item = Standing>) -> Option<String> {
+        let api = next.order.gvr.group_resource();
+        let others: Vec<Standing> =
+            moves.into_iter().filter(|other| other.api == api && other.name != next.name).collect();
         let failed = failed_orders(&others);
         if failed >= count(self.halt_after_failures) {
             return Some(format!(
                 "the last moves of {failed} orders failed, and no further one begins until the platform has looked"
             ));
         }
-        let running = || others.iter().filter(|record| !record.state().is_final());
+        let running = || others.iter().filter(|other| !other.state.is_final());
         if running().count() >= count(self.concurrent_moves) {
             return Some(format!("{} moves are running, and no more may", self.concurrent_moves));
         }
         let playbook = next.playbook.as_deref()?;
         let limit = playbook.max_concurrent?;
-        let same = running()
-            .filter(|record| record.playbook.as_ref().is_some_and(|other| other.name == playbook.name))
-            .count();
+        let same =
+            running().filter(|other| other.playbook.as_deref() == Some(playbook.name.as_str())).count();
         (same >= count(limit)).then(|| format!("{limit} moves by the playbook {} are running", playbook.name))
     }
 }
 
+/// A move, as far as it counts for the limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Name of the record.
+    pub name: String,
+    /// The API of its order, as `<resource>.<group>`.
+    pub api: String,
+    /// Uid of its order.
+    pub order: String,
+    /// Name of the playbook that it follows.
+    pub playbook: Option<String>,
+    /// Its state.
+    pub state: MigrationState,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl From<&Migration> for Standing {
+    fn from(migration: &Migration) -> Self {
+        Self {
+            name: migration.name.clone(),
+            api: migration.order.gvr.group_resource(),
+            order: migration.order.uid.clone(),
+            playbook: migration.playbook.as_ref().map(|playbook| playbook.name.clone()),
+            state: migration.state(),
+            completed_at: migration.receipt.completed_at,
+        }
+    }
+}
+
 /// How many orders the last moves failed, without one in between that succeeded.
-fn failed_orders(records: &[&Migration]) -> usize {
-    let mut ended: Vec<&&Migration> =
-        records.iter().filter(|record| record.receipt.completed_at.is_some()).collect();
-    ended.sort_by(|one, other| {
-        (other.receipt.completed_at, &other.name).cmp(&(one.receipt.completed_at, &one.name))
-    });
-    let orders: BTreeSet<&OrderIdentity> = ended
+fn failed_orders(moves: &[Standing]) -> usize {
+    let mut ended: Vec<&Standing> = moves.iter().filter(|it| it.completed_at.is_some()).collect();
+    ended.sort_by(|one, other| (other.completed_at, &other.name).cmp(&(one.completed_at, &one.name)));
+    let orders: BTreeSet<&str> = ended
         .into_iter()
-        .filter(|record| record.state() != MigrationState::Cancelled)
-        .take_while(|record| matches!(record.state(), MigrationState::Failed | MigrationState::RolledBack))
-        .map(|record| &record.order)
+        .filter(|it| it.state != MigrationState::Cancelled)
+        .take_while(|it| matches!(it.state, MigrationState::Failed | MigrationState::RolledBack))
+        .map(|it| it.order.as_str())
         .collect();
     orders.len()
 }
@@ -81,8 +102,8 @@ mod tests {
     use super::*;
     use crate::migration::{Controls, Position, Receipt};
     use crate::offer::OfferId;
+    use crate::order::OrderIdentity;
     use crate::resource::{Gvr, ObjectKey};
-    use crate::time::Timestamp;
 
     fn record(order: &str, serial: u32, state: MigrationState, ended: u64) -> Migration {
         let offer = |name| OfferId::new(name, "default", "offer");
@@ -134,7 +155,7 @@ mod tests {
                 .zip(1..)
                 .map(|((order, state, ended), serial)| record(order, serial, state, ended))
                 .collect();
-            let held = limits.hold_up(&next, &records);
+            let held = limits.hold_up(&next, records.iter().map(Standing::from));
             match expected {
                 Some(text) => assert!(held.as_deref().unwrap_or_default().starts_with(text), "{held:?}"),
                 None => assert_eq!(held, None),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use budget::Limits;
+pub use budget::{Limits, Standing};
 pub use control::Controls;
 pub use machine::{Event, IllegalEvent, MigrationState, Position, transition};
 pub use route::Route;

@@ -310,10 +310,9 @@ impl Departure<'_> {
             return Ok(None);
         }
         let (from, to) = (self.copy.gvk(), placement.gvk());
-        let of = |offer: &OfferId| offer.cluster.to_string();
-        let (source, target) = (of(&self.copy.offer), of(&placement.offer));
-        let playbook = match world.playbooks.choose(&from, &to, &[&source], &[&target]) {
-            Ok(playbook) => playbook.cloned(),
+        let (source, target) = (&self.copy.offer.cluster, &placement.offer.cluster);
+        let playbook = match world.playbooks.choose(&from, &to, source, target) {
+            Ok(playbook) => playbook,
             Err(ambiguous) => return Err(("AmbiguousPlaybook", ambiguous.to_string())),
         };
         match playbook {

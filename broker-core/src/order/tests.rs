@@ -150,7 +150,7 @@ fn world<'a>(policy: &'a Policy, new_is_ready: &str) -> World<'a> {
         provided: BTreeMap::new(),
         mirrored: Vec::new(),
         traces: Traces::default(),
-        playbooks: Arc::default(),
+        playbooks: Arc::new(crate::playbook::Playbooks::default()),
         helpers: BTreeMap::new(),
         compute: Compute::Missing,
         halted: None,

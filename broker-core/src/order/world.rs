@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Assignment, CopyRef, OrderIdentity, Policy, Traces};
 use crate::migration::Migration;
 use crate::offer::OfferId;
-use crate::playbook::Playbooks;
+use crate::port::PlaybookRegistry;
 use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
 use crate::time::Timestamp;
 
@@ -39,7 +39,7 @@ pub struct World<'a> {
     /// What of the order is there beside what its records name.
     pub traces: Traces,
     /// The playbooks of the platform.
-    pub playbooks: Arc<Playbooks>,
+    pub playbooks: Arc<dyn PlaybookRegistry>,
     /// What is there of the helper objects of the order's migrations, by the migration's name. What is not in here was
     /// never made, or is gone.
     pub helpers: BTreeMap<String, Helpers>,

@@ -19,6 +19,9 @@ pub(super) const BY_COPY: &str = "copy";
 /// Assignments by the offers that have a place for them.
 pub(super) const BY_OFFER: &str = "offer";
 
+/// Assignments by what keeps their orders from moving, or else says how they are.
+pub(super) const BY_REASON: &str = "reason";
+
 /// The indexes that observation needs.
 pub const INDEXES: Indexes = Indexes {
     orders: &[Index { name: BY_MARK, texts: mark }, Index { name: BY_RELATED, texts: related }],
@@ -27,6 +30,7 @@ pub const INDEXES: Indexes = Indexes {
         Index { name: BY_ORDER, texts: order },
         Index { name: BY_COPY, texts: copies },
         Index { name: BY_OFFER, texts: offer },
+        Index { name: BY_REASON, texts: reason },
     ],
     migrations: &[Index { name: BY_MARK, texts: mark }],
 };
@@ -82,6 +86,10 @@ fn copies(_: &ObjectKey, object: &Object) -> Vec<String> {
             object_text(&api, &ObjectKey::new(text("/clusterName"), text("/namespace"), text("/name")))
         })
         .collect()
+}
+
+fn reason(_: &ObjectKey, object: &Object) -> Vec<String> {
+    object.condition("Ready").map(|condition| condition.reason).into_iter().collect()
 }
 
 fn offer(_: &ObjectKey, object: &Object) -> Vec<String> {

@@ -1,7 +1,6 @@
 //! Says, on the objects themselves, what this version does not do yet: nothing a person writes is ignored silently.
 //!
-//! Migrations that a person asks for, and a person's word on a running migration, have no effect so far. Of a playbook it is
-//! told whether it can be followed.
+//! Migrations that a person asks for have no effect so far. Of a playbook it is told whether it can be followed.
 
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use super::conditions::{Wanted, entry, says};
 use super::playbooks::{self, KcpPlaybooks};
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
-use crate::record::{HONOURED, controls_without_effect, read_migration};
+use crate::record::read_migration;
 use crate::store::Cache;
 
 /// A kind whose objects may ask for something that is not done yet.
@@ -51,10 +50,7 @@ impl Asking {
                 "only migrations that the broker makes are carried out yet; change the order, or the offers, to move it"
                     .to_owned(),
             )),
-            Self::Migration => {
-                let controls = controls_without_effect(object);
-                (!controls.is_empty()).then(|| (HONOURED, format!("{} has no effect yet", controls.join(", "))))
-            }
+            Self::Migration => None,
         }
     }
 }
@@ -76,22 +72,14 @@ pub(super) async fn report(
         object.get(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let is_of = |condition: &Value, kind: &str| condition.get("type").and_then(Value::as_str) == Some(kind);
     let mut conditions = there.clone();
-    match asking.refusal(&object) {
-        Some((kind, message)) => {
-            let wanted = Wanted { kind, status: "False", reason: "NotSupported", message: &message };
-            let said = entry(&wanted, &object, fleet.now());
-            if there.iter().any(|condition| says(Some(condition), &said)) {
-                return Ok(());
-            }
-            conditions.retain(|condition| !is_of(condition, kind));
-            conditions.push(said);
-        }
-        // What was asked for was taken back.
-        None => conditions.retain(|condition| !is_of(condition, HONOURED)),
-    }
-    if conditions == there {
+    let Some((kind, message)) = asking.refusal(&object) else { return Ok(()) };
+    let wanted = Wanted { kind, status: "False", reason: "NotSupported", message: &message };
+    let said = entry(&wanted, &object, fleet.now());
+    if there.iter().any(|condition| says(Some(condition), &said)) {
         return Ok(());
     }
+    conditions.retain(|condition| !is_of(condition, kind));
+    conditions.push(said);
     let patch = json!({
         "metadata": { "uid": object.uid(), "resourceVersion": object.resource_version() },
         "status": { "conditions": conditions },

@@ -13,6 +13,7 @@ use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, references};
 
 use super::indexes::{BY_COPY, BY_MARK, BY_ORDER, BY_RELATED, object_text, related_text};
+use super::playbooks::{KcpPlaybooks, NamedPlaybooks};
 use super::registry::KcpProviderRegistry;
 use crate::fleet::{Export, Fleet, Followed, PLATFORM};
 use crate::kcp::Resource;
@@ -23,12 +24,13 @@ use crate::record::{read_assignment, read_migration};
 pub struct KcpOrderObserver {
     fleet: Fleet,
     registry: KcpProviderRegistry,
+    playbooks: KcpPlaybooks,
 }
 
 impl KcpOrderObserver {
     /// An observer of the orders of a fleet.
-    pub fn new(fleet: Fleet, registry: KcpProviderRegistry) -> Self {
-        Self { fleet, registry }
+    pub fn new(fleet: Fleet, registry: KcpProviderRegistry, playbooks: KcpPlaybooks) -> Self {
+        Self { fleet, registry, playbooks }
     }
 
     /// The assignment that names this object as one of its copies, whatever labels it carries.
@@ -212,7 +214,11 @@ impl OrderObserver for KcpOrderObserver {
             provided,
             mirrored,
             traces,
-            playbooks: Arc::default(),
+            playbooks: Arc::new(NamedPlaybooks {
+                playbooks: self.playbooks.current(),
+                fleet: self.fleet.clone(),
+                registry: self.registry.clone(),
+            }),
             helpers: BTreeMap::new(),
             compute: Compute::Missing,
         }))

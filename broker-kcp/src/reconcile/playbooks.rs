@@ -1,14 +1,16 @@
 //! The playbooks of the platform: read once for each change of their spec, and told what is wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use broker_core::playbook::{Playbook, PlaybookFault, Playbooks};
-use broker_core::resource::{Object, ObjectKey, marker};
+use broker_core::playbook::{Ambiguous, Playbook, PlaybookFault, Playbooks};
+use broker_core::port::PlaybookRegistry;
+use broker_core::resource::{ClusterName, Gvk, Object, ObjectKey, marker};
 use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
+use super::registry::KcpProviderRegistry;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 use crate::store::{Cache, Table};
@@ -21,6 +23,39 @@ const MAX_TOLD: usize = 5;
 pub struct KcpPlaybooks {
     cache: Cache,
     shelf: Arc<Mutex<Shelf>>,
+}
+
+/// Playbooks as they are asked for one move: providers go by their ids, paths and aliases.
+#[derive(Debug)]
+pub(super) struct NamedPlaybooks {
+    pub(super) playbooks: Arc<Playbooks>,
+    pub(super) fleet: Fleet,
+    pub(super) registry: KcpProviderRegistry,
+}
+
+impl NamedPlaybooks {
+    fn names(&self, cluster: &ClusterName) -> BTreeSet<String> {
+        let paths = self.fleet.exports().into_iter().flat_map(|export| export.paths());
+        let paths = paths.filter(|(_, owner)| owner == cluster).map(|(path, _)| path);
+        let policies = self.registry.policies();
+        let aliases = policies.offers.aliases(cluster);
+        paths.chain(aliases).chain([cluster.to_string()]).collect()
+    }
+}
+
+impl PlaybookRegistry for NamedPlaybooks {
+    fn choose(
+        &self,
+        from: &Gvk,
+        to: &Gvk,
+        source: &ClusterName,
+        target: &ClusterName,
+    ) -> Result<Option<Arc<Playbook>>, Ambiguous> {
+        let (source, target) = (self.names(source), self.names(target));
+        let source: Vec<&str> = source.iter().map(String::as_str).collect();
+        let target: Vec<&str> = target.iter().map(String::as_str).collect();
+        self.playbooks.choose(from, to, &source, &target).map(Option::<&_>::cloned)
+    }
 }
 
 /// What was read, and from what.

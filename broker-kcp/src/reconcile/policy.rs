@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use broker_core::expression::Expression;
 use broker_core::matching::{self, ApiPolicy, ProviderRule};
+use broker_core::migration::Limits;
 use broker_core::offer::Scheduling;
-use broker_core::order::{Failover, Glob, Moves, Policy};
+use broker_core::order::{Failover, Fence, Glob, Moves, Policy};
 use broker_core::resource::{ClusterName, Gvk, Object};
 use serde_json::Value;
 
@@ -27,10 +28,6 @@ pub struct ApiProblem {
 impl ApiProblem {
     fn invalid(message: impl Into<String>) -> Self {
         Self { reason: "InvalidSpec", message: message.into() }
-    }
-
-    fn unsupported(field: &str, what: &str) -> Self {
-        Self { reason: "NotSupported", message: format!("{field}: {what} is not supported yet") }
     }
 }
 
@@ -83,7 +80,6 @@ fn read(
     let spec = object.get(&["spec"]).cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let spec: api::BrokeredApiSpec =
         serde_json::from_value(spec).map_err(|error| ApiProblem::invalid(format!("spec: {error}")))?;
-    refuse_later(&spec)?;
     let mut policy = Policy::new(kind.gvr.clone(), &kind.kind);
     policy.moves = match spec.moves {
         api::Moves::Free => Moves::Free,
@@ -93,6 +89,11 @@ fn read(
         api::Failover::Automatic => Failover::Automatic,
         api::Failover::Manual => Failover::Manual,
     });
+    policy.fence = Some(match spec.effective_fence() {
+        api::Fence::Required => Fence::Required,
+        api::Fence::BestEffort => Fence::BestEffort,
+    });
+    policy.limits = limits(&spec.limits);
     policy.failover_after = duration("spec.failoverAfter", &spec.failover_after)?;
     policy.migrations_enabled = migrations_enabled;
     policy.grace_period = duration("spec.gracePeriod", &spec.grace_period)?;
@@ -119,16 +120,13 @@ fn read(
     Ok((policy, ApiPolicy { providers }))
 }
 
-/// What has no meaning yet is refused rather than ignored.
-fn refuse_later(spec: &api::BrokeredApiSpec) -> Result<(), ApiProblem> {
-    let defaults = api::BrokeredApiSpec { moves: spec.moves, ..api::BrokeredApiSpec::default() };
-    if spec.effective_fence() != defaults.effective_fence() {
-        return Err(ApiProblem::unsupported("spec.fence", "anything but the default"));
+/// The schema allows for no negative number.
+fn limits(spec: &api::Limits) -> Limits {
+    let number = |limit: i32| u32::try_from(limit).unwrap_or_default();
+    Limits {
+        concurrent_moves: number(spec.concurrent_moves),
+        halt_after_failures: number(spec.halt_after_failures),
     }
-    if spec.limits != defaults.limits {
-        return Err(ApiProblem::unsupported("spec.limits", "anything but the default"));
-    }
-    Ok(())
 }
 
 fn duration(field: &str, value: &api::GoDuration) -> Result<Duration, ApiProblem> {

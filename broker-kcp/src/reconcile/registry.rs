@@ -1,14 +1,16 @@
 //! Which providers offer what: an immutable snapshot and an index over it, brought up to date when the next question
 //! is asked, by as much as changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use broker_core::matching::{IndexMatcher, Matcher, OfferSet, Reservations, Reserved};
+use broker_core::migration::{Migration, Standing};
 use broker_core::offer::OfferId;
+use broker_core::order::Policy;
 use broker_core::port::ProviderRegistry;
 use broker_core::resource::{ClusterName, ObjectKey};
 
@@ -16,6 +18,7 @@ use super::indexes::BY_OFFER;
 use super::market::MarketReader;
 use super::policy::Policies;
 use crate::fleet::Fleet;
+use crate::record::standing;
 
 /// The offers of all providers of a fleet. Clones share the same snapshots.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ struct Shared {
     /// The reader, which is also the guard of whoever publishes.
     reader: Mutex<MarketReader>,
     reservations: Mutex<Reservations>,
+    /// Moves that may begin and whose records may not be seen yet, by the orders' assignments.
+    admitted: Mutex<BTreeMap<String, Standing>>,
 }
 
 /// What is not as it was when it was read last.
@@ -60,6 +65,7 @@ impl KcpProviderRegistry {
             published: ArcSwap::from_pointee(Snapshot::default()),
             reader: Mutex::new(MarketReader::new(fleet.clone(), migrations_enabled)),
             reservations: Mutex::default(),
+            admitted: Mutex::default(),
             fleet,
         };
         Self { shared: Arc::new(shared) }
@@ -178,8 +184,25 @@ impl ProviderRegistry for KcpProviderRegistry {
         reservations.reserve(offer, order, capacity, &assigned)
     }
 
+    fn admit(&self, policy: &Policy, migration: &Migration, order: &str) -> Option<String> {
+        let recorded: BTreeMap<String, Standing> = {
+            let migrations = self.shared.fleet.platform().migrations.read();
+            let standings = migrations.iter().filter_map(|(_, object)| standing(object));
+            standings.map(|standing| (standing.name.clone(), standing)).collect()
+        };
+        let mut admitted = lock(&self.shared.admitted);
+        let unrecorded = admitted.values().filter(|standing| !recorded.contains_key(&standing.name)).cloned();
+        let moves: Vec<Standing> = recorded.values().cloned().chain(unrecorded).collect();
+        let held = policy.limits.hold_up(migration, moves);
+        if held.is_none() {
+            admitted.insert(order.to_owned(), Standing::from(migration));
+        }
+        held
+    }
+
     fn release(&self, order: &str) {
         lock(&self.shared.reservations).release(order);
+        lock(&self.shared.admitted).remove(order);
     }
 }
 

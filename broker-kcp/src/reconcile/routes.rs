@@ -8,7 +8,9 @@ use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, marker};
 use tokio::sync::Notify;
 
 use super::books::Books;
-use super::indexes::{BY_COPY, BY_OFFER, BY_ORDER, BY_RELATED, object_text, offers_of, related_text};
+use super::indexes::{
+    BY_COPY, BY_OFFER, BY_ORDER, BY_REASON, BY_RELATED, object_text, offers_of, related_text,
+};
 use super::later::Asking;
 use super::observe::carries_our_mark;
 use super::reachability;
@@ -60,6 +62,8 @@ impl Laned for Chore {
     }
 }
 
+/// What an order says that must move and has no playbook that can be followed.
+const WITHOUT_PLAYBOOK: [&str; 4] = ["NoPlaybook", "AmbiguousPlaybook", "FenceRequired", "NoComputeCluster"];
 /// How long reports wait for more to report.
 pub(super) const GATHER: std::time::Duration = std::time::Duration::from_millis(500);
 /// How long a marked object is given for its Assignment to appear in the caches.
@@ -188,6 +192,16 @@ impl Routes {
                 if let Some(owner) = self.owner_of_copy(api, &copy) {
                     self.orders.add(owner);
                 }
+            }
+        }
+    }
+
+    /// The orders that must move and cannot, for one of these reasons.
+    pub(super) fn held_orders(&self, reasons: &[&str]) {
+        let assignments = &self.fleet.platform().assignments;
+        for (_, assignment) in reasons.iter().flat_map(|reason| assignments.find(BY_REASON, reason)) {
+            if let Some(order) = order_of(&assignment) {
+                self.orders.add(order);
             }
         }
     }
@@ -357,11 +371,16 @@ impl Observer for Routes {
                     }
                 });
                 self.asked(Asking::Migration, changes);
+                if changes.iter().any(|change| change.new.is_none()) {
+                    // A person removed the record of one that failed.
+                    self.held_orders(&["MovesHalted"]);
+                }
             }
             Topic::Configurations => {
                 // One that comes, changes or goes may be as specific as another.
                 if changes.iter().any(spec_changed) {
                     self.all_asked(Asking::Configuration);
+                    self.held_orders(&WITHOUT_PLAYBOOK);
                 }
             }
             Topic::BrokeredApis => {

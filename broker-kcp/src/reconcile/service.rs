@@ -87,7 +87,8 @@ impl Service {
         let clock = surroundings.clock.clone();
         let fleet = Fleet::new(config, surroundings, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
-        let observer = KcpOrderObserver::new(fleet.clone(), registry.clone());
+        let playbooks = KcpPlaybooks::new(&fleet);
+        let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone());
         let executor = KcpMigrationExecutor::new(fleet.clone(), leading.clone());
         let driver = Broker::new(registry.clone(), observer, executor, clock);
         let routes = Arc::new(Routes {
@@ -98,7 +99,6 @@ impl Service {
             books: Books::default(),
             progress: Arc::new(Notify::new()),
         });
-        let playbooks = KcpPlaybooks::new(&fleet);
         let inner = Inner { fleet, registry, playbooks, driver, routes, leading, options };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -204,7 +204,13 @@ impl Service {
         for address in self.addresses(key) {
             let next = match self.look_again(&address).await {
                 Ok(()) => match self.inner.driver.pass(&address).await {
-                    Ok(passed) => settled(key, &passed, self.inner.fleet.now()),
+                    Ok(passed) => {
+                        // A move may have ended, and let another begin.
+                        if passed.written.contains(&"update-migration") {
+                            self.inner.routes.held_orders(&["MovesHalted"]);
+                        }
+                        settled(key, &passed, self.inner.fleet.now())
+                    }
                     Err(error) => failed(key, &error),
                 },
                 Err(error) => {
@@ -302,7 +308,8 @@ fn settled(key: &OrderKey, passed: &Passed, now: Timestamp) -> Outcome {
     }
     if !passed.written.is_empty() {
         let word = match passed.report.reason {
-            "Migrating" | "RolledBack" | "NoPlaybook" | "MoveFailed" | "MigrationDisabled" => "migration",
+            "Migrating" | "RolledBack" | "NoPlaybook" | "AmbiguousPlaybook" | "FenceRequired"
+            | "NoComputeCluster" | "MovesHalted" | "MoveFailed" | "MigrationDisabled" => "migration",
             "NoMatchingOffer" => "provider selection",
             _ => "routing",
         };

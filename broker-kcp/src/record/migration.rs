@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use broker_core::migration::{Controls, Migration, MigrationState, Position, Receipt};
+use broker_core::migration::{Controls, Migration, MigrationState, Position, Receipt, Standing};
 use broker_core::order::OrderIdentity;
 use broker_core::playbook::{Phase, Playbook};
-use broker_core::resource::{Object, ObjectKey, marker};
+use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use broker_core::time::Timestamp;
 use broker_core::translate::assignment_name;
 use serde_json::{Value, json};
@@ -13,9 +13,6 @@ use serde_json::{Value, json};
 use super::assignment::gvr;
 use super::{RecordError, offer_id, offer_ref};
 use crate::api::v1alpha1 as api;
-
-/// Type of the condition that says which of a person's words on a migration have no effect.
-pub const HONOURED: &str = "Honoured";
 
 /// Reads a Migration that the broker made. `None` for one that a person made: it names neither offer nor uid.
 pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError> {
@@ -151,18 +148,10 @@ pub fn migration_status(migration: &Migration, before: Option<&Object>, now: Tim
         let fenced = fenced_at.is_some() && state == MigrationState::CutoverInProgress;
         holding.extend([("DataCopied", copied), ("Fenced", fenced)]);
     }
-    let mut conditions: Vec<Value> = holding
+    let conditions: Vec<Value> = holding
         .into_iter()
         .map(|(kind, holds)| condition(kind, holds, state.as_str(), &migration.message, before, now))
         .collect();
-    // Said by another hand; the list is written as a whole.
-    let said = before.and_then(|object| object.get(&["status", "conditions"])).and_then(Value::as_array);
-    conditions.extend(
-        said.into_iter()
-            .flatten()
-            .filter(|condition| condition.get("type").and_then(Value::as_str) == Some(HONOURED))
-            .cloned(),
-    );
     let receipt = &migration.receipt;
     json!({
         "state": state.as_str(),
@@ -200,18 +189,19 @@ fn progress(migration: &Migration) -> Value {
     })
 }
 
-/// What a person wrote into a Migration of the broker's that has no effect yet, as `spec.paused`.
-pub fn controls_without_effect(object: &Object) -> Vec<String> {
-    let is_set = |field: &&str| match object.get(&["spec", field]) {
-        Some(Value::Bool(value)) => *value,
-        Some(Value::Array(list)) => !list.is_empty(),
-        _ => false,
-    };
-    ["paused", "cancel", "rollback", "approvedStages", "skipSource", "allowLoss"]
-        .into_iter()
-        .filter(is_set)
-        .map(|field| format!("spec.{field}"))
-        .collect()
+/// What counts of a Migration for the limits; `None` for one that a person made and nobody carries out.
+pub fn standing(object: &Object) -> Option<Standing> {
+    let order = object.get(&["spec", "order"])?;
+    let text = |pointer: &str| order.pointer(pointer).and_then(Value::as_str);
+    let gvr = Gvr::new(text("/gvr/group").unwrap_or_default(), "", text("/gvr/resource")?);
+    Some(Standing {
+        name: object.name().to_owned(),
+        api: gvr.group_resource(),
+        order: text("/uid")?.to_owned(),
+        playbook: object.text(&["spec", "playbook", "name"]).map(str::to_owned),
+        state: object.text(&["status", "state"]).and_then(MigrationState::from_text).unwrap_or_default(),
+        completed_at: object.text(&["status", "receipt", "completedAt"]).and_then(Timestamp::parse),
+    })
 }
 
 fn condition(

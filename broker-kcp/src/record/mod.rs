@@ -12,7 +12,7 @@ use broker_core::offer::OfferId;
 use serde_json::{Value, json};
 
 pub use assignment::{assignment_status, new_assignment, read_assignment, spec_of_assignment};
-pub use migration::{HONOURED, controls_without_effect, migration_status, new_migration, read_migration};
+pub use migration::{migration_status, new_migration, read_migration, standing};
 
 use crate::api::v1alpha1::OfferRef;
 

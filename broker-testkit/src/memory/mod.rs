@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use broker_core::matching::{
     ApiPolicy, IndexMatcher, Matcher, OfferSet, Offered, Policies, Reservations, Reserved,
 };
-use broker_core::migration::Migration;
+use broker_core::migration::{Migration, Standing};
 use broker_core::offer::{ApiPattern, Offer, OfferId, OfferSpec, Reachability};
 use broker_core::order::{Assignment, Compute, Policy};
 use broker_core::playbook::Playbooks;
@@ -201,7 +201,7 @@ impl ProviderRegistry for MemoryFleet {
 
     fn admit(&self, policy: &Policy, migration: &Migration, _order: &str) -> Option<String> {
         // One write after the other: what was admitted is recorded before the next asks.
-        policy.limits.hold_up(migration, self.lock().migrations.values())
+        policy.limits.hold_up(migration, self.lock().migrations.values().map(Standing::from))
     }
 
     fn release(&self, order: &str) {

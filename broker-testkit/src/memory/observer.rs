@@ -80,7 +80,7 @@ impl OrderObserver for MemoryFleet {
             provided,
             mirrored,
             traces,
-            playbooks: Arc::clone(&state.playbooks),
+            playbooks: state.playbooks.clone(),
             helpers,
             compute: state.compute,
         }))
