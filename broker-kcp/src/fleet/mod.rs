@@ -4,6 +4,7 @@
 //! workspaces are; a [`Fleet`] follows all of that, and behind each URL one wildcard watch per kind. It engages and
 //! disengages by watches alone, without polling, and decides nothing about orders.
 
+mod compute;
 mod export;
 mod follow;
 mod health;
@@ -25,6 +26,7 @@ use broker_core::time::Timestamp;
 use kube::Config;
 use tokio::sync::Notify;
 
+pub use compute::ComputeCluster;
 pub use export::{Export, Followed, Home, Silent};
 pub use plan::{ExportPlan, Plan, Problem};
 pub use topic::{Observer, Topic, Turn};
@@ -65,6 +67,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     endpoint: Endpoint,
     platform: Platform,
+    compute: Option<ComputeCluster>,
     exports: RwLock<BTreeMap<String, Arc<Export>>>,
     plan: RwLock<Arc<Plan>>,
     replan: Notify,
@@ -74,9 +77,22 @@ struct Inner {
 }
 
 impl Fleet {
-    /// A fleet that begins at the platform workspace which `config` names; nothing is followed before [`Self::run`].
-    pub fn new(config: Config, surroundings: Surroundings, indexes: Indexes) -> Result<Self, EndpointError> {
+    /// A fleet that begins at the platform workspace which `config` names, with a cluster for helper objects where there
+    /// is one; nothing is followed before [`Self::run`].
+    ///
+    /// # Errors
+    /// Where a URL or credential is of no use.
+    pub fn new(
+        config: Config,
+        compute: Option<Config>,
+        surroundings: Surroundings,
+        indexes: Indexes,
+    ) -> Result<Self, EndpointError> {
         let Surroundings { clock, connect } = surroundings;
+        let compute = match compute {
+            Some(config) => Some(ComputeCluster::new(Connector::new(config, connect.clone()).home()?)),
+            None => None,
+        };
         let connector = Connector::new(config, connect);
         let endpoint = connector.home()?;
         let platform = Platform {
@@ -93,6 +109,7 @@ impl Fleet {
             clock,
             endpoint,
             platform,
+            compute,
             exports: RwLock::default(),
             plan: RwLock::default(),
             replan: Notify::new(),
@@ -110,6 +127,9 @@ impl Fleet {
         let caches = kinds.iter().map(|(_, _, cache)| cache.clone()).collect();
         let health = Health::new(self.inner.endpoint.source(), caches, told.clone());
         *self.inner.health.write().unwrap_or_else(PoisonError::into_inner) = Some(health.clone());
+        if let Some(compute) = &self.inner.compute {
+            compute.start(&told);
+        }
         let _platform: Vec<Follower> = kinds
             .into_iter()
             .enumerate()
@@ -148,6 +168,11 @@ impl Fleet {
     /// The platform workspace.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    /// The cluster for helper objects.
+    pub fn compute(&self) -> Option<&ComputeCluster> {
+        self.inner.compute.as_ref()
     }
 
     /// The platform workspace, for writing.
@@ -272,6 +297,9 @@ struct Following<'a> {
 impl Drop for Following<'_> {
     fn drop(&mut self) {
         let inner = &self.fleet.inner;
+        if let Some(compute) = &inner.compute {
+            compute.stop();
+        }
         let exports = std::mem::take(&mut *inner.exports.write().unwrap_or_else(PoisonError::into_inner));
         *inner.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         let health = inner.health.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -23,6 +23,8 @@ pub enum Topic {
     Slices,
     /// The platform's APIResourceSchemas.
     Schemas,
+    /// The helper objects of moves, in the compute cluster.
+    Helpers,
     /// The providers' AcceptAPIs.
     Offers,
     /// Orders and copies of the brokered API of this name.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use broker_core::resource::Object;
+use broker_core::resource::{Gvr, Object};
 use futures::{Stream, StreamExt};
 use http::{Method, Request, Response};
 use kube::Client;
@@ -55,6 +55,15 @@ impl ClusterApi {
     pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Object, ApiError> {
         let call = Call::new("get", resource, namespace, name);
         self.send(&call, Method::GET, self.url(&call, "", &[]), None, "").await
+    }
+
+    /// What the server says of the kinds of a group and version: an `APIResourceList`.
+    pub async fn discover(&self, group: &str, version: &str) -> Result<Value, ApiError> {
+        let root =
+            if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        let kinds = Resource::cluster_scoped(Gvr::new(group, version, ""), "APIResourceList");
+        let call = Call::new("discover", &kinds, "", "");
+        self.send(&call, Method::GET, format!("{}{root}", self.prefix), None, "").await
     }
 
     /// Lists all objects of a kind, page by page; the second value is the version at which the list holds.

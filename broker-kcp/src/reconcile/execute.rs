@@ -3,7 +3,7 @@
 use broker_core::migration::Migration;
 use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, Severity};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
-use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
+use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
 use broker_core::sabotage::{self, Bug};
 use serde_json::json;
 use tokio::sync::watch;
@@ -228,8 +228,15 @@ impl KcpMigrationExecutor {
                 Target::brokered(&self.fleet, &copy.gvk(), &copy.key)?.apply(object).await
             }
             Action::Fence { copy, uid, raised } => self.fence(copy, uid, *raised).await,
-            Action::CreateHelper { .. } | Action::ApplyHelper { .. } | Action::DeleteHelpers { .. } => {
-                Err(PortError::new(PortErrorKind::Unavailable, action.verb(), "there is no compute cluster"))
+            Action::CreateHelper { object, .. } => {
+                Target::helper(&self.fleet, &object.gvk()).await?.create(object).await
+            }
+            Action::ApplyHelper { object, .. } => {
+                Target::helper(&self.fleet, &object.gvk()).await?.apply(object).await
+            }
+            Action::DeleteHelpers { namespace, uid, .. } => {
+                let kind = Gvk::new("", "v1", "Namespace");
+                Target::helper(&self.fleet, &kind).await?.delete("", namespace, uid).await
             }
             Action::DeleteCopy { copy, uid } => {
                 let key = &copy.key;

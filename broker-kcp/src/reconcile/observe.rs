@@ -15,7 +15,7 @@ use broker_core::translate::{assignment_name, references};
 use super::indexes::{BY_COPY, BY_MARK, BY_ORDER, BY_RELATED, object_text, related_text};
 use super::playbooks::{KcpPlaybooks, NamedPlaybooks};
 use super::registry::KcpProviderRegistry;
-use crate::fleet::{Export, Fleet, Followed, PLATFORM};
+use crate::fleet::{ComputeCluster, Export, Fleet, Followed, PLATFORM};
 use crate::kcp::Resource;
 use crate::record::{read_assignment, read_migration};
 
@@ -203,6 +203,11 @@ impl OrderObserver for KcpOrderObserver {
             .filter(|(key, _)| key.cluster == identity.key.cluster && key.namespace == identity.key.namespace)
             .map(|(_, object)| object)
             .collect();
+        let helpers = self.fleet.compute().map_or_else(BTreeMap::new, |compute| {
+            let of =
+                |migration: &Migration| Some((migration.name.clone(), compute.helpers(&migration.name)?));
+            migrations.iter().filter_map(of).collect()
+        });
         Ok(Some(Observed {
             identity,
             policy,
@@ -219,8 +224,8 @@ impl OrderObserver for KcpOrderObserver {
                 fleet: self.fleet.clone(),
                 registry: self.registry.clone(),
             }),
-            helpers: BTreeMap::new(),
-            compute: Compute::Missing,
+            helpers,
+            compute: self.fleet.compute().map_or(Compute::Missing, ComputeCluster::state),
         }))
     }
 }

@@ -376,6 +376,17 @@ impl Observer for Routes {
                     self.held_orders(&["MovesHalted"]);
                 }
             }
+            Topic::Helpers => {
+                objects().for_each(|(_, object)| {
+                    let migration = object.label(marker::MIGRATION_LABEL);
+                    let record = migration.and_then(|name| {
+                        self.fleet.platform().migrations.get(&ObjectKey::new(PLATFORM, "", name))
+                    });
+                    if let Some(mark) = record.as_deref().and_then(|it| it.label(marker::ORDER_LABEL)) {
+                        self.marked(mark);
+                    }
+                });
+            }
             Topic::Configurations => {
                 // One that comes, changes or goes may be as specific as another.
                 if changes.iter().any(spec_changed) {

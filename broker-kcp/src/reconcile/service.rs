@@ -40,11 +40,13 @@ pub struct Options {
     pub enable_migration: bool,
     /// How often everything is compared again, from caches (`RECONCILE_INTERVAL`).
     pub reconcile_interval: Duration,
+    /// The cluster for the helper objects of playbooks (`COMPUTE_KUBECONFIG`).
+    pub compute: Option<Config>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { enable_migration: true, reconcile_interval: Duration::from_secs(30) }
+        Self { enable_migration: true, reconcile_interval: Duration::from_secs(30), compute: None }
     }
 }
 
@@ -85,7 +87,7 @@ impl Service {
         leading: watch::Receiver<bool>,
     ) -> Result<Self, EndpointError> {
         let clock = surroundings.clock.clone();
-        let fleet = Fleet::new(config, surroundings, INDEXES)?;
+        let fleet = Fleet::new(config, options.compute.clone(), surroundings, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
         let playbooks = KcpPlaybooks::new(&fleet);
         let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone());

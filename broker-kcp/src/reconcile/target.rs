@@ -6,7 +6,7 @@ use broker_core::port::{PortError, PortErrorKind, Written};
 use broker_core::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use broker_core::sabotage::{self, Bug};
 
-use crate::fleet::{Export, Fleet, PLATFORM};
+use crate::fleet::{ComputeCluster, Export, Fleet, PLATFORM};
 use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Deletion, Preconditions, Resource};
 use crate::store::{Cache, Source};
 
@@ -42,6 +42,22 @@ impl Target {
     /// Migrations.
     pub(super) fn migrations(fleet: &Fleet) -> Self {
         Self::platform(fleet, "migrations", "Migration", &fleet.platform().migrations)
+    }
+
+    /// Helper objects of a kind, in the compute cluster.
+    pub(super) async fn helper(fleet: &Fleet, gvk: &Gvk) -> Result<Self, PortError> {
+        let missing =
+            || PortError::new(PortErrorKind::Unavailable, gvk.to_string(), "there is no compute cluster");
+        let compute = fleet.compute().ok_or_else(missing)?;
+        let (resource, cache) = compute.kind(gvk).await.map_err(|error| port_error(&error))?;
+        Ok(Self {
+            api: compute.api(),
+            resource,
+            cache,
+            source: compute.source(),
+            cluster: ComputeCluster::cluster(),
+            also: Vec::new(),
+        })
     }
 
     /// Orders and copies of a kind.
@@ -107,6 +123,7 @@ impl Target {
         if exists
             && let Ok(there) = self.api.get(&self.resource, object.namespace(), object.name()).await
             && there.label(marker::ORDER_LABEL) == object.label(marker::ORDER_LABEL)
+            && there.label(marker::MIGRATION_LABEL) == object.label(marker::MIGRATION_LABEL)
         {
             self.show(there);
         }

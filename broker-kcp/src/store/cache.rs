@@ -19,6 +19,11 @@ impl Cache {
         Self { table: Arc::new(RwLock::new(Table::new(indexes))) }
     }
 
+    /// Whether both share one table.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.table, &other.table)
+    }
+
     /// The table for reading. Hold it for a look, never across an await.
     pub fn read(&self) -> RwLockReadGuard<'_, Table> {
         // A panic elsewhere leaves at worst one object unfiled in an index; stopping to serve would be worse.
