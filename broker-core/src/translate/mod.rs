@@ -7,6 +7,7 @@ mod fingerprint;
 mod names;
 mod related;
 mod up;
+pub mod value_template;
 
 pub use down::desired_copy;
 pub use fingerprint::{FINGERPRINT_ANNOTATION, covers, fingerprint};
