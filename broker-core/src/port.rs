@@ -160,7 +160,8 @@ pub struct Observed {
     pub assignment: Option<Assignment>,
     /// Its migrations, oldest first.
     pub migrations: Vec<Migration>,
-    /// The copies that the assignment names, leftovers included.
+    /// The copies that the assignment names, leftovers included, in the terms of the order
+    /// ([`in_order_terms`](crate::translate::in_order_terms)), as are those in [`Self::traces`].
     pub copies: BTreeMap<ObjectKey, CopyView>,
     /// The clusters of those copies that do not answer.
     pub unreachable: BTreeMap<ClusterName, Silence>,

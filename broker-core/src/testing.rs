@@ -305,6 +305,7 @@ pub fn offers(most: usize) -> impl Strategy<Value = Vec<Offered>> {
                         message: CANARY.to_owned(),
                     }),
                     served: if served { vec![api()] } else { Vec::new() },
+                    kinds: Vec::new(),
                     reachability,
                     assigned,
                 }

@@ -1,12 +1,14 @@
 //! The matcher as [`decide`](crate::order::decide) asks it: about one order, only as far as a decision needs it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::matching::{Matcher, OrderFacts, Verdict};
 use crate::offer::{OfferId, ReadOrder};
 use crate::order::{Chooser, Fit, LastWord, Placement};
 use crate::port::Observed;
 use crate::selection::Chosen;
+use crate::translate::Translation;
 
 /// The matcher, asked about one order.
 pub(super) struct MatcherChooser<'a> {
@@ -52,12 +54,12 @@ impl MatcherChooser<'_> {
     }
 
     fn placement(&self, chosen: &Chosen) -> Placement {
-        Placement {
-            offer: chosen.id().clone(),
-            namespace: chosen.copy_namespace().to_owned(),
-            gvr: self.observed.identity.gvr.clone(),
-            kind: self.observed.policy.kind.clone(),
-        }
+        let own = self.matcher.listing(chosen.id()).and_then(|listing| listing.copies().cloned());
+        let (gvr, kind) = own.map_or_else(
+            || (self.observed.identity.gvr.clone(), self.observed.policy.kind.clone()),
+            |own| (own.gvr, own.kind),
+        );
+        Placement { offer: chosen.id().clone(), namespace: chosen.copy_namespace().to_owned(), gvr, kind }
     }
 }
 
@@ -90,6 +92,10 @@ impl Chooser for MatcherChooser<'_> {
         let excluded: BTreeSet<OfferId> = excluded.union(self.full).cloned().collect();
         let choice = self.matcher.choose_offer(&self.facts(None, &excluded)?);
         choice.chosen().map(|chosen| self.placement(chosen))
+    }
+
+    fn translation(&self, offer: &OfferId) -> Option<Arc<Translation>> {
+        self.matcher.listing(offer)?.offer()?.translation().cloned()
     }
 
     fn explain(&self) -> serde_json::Value {

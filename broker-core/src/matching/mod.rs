@@ -22,6 +22,7 @@ mod set;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub use explain::{Candidate, CandidateVerdict, Candidates, NEAREST, Ranked};
 pub use index::IndexMatcher;
@@ -86,6 +87,9 @@ pub trait Matcher: Send + Sync {
     fn choose_offer(&self, order: &OrderFacts<'_>) -> Choice {
         self.match_order(order).choice
     }
+
+    /// One offer of the snapshot.
+    fn listing(&self, offer: &OfferId) -> Option<&Arc<Listing>>;
 
     /// What one offer says to an order that it serves already: always equal to
     /// [`Routing::current`] for an order that is assigned to it.

@@ -32,6 +32,10 @@ impl Matcher for ScanMatcher {
         choose_by_scan(&self.offers, order)
     }
 
+    fn listing(&self, offer: &OfferId) -> Option<&Arc<Listing>> {
+        self.offers.get(offer)
+    }
+
     fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
         verdict_on(&self.offers, order, offer)
     }
@@ -181,6 +185,7 @@ fn unavailable(listing: &Listing, held: bool) -> Option<Reason> {
         UnavailableReason::Draining => Reason::Draining,
         UnavailableReason::NotAllowed => Reason::NotAllowed,
         reason @ (UnavailableReason::InvalidFilter
+        | UnavailableReason::InvalidTranslation
         | UnavailableReason::AmbiguousApi
         | UnavailableReason::ApiNotServed
         | UnavailableReason::ProviderNotReady

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::policy::{Policies, Terms};
 use super::rank::Rank;
 use crate::offer::{
-    ApiPattern, Availability, AvailabilityInput, InvalidFilter, Offer, OfferId, Reachability, availability,
+    ApiPattern, Availability, AvailabilityInput, CopyKind, InvalidFilter, Offer, OfferId, Reachability,
+    availability,
 };
 use crate::resource::{ClusterName, Condition, Gvr, Object};
 
@@ -26,6 +27,8 @@ pub struct Offered {
     pub ready: Option<Condition>,
     /// The APIs that the provider's cluster serves.
     pub served: Vec<Gvr>,
+    /// The kinds that copies of translated orders may have there.
+    pub kinds: Vec<CopyKind>,
     /// Whether the provider's cluster answers.
     pub reachability: Reachability,
     /// Orders assigned to it now; with them a capacity is compared.
@@ -56,15 +59,27 @@ impl Offered {
             api,
             ready: None,
             served: Vec::new(),
+            kinds: Vec::new(),
             reachability: Reachability::Reachable,
             assigned: 0,
         }
     }
 
-    /// The same, of a provider whose cluster serves these APIs: without the order's own, it is not available.
+    /// The same, of a provider whose cluster serves these APIs, and the kind of its copies where it translates orders:
+    /// without the order's own, or that, it is not available.
     #[must_use]
     pub fn serving(self, apis: impl IntoIterator<Item = Gvr>) -> Self {
-        Self { served: apis.into_iter().collect(), ..self }
+        let served: Vec<Gvr> = apis.into_iter().collect();
+        let translation = self.parsed.as_ref().ok().and_then(|offer| offer.translation());
+        let kinds = translation.map(|translation| {
+            let gvk = translation.gvk();
+            CopyKind {
+                gvr: Gvr::new(&gvk.group, &gvk.version, gvk.kind.to_ascii_lowercase()),
+                kind: gvk.kind.clone(),
+                apis: served.iter().map(Gvr::group_resource).collect(),
+            }
+        });
+        Self { kinds: kinds.into_iter().collect(), served, ..self }
     }
 }
 
@@ -76,6 +91,7 @@ pub struct Listing {
     offer: Option<Arc<Offer>>,
     terms: Option<Terms>,
     availability: Availability,
+    copies: Option<CopyKind>,
     assigned: u64,
     rank: Rank,
     /// The API of which it can be chosen for new orders, whatever is in them.
@@ -108,6 +124,11 @@ impl Listing {
         &self.availability
     }
 
+    /// The kind of its copies, where that is the provider's own and the offer can be chosen for it.
+    pub fn copies(&self) -> Option<&CopyKind> {
+        self.copies.as_ref()
+    }
+
     /// Orders assigned to it.
     pub fn assigned(&self) -> u64 {
         self.assigned
@@ -134,6 +155,7 @@ impl Listing {
             && self.api == other.api
             && self.terms == other.terms
             && self.availability == other.availability
+            && self.copies == other.copies
     }
 }
 
@@ -234,11 +256,16 @@ fn list(policies: &Policies, offered: Offered, apis: &mut Vec<Arc<Gvr>>) -> List
         ready: offered.ready.as_ref(),
         policies,
         served: &offered.served,
+        kinds: &offered.kinds,
         reachability: offered.reachability,
     });
     let offer = offered.parsed.ok();
     let terms = match (&availability.api, &offer) {
         (Some(api), Some(offer)) => policies.terms(api, offer),
+        _ => None,
+    };
+    let copies = match (&availability.api, &offer) {
+        (Some(api), Some(offer)) => offer.copies_among(api, &offered.kinds).cloned(),
         _ => None,
     };
     let assigned = offered.assigned;
@@ -249,7 +276,7 @@ fn list(policies: &Policies, offered: Offered, apis: &mut Vec<Arc<Gvr>>) -> List
         _ => Rank::closed(&offered.id),
     };
     let open_to = availability.api.as_ref().filter(|_| rank.is_open).map(|api| shared(apis, api));
-    Listing { id: offered.id, api: offered.api, offer, terms, availability, assigned, rank, open_to }
+    Listing { id: offered.id, api: offered.api, offer, terms, availability, copies, assigned, rank, open_to }
 }
 
 /// The one of these that is this API.

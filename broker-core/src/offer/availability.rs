@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApiPattern, InvalidFilter, Offer, Resolution, Scheduling, shorten};
+use super::{ApiPattern, CopyKind, InvalidFilter, Offer, Resolution, Scheduling, shorten};
 use crate::matching::Policies;
-use crate::resource::{Condition, ConditionStatus, Gvr};
+use crate::resource::{Condition, ConditionStatus, Gvk, Gvr};
 
 /// The provider's own message is shown up to this many characters.
 const SHOWN: usize = 200;
@@ -26,6 +26,8 @@ pub struct AvailabilityInput<'a> {
     pub policies: &'a Policies,
     /// The APIs that the provider's cluster serves, so that copies can be written there.
     pub served: &'a [Gvr],
+    /// The kinds that copies of translated orders may have there.
+    pub kinds: &'a [CopyKind],
     /// Whether the provider's cluster answers.
     pub reachability: Reachability,
 }
@@ -86,6 +88,8 @@ impl Availability {
 pub enum UnavailableReason {
     /// The spec cannot be honoured as written.
     InvalidFilter,
+    /// `spec.translation` cannot be honoured as written.
+    InvalidTranslation,
     /// Several brokered APIs fit `spec.gvr`.
     #[serde(rename = "AmbiguousAPI")]
     AmbiguousApi,
@@ -109,6 +113,7 @@ impl UnavailableReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidFilter => "InvalidFilter",
+            Self::InvalidTranslation => "InvalidTranslation",
             Self::AmbiguousApi => "AmbiguousAPI",
             Self::ApiNotServed => "APINotServed",
             Self::NotAllowed => "NotAllowed",
@@ -131,7 +136,11 @@ pub fn availability(input: &AvailabilityInput<'_>) -> Availability {
     use UnavailableReason as Reason;
     let offer = match input.parsed {
         Ok(offer) => offer,
-        Err(invalid) => return Availability::because(Reason::InvalidFilter, None, list(invalid)),
+        Err(invalid) => {
+            let only_translation = invalid.iter().all(InvalidFilter::is_of_translation);
+            let reason = if only_translation { Reason::InvalidTranslation } else { Reason::InvalidFilter };
+            return Availability::because(reason, None, list(invalid));
+        }
     };
     let api = match offer.api().resolve(input.policies.apis()) {
         Resolution::One(api) => api,
@@ -148,7 +157,10 @@ pub fn availability(input: &AvailabilityInput<'_>) -> Availability {
         let message = format!("the platform does not let this provider offer {}", api.group_resource());
         return because(Reason::NotAllowed, message);
     };
-    if !input.served.iter().any(|served| served == api) {
+    if let Some(message) = offer.translation().and_then(|by| not_translated(by.gvk(), offer, api, input)) {
+        return because(Reason::ApiNotServed, message);
+    }
+    if offer.translation().is_none() && !input.served.iter().any(|served| served == api) {
         let message = format!("{api} is not served in this cluster: bind the platform's export of it");
         return because(Reason::ApiNotServed, message);
     }
@@ -167,6 +179,25 @@ pub fn availability(input: &AvailabilityInput<'_>) -> Availability {
             because(Reason::Draining, "takes no new orders, those it has move away".to_owned())
         }
     }
+}
+
+/// Why there can be no copies of the provider's own kind, if so.
+fn not_translated(gvk: &Gvk, offer: &Offer, api: &Gvr, input: &AvailabilityInput<'_>) -> Option<String> {
+    if offer.copies_among(api, input.kinds).is_some() {
+        return None;
+    }
+    let api = api.group_resource();
+    let same =
+        |kind: &&CopyKind| kind.kind == gvk.kind && kind.gvr.group == gvk.group && kind.apis.contains(&api);
+    Some(match input.kinds.iter().find(same) {
+        Some(kind) => {
+            format!("{} is served here in version {}, not {}", gvk.kind, kind.gvr.version, gvk.version)
+        }
+        None => format!(
+            "{gvk} is not served in this cluster, or copies of {api} cannot be of that kind: bind the platform's export of \
+             it, which the platform names in BrokeredAPI.spec.copyExports"
+        ),
+    })
 }
 
 fn ambiguous(pattern: &ApiPattern, apis: &[&Gvr]) -> String {

@@ -9,6 +9,9 @@ const SHOWN: usize = 80;
 /// What the reader of JSON says names fields, and is shown a little longer.
 const MISSHAPEN_SHOWN: usize = 160;
 
+/// The field of the spec that says how orders become objects of the provider's own kind.
+pub(super) const TRANSLATION: &str = "translation";
+
 /// One reason why an offer cannot be honoured: where, what was found, and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +38,12 @@ impl InvalidFilter {
             found: shorten(found, SHOWN),
             accepted: accepted.into(),
         }
+    }
+
+    /// Whether it is about the translation.
+    pub fn is_of_translation(&self) -> bool {
+        let rest = self.field.strip_prefix(TRANSLATION).filter(|_| self.filter.is_none());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
     /// A spec that is not even of the right shape.

@@ -7,6 +7,7 @@
 mod api;
 mod availability;
 mod bound;
+mod copies;
 mod decimal;
 mod filter;
 pub(crate) mod hashing;
@@ -28,20 +29,25 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use self::sieve::Sieve;
 use crate::selection::rendezvous::OfferSeed;
+use crate::translate::Translation;
 
 pub use api::{ApiPattern, Resolution};
 pub use availability::{Availability, AvailabilityInput, Reachability, UnavailableReason, availability};
 pub use bound::Bound;
+pub use copies::CopyKind;
 pub use decimal::Decimal;
 pub use filter::{Criterion, Filter, scalar_text};
 pub use id::OfferId;
 pub use invalid::InvalidFilter;
 pub(crate) use invalid::shorten;
 pub use miss::{Expected, Miss};
+pub(crate) use parse::{is_dns_name, is_name, shown};
 pub use quantity::{Quantity, Unit};
 pub use read::ReadOrder;
 pub(crate) use reading::Reading;
@@ -69,6 +75,7 @@ pub struct Offer {
     cost: Option<Cost>,
     capacity: Option<u64>,
     scheduling: Scheduling,
+    translation: Option<Arc<Translation>>,
 }
 
 impl Offer {
@@ -145,6 +152,17 @@ impl Offer {
     /// The provider's own word on taking and keeping orders.
     pub fn scheduling(&self) -> Scheduling {
         self.scheduling
+    }
+
+    /// How its copies become objects of the provider's own kind, where they do.
+    pub fn translation(&self) -> Option<&Arc<Translation>> {
+        self.translation.as_ref()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn translated_by(mut self, translation: Translation) -> Self {
+        self.translation = Some(Arc::new(translation));
+        self
     }
 
     /// How specifically all filters match: the longest prefix or suffix that did; `None` where one of them does not.

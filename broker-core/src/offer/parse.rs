@@ -1,7 +1,10 @@
 //! From what was written to typed predicates.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::invalid::TRANSLATION;
 use super::limits::{
     MAX_EXPRESSIONS, MAX_FAULTS, MAX_FILTERS, MAX_GROUP, MAX_NAME, MAX_SIZE, MAX_TEXT, MAX_VALUES,
 };
@@ -13,6 +16,7 @@ use super::{
 use crate::expression::{Expression, Outcome};
 use crate::resource::{FieldPath, ParsePathError};
 use crate::selection::rendezvous::OfferSeed;
+use crate::translate::Translation;
 
 const ACCEPTED_BOUND: &str = "an integer, a decimal such as \"2.5\" or a quantity such as 10Gi";
 const ACCEPTED_LIST: &str = "at least one value: an empty list accepts no order";
@@ -28,13 +32,7 @@ pub(super) fn offer(id: OfferId, spec: &OfferSpec) -> Result<Offer, Vec<InvalidF
     let weight = weight(spec, &mut invalid);
     let cost = cost(spec, &mut invalid);
     let capacity = capacity(spec, &mut invalid);
-    if spec.translation.as_ref().is_some_and(|value| !value.is_null()) {
-        invalid.push(InvalidFilter::of_spec(
-            "translation",
-            "set",
-            "nothing: translation is not yet honoured, copies are of the order's own kind",
-        ));
-    }
+    let translation = translation(spec, &mut invalid);
     if !invalid.is_empty() {
         return Err(invalid);
     }
@@ -52,7 +50,20 @@ pub(super) fn offer(id: OfferId, spec: &OfferSpec) -> Result<Offer, Vec<InvalidF
     let scheduling = spec.scheduling.unwrap_or_default();
     let seed = OfferSeed::of(&id);
     let sieve = Sieve::of(&filters);
-    Ok(Offer { id, seed, api, copy_namespace, filters, sieve, priority, weight, cost, capacity, scheduling })
+    Ok(Offer {
+        id,
+        seed,
+        api,
+        copy_namespace,
+        filters,
+        sieve,
+        priority,
+        weight,
+        cost,
+        capacity,
+        scheduling,
+        translation,
+    })
 }
 
 fn api(spec: &ApiSpec, invalid: &mut Vec<InvalidFilter>) {
@@ -81,6 +92,21 @@ fn api(spec: &ApiSpec, invalid: &mut Vec<InvalidFilter>) {
 fn namespace(spec: &OfferSpec, invalid: &mut Vec<InvalidFilter>) {
     if let Some(namespace) = spec.namespace.as_deref().filter(|name| !name.is_empty() && !is_name(name)) {
         invalid.push(InvalidFilter::of_spec("namespace", namespace, "the name of a namespace, or nothing"));
+    }
+}
+
+fn translation(spec: &OfferSpec, invalid: &mut Vec<InvalidFilter>) -> Option<Arc<Translation>> {
+    let written = spec.translation.as_ref().filter(|value| !value.is_null())?;
+    match Translation::parse(written) {
+        Ok(translation) => Some(Arc::new(translation)),
+        Err(faults) => {
+            let faults = faults.into_iter().take(MAX_FAULTS);
+            invalid.extend(faults.map(|fault| {
+                let place = fault.place.below(TRANSLATION).to_string();
+                InvalidFilter::of_spec(&place, &fault.found, fault.accepted)
+            }));
+            None
+        }
     }
 }
 
@@ -125,7 +151,7 @@ fn size(filter: &FilterSpec) -> usize {
 }
 
 /// A DNS label, as names of resources, versions and namespaces are.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !text.is_empty()
         && text.len() <= MAX_NAME
@@ -135,7 +161,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// DNS labels with points between them.
-fn is_dns_name(text: &str) -> bool {
+pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= MAX_GROUP && text.split('.').all(is_name)
 }
 
@@ -346,7 +372,7 @@ fn plain_text(value: &Value) -> Option<String> {
 }
 
 /// A value as shown in a refusal: what is no text or number only by its kind, as it may be large.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

@@ -34,7 +34,7 @@ pub struct OfferSpec {
     /// Whether the offer takes and keeps orders. Default `Active`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
-    /// How copies of the provider's own kind are made. Not yet honoured: an offer that sets it is refused.
+    /// How copies of the provider's own kind are made, and how their status comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation: Option<Value>,
 }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::decision::{Action, Decision};
 use super::leftovers::is_the_copy;
 use super::lost::{holds_our_finalizer, is_taken_over, unnamed_copies, was_restored};
@@ -15,7 +17,7 @@ use super::world::{CopyView, World};
 use crate::offer::OfferId;
 use crate::resource::{Object, ObjectRef, marker};
 use crate::sabotage::{self, Bug};
-use crate::translate::{assignment_name, desired_copy};
+use crate::translate::{OWN_STATUS, assignment_name};
 
 /// Removes what exists for the order; `order` is `None` when it is gone already.
 pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut Decision) {
@@ -60,9 +62,27 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
 
 /// The copy as it stays behind: as it is, marked so that it is neither taken for an order nor for an orphan.
 fn released(world: &World<'_>, order: &Object, assignment: &str, copy: &CopyRef, there: &Object) -> Object {
-    let mut object = desired_copy(order, assignment, copy, world.policy);
+    let mut object = world.desired_copy(order, assignment, copy).unwrap_or_else(|_| as_it_is(there, copy));
     object.set(&["metadata", "annotations", marker::RETAINED_ANNOTATION], "true".into());
     object.set(&["metadata", "uid"], there.uid().into());
+    object
+}
+
+/// What a copy says, by a name of its own: where nobody can tell any more what it ought to say.
+fn as_it_is(there: &Object, copy: &CopyRef) -> Object {
+    let mut object = Object::named(&copy.gvk(), &copy.key.namespace, &copy.key.name);
+    for (field, value) in there.fields() {
+        if !matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status" | OWN_STATUS) {
+            object.fields_mut().insert(field.clone(), value.clone());
+        }
+    }
+    for field in ["labels", "annotations"] {
+        if let Some(Value::Object(texts)) = there.get(&["metadata", field]) {
+            let kept = texts.iter().filter(|(key, _)| !key.contains("kcp.io/"));
+            let kept: Map<String, Value> = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+            object.set(&["metadata", field], kept.into());
+        }
+    }
     object
 }
 
@@ -145,10 +165,11 @@ fn remove_unnamed(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
     let mut left = Left::Nothing;
     for (key, there, _) in unnamed_copies(world) {
         left = Left::Something;
+        let (gvr, kind) = world.traces.kind_of(key, world.policy);
         let copy = CopyRef {
             offer: OfferId::from(key.clone()),
-            gvr: world.policy.gvr.clone(),
-            kind: world.policy.kind.clone(),
+            gvr,
+            kind,
             key: key.clone(),
             uid: Some(there.uid().to_owned()),
             migration: None,

@@ -15,7 +15,7 @@ use super::world::{Blocked, CopyView, Fit, Placement, World};
 use crate::resource::{ConditionStatus, Object, marker};
 use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
-use crate::translate::{Told, assignment_name, copy_name, desired_copy, migration_serial};
+use crate::translate::{Told, Untranslated, assignment_name, copy_name, migration_serial};
 
 /// An order that was never placed: record the choice, or say why there is none.
 pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decision) {
@@ -75,7 +75,7 @@ pub(super) fn keep(
     copy: &CopyRef,
     decision: &mut Decision,
 ) {
-    let fit = world.chooser.fit(&copy.offer);
+    let fit = world.fit(copy);
     let accepted = matches!(fit, Fit::Fits(_));
     let step = keep_in_step(world, order, assignment, copy, accepted, decision);
     let mut next = step.record;
@@ -159,10 +159,10 @@ pub(super) fn keep_in_step(
                 } else {
                     copy
                 };
-                decision.act(Action::CreateCopy {
-                    copy: copy.clone(),
-                    object: desired_copy(order, &assignment.name, copy, world.policy),
-                });
+                match world.desired_copy(order, &assignment.name, copy) {
+                    Ok(object) => decision.act(Action::CreateCopy { copy: copy.clone(), object }),
+                    Err(why) => step.obstacle = Some(untranslated(&why)),
+                }
             }
         }
         (CopyView::Absent, Some(_)) => copy_is_lost(world, assignment, copy, &mut step),
@@ -189,11 +189,19 @@ pub(super) fn keep_in_step(
             );
         }
         (CopyView::Present(there), Some(uid)) => {
-            let mut wanted = desired_copy(order, &assignment.name, copy, world.policy);
             if !accepted {
                 // It keeps serving the last spec that its offer accepted.
                 step.in_sync = true;
-            } else if let Some(Blocked::Refused(why)) = world.blocked.get(&copy.object_ref()) {
+                return step;
+            }
+            let mut wanted = match world.desired_copy(order, &assignment.name, copy) {
+                Ok(wanted) => wanted,
+                Err(why) => {
+                    step.obstacle = Some(untranslated(&why));
+                    return step;
+                }
+            };
+            if let Some(Blocked::Refused(why)) = world.blocked.get(&copy.object_ref()) {
                 step.obstacle = obstacle(
                     ConditionStatus::False,
                     "CopyRefused",
@@ -210,6 +218,19 @@ pub(super) fn keep_in_step(
         }
     }
     step
+}
+
+/// What the consumer is told of a copy of a provider's own kind that cannot be made of the order as it is.
+fn untranslated(why: &Untranslated) -> Told {
+    let message = match why {
+        Untranslated::NoValue(unfilled) => {
+            format!("the provider's kind cannot be made of the order: template.{unfilled}")
+        }
+        Untranslated::Unknown => {
+            "what the provider's kind must be for the order is not known at the moment".to_owned()
+        }
+    };
+    Told { status: ConditionStatus::False, reason: "NotTranslated", message }
 }
 
 /// How it must not be done, for [`Bug::NamedAnewAtEveryTry`].

@@ -45,7 +45,7 @@ pub(super) enum Stand {
 
 /// Whether the order can stay with this copy.
 pub(super) fn stand(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> Stand {
-    let fit = world.chooser.fit(&copy.offer);
+    let fit = world.fit(copy);
     if matches!(world.copy(copy), CopyView::Gone) || fit.is_over() {
         return Stand::MustLeave;
     }
@@ -269,7 +269,8 @@ impl Departure<'_> {
         let world = self.world;
         let mut others: BTreeSet<OfferId> = shunned(world).cloned().collect();
         let any_failed = !others.is_empty();
-        others.insert(self.copy.offer.clone());
+        let own = Some(&self.copy.offer).filter(|_| !self.changed_its_kind());
+        others.extend(own.cloned());
         if let Some(placement) = world.chooser.best(&others) {
             return Elsewhere::Now(placement);
         }
@@ -277,7 +278,7 @@ impl Departure<'_> {
             return Elsewhere::Nowhere;
         }
         // All that fit are among those that failed. The first that may be tried again matters.
-        let mut seen = BTreeSet::from([self.copy.offer.clone()]);
+        let mut seen: BTreeSet<OfferId> = own.cloned().into_iter().collect();
         let mut next: Option<Setback<'_>> = None;
         while let Some(placement) = world.chooser.best(&seen)
             && seen.insert(placement.offer.clone())
@@ -289,6 +290,12 @@ impl Departure<'_> {
             decision.wake_at(setback.until());
             Elsewhere::Later(setback)
         })
+    }
+
+    /// Whether the offer makes copies of another kind by now: then the order may move to where it is.
+    fn changed_its_kind(&self) -> bool {
+        let fit = self.world.chooser.fit(&self.copy.offer);
+        matches!(fit, Fit::Fits(placement) if !placement.is_kind_of(self.copy))
     }
 
     /// The number of the next copy. A move that was called off before it named one has used its number up.

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::policy::Moves;
+use super::policy::{Moves, Policy};
 use super::record::{Assignment, OrderIdentity};
 use super::world::{CopyView, World};
 use crate::migration::{Migration, MigrationState};
-use crate::resource::{Object, ObjectKey, marker};
+use crate::resource::{Gvr, Object, ObjectKey, marker};
 use crate::translate::{assignment_name, copy_serials, migration_serial};
 
 /// How many copies further than its record an order can have come and still be known again.
@@ -22,12 +22,21 @@ const FURTHEST: u32 = 256;
 pub struct Traces {
     /// Objects of the API that carry the order's mark, and that no assignment names.
     pub unnamed: BTreeMap<ObjectKey, Arc<Object>>,
+    /// Resource and kind of those of them that are not of the orders' own kind.
+    pub kinds: BTreeMap<ObjectKey, (Gvr, String)>,
     /// The assignments of other orders of the same name: of one that was there before, or that is there now.
     pub rivals: Vec<Assignment>,
     /// What was observed of the copies that the rivals name.
     pub rival_copies: BTreeMap<ObjectKey, CopyView>,
     /// The order that has the name now, where the one that this is about is gone.
     pub successor: Option<Arc<Object>>,
+}
+
+impl Traces {
+    /// Resource and kind of what no assignment names.
+    pub(super) fn kind_of(&self, key: &ObjectKey, policy: &Policy) -> (Gvr, String) {
+        self.kinds.get(key).cloned().unwrap_or_else(|| (policy.gvr.clone(), policy.kind.clone()))
+    }
 }
 
 /// Why it cannot be told who serves an order.

@@ -169,7 +169,7 @@ impl Move<'_> {
             self.advance(Event::Cancelled, "the order fits the offer that serves it again", decision);
             return told(ConditionStatus::True, "Migrating", "the move is being called off");
         }
-        if world.chooser.fit(&self.target.offer).is_over() {
+        if world.fit(self.target).is_over() {
             self.advance(
                 Event::Cancelled,
                 "the order no longer fits the offer that it was moving to",
@@ -260,7 +260,7 @@ impl Move<'_> {
 
     /// Makes the replacement and keeps it in step; what the consumer is told meanwhile.
     fn make_replacement(&self, decision: &mut Decision) -> (Step, Told) {
-        let accepted = matches!(self.world.chooser.fit(&self.target.offer), Fit::Fits(_));
+        let accepted = matches!(self.world.fit(self.target), Fit::Fits(_));
         let mut step = keep_in_step(self.world, self.order, self.assignment, self.target, accepted, decision);
         if let Some(next) = step.record.take() {
             decision.act(Action::UpdateAssignment(next));
@@ -288,7 +288,7 @@ impl Move<'_> {
             decision.act(Action::UpdateAssignment(next));
             return;
         }
-        let fit = world.chooser.fit(&self.target.offer);
+        let fit = world.fit(self.target);
         let mut step = keep_in_step(
             world,
             self.order,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Policy;
 use crate::offer::OfferId;
 use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
 use crate::time::Timestamp;
@@ -47,6 +48,11 @@ impl CopyRef {
     /// Group, version and kind.
     pub fn gvk(&self) -> Gvk {
         Gvk::new(&self.gvr.group, &self.gvr.version, &self.kind)
+    }
+
+    /// Whether it is of the orders' own kind: what an offer translates is not.
+    pub fn is_of(&self, policy: &Policy) -> bool {
+        self.gvr.group == policy.gvr.group && self.gvr.resource == policy.gvr.resource
     }
 
     /// Kind and key.

@@ -161,10 +161,11 @@ impl Search<'_> {
             .map(|migration| migration.to.clone())
             .filter(|offer| offer.cluster == key.cluster)
             .unwrap_or_else(|| self.offer_of(key));
+        let (gvr, kind) = world.traces.kind_of(key, world.policy);
         CopyRef {
             offer,
-            gvr: world.policy.gvr.clone(),
-            kind: world.policy.kind.clone(),
+            gvr,
+            kind,
             key: key.clone(),
             uid: Some(object.uid().to_owned()),
             migration: made_by.map(|migration| migration.name.clone()),

@@ -9,7 +9,8 @@ use super::world::{Blocked, Settled, World};
 use crate::resource::{ConditionStatus, Object, ObjectRef, marker};
 use crate::sabotage::{self, Bug};
 use crate::translate::{
-    FINGERPRINT_ANNOTATION, Handed, OrderStatus, Told, covers, desired_related, desired_status, fingerprint,
+    FINGERPRINT_ANNOTATION, Handed, OWN_STATUS, OrderStatus, Told, covers, desired_related, desired_status,
+    fingerprint, is_told,
 };
 
 /// What of a copy the consumer sees.
@@ -42,7 +43,8 @@ pub(super) fn serve(
     told: Told,
     decision: &mut Decision,
 ) -> Holds {
-    let live = world.live(copy);
+    // Of what cannot be told in the order's terms, what was seen last stays.
+    let live = world.live(copy).filter(|live| is_told(live));
     let mut told = told;
     let mut holds = Holds::Everything;
     let mut handed = None;
@@ -253,6 +255,7 @@ impl Settled {
         let mut there = there.clone();
         wanted.fields_mut().remove("status");
         there.fields_mut().remove("status");
+        there.fields_mut().remove(OWN_STATUS);
         for object in [&mut wanted, &mut there] {
             if let Some(serde_json::Value::Object(metadata)) = object.fields_mut().get_mut("metadata") {
                 for key in ["resourceVersion", "managedFields", "generation", "uid", "creationTimestamp"] {

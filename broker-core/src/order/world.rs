@@ -9,6 +9,7 @@ use crate::offer::OfferId;
 use crate::port::PlaybookRegistry;
 use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
 use crate::time::Timestamp;
+use crate::translate::{Translation, Untranslated, desired_copy};
 
 /// Everything that [`super::decide`] may know about one order.
 ///
@@ -28,7 +29,8 @@ pub struct World<'a> {
     pub assignment: Option<Assignment>,
     /// All migrations of the order, oldest first.
     pub migrations: Vec<Migration>,
-    /// The copies that the assignment names, by key. A copy that is not in here was not observed, and waits.
+    /// The copies that the assignment names, by key, in the terms of the order
+    /// ([`in_order_terms`](crate::translate::in_order_terms)). A copy that is not in here was not observed, and waits.
     pub copies: BTreeMap<ObjectKey, CopyView>,
     /// The clusters of the copies that do not answer.
     pub unreachable: BTreeMap<ClusterName, Silence>,
@@ -59,6 +61,28 @@ impl World<'_> {
     /// What was observed of a copy.
     pub fn copy(&self, copy: &CopyRef) -> &CopyView {
         self.copies.get(&copy.key).unwrap_or(&CopyView::Unknown)
+    }
+
+    /// Whether the offer of a copy still serves the order, by copies of the same kind.
+    pub fn fit(&self, copy: &CopyRef) -> Fit {
+        let fit = self.chooser.fit(&copy.offer);
+        if let Fit::Fits(placement) = &fit
+            && !placement.is_kind_of(copy)
+        {
+            return Fit::Refused(format!("the offer makes copies of kind {} now", placement.kind));
+        }
+        fit
+    }
+
+    /// What a copy must be; see [`desired_copy`].
+    pub(super) fn desired_copy(
+        &self,
+        order: &Object,
+        assignment: &str,
+        copy: &CopyRef,
+    ) -> Result<Object, Untranslated> {
+        let translation = if copy.is_of(self.policy) { None } else { self.chooser.translation(&copy.offer) };
+        desired_copy(order, assignment, copy, self.policy, translation.as_deref())
     }
 
     /// The live object of a copy, if it is there and is the one that the assignment names.
@@ -176,6 +200,11 @@ pub trait Chooser: std::fmt::Debug {
     fn fit(&self, offer: &OfferId) -> Fit;
     /// The best offer for the order that is not excluded.
     fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement>;
+    /// How an offer makes copies of its provider's own kind, where it does.
+    fn translation(&self, offer: &OfferId) -> Option<Arc<Translation>> {
+        let _ = offer;
+        None
+    }
     /// Why the best is the best, and the others are not: for the platform's eyes.
     fn explain(&self) -> serde_json::Value;
     /// Why nothing fits, in the consumer's own terms: its field, its value, what would be accepted.
@@ -219,5 +248,10 @@ impl Placement {
     /// Group, version and kind of the copy.
     pub fn gvk(&self) -> Gvk {
         Gvk::new(&self.gvr.group, &self.gvr.version, &self.kind)
+    }
+
+    /// Whether the copies there are of this copy's kind. Another version of it is the same kind.
+    pub fn is_kind_of(&self, copy: &CopyRef) -> bool {
+        self.gvr.group == copy.gvr.group && self.gvr.resource == copy.gvr.resource
     }
 }

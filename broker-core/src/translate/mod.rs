@@ -6,6 +6,7 @@ mod down;
 mod fingerprint;
 mod names;
 mod related;
+mod translation;
 mod up;
 pub mod value_template;
 
@@ -15,6 +16,8 @@ pub use names::{
     assignment_name, copy_name, copy_serials, helper_namespace, migration_name, migration_serial,
 };
 pub use related::{Handed, RelatedReference, RelatedRefusal, desired_related, references};
+pub(crate) use translation::OWN_STATUS;
+pub use translation::{Translation, Untranslated, in_order_terms, is_told};
 pub use up::{OrderStatus, Told, desired_status};
 
 #[cfg(test)]

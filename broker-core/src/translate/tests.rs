@@ -30,6 +30,10 @@ fn copy() -> CopyRef {
     }
 }
 
+fn copy_of(order: &Object, policy: &Policy) -> Object {
+    desired_copy(order, "a-1", &copy(), policy, None).unwrap()
+}
+
 fn order() -> Object {
     Object::try_from(json!({
         "apiVersion": "example.com/v1alpha1", "kind": "Certificate",
@@ -71,7 +75,7 @@ fn moving_a_boundary_between_the_parts_of_an_identity_changes_the_name() {
 
 #[test]
 fn a_copy_has_the_spec_and_nothing_that_tells_whose_it_is() {
-    let object = desired_copy(&order(), "a-1", &copy(), &policy());
+    let object = copy_of(&order(), &policy());
     assert_eq!(object.get(&["spec"]), Some(&json!({ "fqdn": "app.internal.corp" })));
     assert_eq!((object.namespace(), object.name()), ("ca", "c-1"));
     assert_eq!(object.get(&["metadata", "labels"]), Some(&json!({ marker::ORDER_LABEL: "a-1" })));
@@ -86,7 +90,7 @@ fn labels_and_annotations_go_down_by_the_allow_list_but_never_the_brokers_or_the
     let mut policy = policy();
     policy.copy_labels = vec![Glob::new("*")];
     policy.copy_annotations = vec![Glob::new("no*")];
-    let object = desired_copy(&order(), "a-1", &copy(), &policy);
+    let object = copy_of(&order(), &policy);
     assert_eq!(
         object.get(&["metadata", "labels"]),
         Some(&json!({ "team": "red", marker::ORDER_LABEL: "a-1" }))
@@ -97,10 +101,10 @@ fn labels_and_annotations_go_down_by_the_allow_list_but_never_the_brokers_or_the
 
 #[test]
 fn a_field_that_goes_away_changes_the_fingerprint() {
-    let with = desired_copy(&order(), "a-1", &copy(), &policy());
+    let with = copy_of(&order(), &policy());
     let mut changed = order();
     changed.set(&["spec"], json!({}));
-    let without = desired_copy(&changed, "a-1", &copy(), &policy());
+    let without = copy_of(&changed, &policy());
     assert!(
         covers(with.get(&["spec"]).unwrap(), without.get(&["spec"]).unwrap()),
         "a subset alone would not be noticed"

@@ -100,6 +100,15 @@ impl ValueTemplate {
         if reader.faults.is_empty() { Ok(Self { root }) } else { Err(reader.faults) }
     }
 
+    /// The same, but that below this field every answer is put into a text: labels hold nothing else.
+    #[must_use]
+    pub(crate) fn with_texts_below(mut self, field: &str) -> Self {
+        if let Part::Map(fields) = &mut self.root {
+            fields.iter_mut().filter(|(key, _)| key == field).for_each(|(_, part)| part.become_texts());
+        }
+        self
+    }
+
     /// The value in this scope; `Null` where nothing is left of it.
     ///
     /// # Errors
@@ -112,23 +121,33 @@ impl ValueTemplate {
     /// As much of the value as there is in this scope: a field whose expression has no value is left out, and so is an
     /// entry of a list, or of a map that `wholes` names by its key, as a whole where anything of it has none.
     pub fn fill_what_is_there(&self, scope: &Scope, wholes: &[&str]) -> Value {
-        let mut filler =
+        let mut filling =
             Filler { scope, absence: Absence::LeavesOut, left: MAX_RESULT, place: Place::default() };
         let Part::Map(fields) = &self.root else {
-            return filler.part(&self.root).ok().flatten().unwrap_or_default();
+            return filling.part(&self.root).ok().flatten().unwrap_or_default();
         };
         let mut filled = Map::new();
-        for (key, part) in fields {
-            let value = match part {
-                Part::Map(entries) if wholes.contains(&key.as_str()) => {
-                    let whole = |(key, part): &(String, Part)| Some((key.clone(), filler.whole(part)?));
-                    Some(Value::Object(entries.iter().filter_map(whole).collect()))
-                }
-                part => filler.part(part).ok().flatten(),
+        for (key, field) in fields {
+            let value = if let (Part::Map(entries), true) = (field, wholes.contains(&key.as_str())) {
+                let whole = |(key, entry): &(String, Part)| Some((key.clone(), filling.whole(entry)?));
+                Some(Value::Object(entries.iter().filter_map(whole).collect()))
+            } else {
+                filling.part(field).ok().flatten()
             };
             filled.extend(value.map(|value| (key.clone(), value)));
         }
         Value::Object(filled)
+    }
+}
+
+impl Part {
+    fn become_texts(&mut self) {
+        match self {
+            Self::Answer(expression) => *self = Self::Text(vec![Piece::Calculated(expression.clone())]),
+            Self::List(elements) => elements.iter_mut().for_each(Self::become_texts),
+            Self::Map(fields) => fields.iter_mut().for_each(|(_, part)| part.become_texts()),
+            Self::Literal(_) | Self::Text(_) => {}
+        }
     }
 }
 

@@ -155,6 +155,10 @@ impl Matcher for IndexMatcher {
         }
     }
 
+    fn listing(&self, offer: &OfferId) -> Option<&Arc<Listing>> {
+        self.offers.get(offer)
+    }
+
     fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
         verdict_on(&self.offers, order, offer)
     }

@@ -25,6 +25,7 @@ pub(super) fn offered(name: &str, spec: serde_json::Value) -> Offered {
         api: ApiPattern { group: None, version: None, resource: "widgets".to_owned() },
         ready: None,
         served: vec![api()],
+        kinds: Vec::new(),
         reachability: Reachability::Reachable,
         assigned: 0,
     }

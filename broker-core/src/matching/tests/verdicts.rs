@@ -24,6 +24,7 @@ pub(super) fn offered(provider: &str, spec: Value) -> Offered {
         api: ApiPattern { group: spec.gvr.group, version: spec.gvr.version, resource: spec.gvr.resource },
         ready: None,
         served: vec![api()],
+        kinds: Vec::new(),
         reachability: Reachability::Reachable,
         assigned: 0,
     }

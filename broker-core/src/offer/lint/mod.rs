@@ -109,13 +109,35 @@ pub fn lint_condition(expression: &Expression, pointer: &str) -> Option<Finding>
 
 /// What makes the whole offer unavailable.
 fn refused(invalid: &InvalidFilter) -> Finding {
-    let below = match (invalid.filter, invalid.field.is_empty()) {
-        (_, true) => String::new(),
-        (Some(filter), false) => format!("/filters/{filter}/{}", invalid.field.replace('.', "/")),
-        (None, false) => format!("/{}", invalid.field.replace('.', "/")),
+    let field = pointer(&invalid.field);
+    let below = match invalid.filter {
+        Some(filter) if !field.is_empty() => format!("/filters/{filter}{field}"),
+        Some(_) | None => field,
     };
+    let rule = if invalid.is_of_translation() { "InvalidTranslation" } else { "InvalidFilter" };
     let found =
         if invalid.found.is_empty() { "is empty".to_owned() } else { format!("is `{}`", invalid.found) };
     let message = format!("{found}; accepted: {}", invalid.accepted);
-    Finding::new(Level::Error, "InvalidFilter", format!("/spec{below}"), message)
+    Finding::new(Level::Error, rule, format!("/spec{below}"), message)
+}
+
+/// The JSON pointer of a path such as `template.spec.nodes[0].labels['a.b/c']`.
+fn pointer(path: &str) -> String {
+    let mut pointer = String::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix("['").and_then(|rest| rest.split_once("']"));
+        let index = || rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (key, behind) = quoted.or_else(index).unwrap_or_else(|| {
+            let plain = rest.strip_prefix('.').unwrap_or(rest);
+            plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
+        });
+        if key.is_empty() && behind.len() == rest.len() {
+            break;
+        }
+        pointer.push('/');
+        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        rest = behind;
+    }
+    pointer
 }

@@ -48,6 +48,7 @@ fn judged(change: impl FnOnce(&mut Setting)) -> Availability {
         ready: setting.ready.as_ref(),
         policies: &policies,
         served: &setting.served,
+        kinds: &[],
         reachability: setting.reachability,
     })
 }

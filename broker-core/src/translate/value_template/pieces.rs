@@ -53,7 +53,6 @@ fn cut(text: &str) -> Option<(&str, &str)> {
             (Some(_), _) if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
             (Some(mark), c) if c == mark => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '{') => open += 1,
             (None, '}') if open == 0 => {
@@ -61,7 +60,7 @@ fn cut(text: &str) -> Option<(&str, &str)> {
                 return Some((expression, behind.strip_prefix('}')?));
             }
             (None, '}') => open -= 1,
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     None
