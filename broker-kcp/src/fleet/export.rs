@@ -50,6 +50,7 @@ pub struct Silent {
 pub struct Export {
     name: String,
     kinds: BTreeMap<String, Resource>,
+    copies: BTreeSet<String>,
     claims: BTreeSet<(String, String)>,
     followed: Vec<Followed>,
     shards: Mutex<BTreeMap<String, Shard>>,
@@ -105,6 +106,7 @@ impl Export {
         Self {
             name: name.to_owned(),
             kinds: plan.kinds.clone(),
+            copies: plan.copies.clone(),
             claims: plan.claims.clone(),
             followed,
             shards: Mutex::default(),
@@ -127,7 +129,7 @@ impl Export {
         self.followed.iter().find(|followed| followed.resource.gvk() == *gvk)
     }
 
-    /// The brokered kinds of this export (or AcceptAPI), by `<resource>.<group>`.
+    /// The kinds of orders and copies of this export (or AcceptAPI), by `<resource>.<group>`.
     pub fn kinds(&self) -> &BTreeMap<String, Resource> {
         &self.kinds
     }
@@ -261,7 +263,7 @@ impl Export {
     }
 
     pub(super) fn fits(&self, plan: &ExportPlan) -> bool {
-        self.kinds == plan.kinds && self.claims == plan.claims
+        self.kinds == plan.kinds && self.copies == plan.copies && self.claims == plan.claims
     }
 
     pub(super) fn engage(

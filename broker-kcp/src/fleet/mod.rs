@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 
 pub use compute::ComputeCluster;
 pub use export::{Export, Followed, Home, Silent};
-pub use plan::{ExportPlan, Plan, Problem};
+pub use plan::{CopyPlan, ExportPlan, Plan, Problem};
 pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
@@ -216,12 +216,26 @@ impl Fleet {
     pub fn is_synced(&self, api: &str) -> bool {
         self.platform_is_synced()
             && self.offers().is_some_and(|export| export.is_synced())
-            && self
-                .plan()
-                .apis
-                .get(api)
-                .and_then(|export| self.export(export))
-                .is_some_and(|export| export.is_synced())
+            && self.plan().apis.contains_key(api)
+            && self.kinds_of_copies(api).is_some_and(|kinds| kinds.iter().all(|kind| kind.export.is_synced()))
+    }
+
+    /// The export through which the objects of a kind, as `<resource>.<group>`, are seen.
+    pub fn export_of(&self, kind: &str) -> Option<Arc<Export>> {
+        self.plan().export_of(kind).and_then(|export| self.export(export))
+    }
+
+    /// The kinds that copies of an API's orders may have, their own first; `None` while one of them is not followed.
+    pub fn kinds_of_copies(&self, api: &str) -> Option<Vec<KindOfCopies>> {
+        let plan = self.plan();
+        let kinds = std::iter::once(api).chain(plan.copies_of(api).map(|(kind, _)| kind.as_str()));
+        kinds
+            .map(|kind| {
+                let export = plan.export_of(kind).and_then(|export| self.export(export))?;
+                let followed = export.followed(&export.kinds().get(kind)?.gvr)?.clone();
+                Some(KindOfCopies { name: kind.to_owned(), export, followed })
+            })
+            .collect()
     }
 
     /// Whether a cluster does not answer as a provider of what an export serves: it must be reached for its offers and
@@ -312,6 +326,17 @@ impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fleet").field("endpoint", &self.inner.endpoint).finish_non_exhaustive()
     }
+}
+
+/// A kind that copies of an API's orders may have.
+#[derive(Clone, Debug)]
+pub struct KindOfCopies {
+    /// `<resource>.<group>`.
+    pub name: String,
+    /// The export through which it is seen.
+    pub export: Arc<Export>,
+    /// What is seen of it.
+    pub followed: Followed,
 }
 
 /// How what is followed can be asked for besides by key.

@@ -39,6 +39,7 @@ async fn with_a_dead_shard() -> (Export, Source) {
     drop(listener);
     let certificates = Resource::namespaced(Gvr::new("example.com", "v1", "certificates"), "Certificate");
     let plan = ExportPlan {
+        copies: BTreeSet::new(),
         urls: BTreeSet::from([url.clone()]),
         kinds: [("certificates.example.com".to_owned(), certificates)].into(),
         claims: BTreeSet::new(),

@@ -18,10 +18,21 @@ pub(super) const OFFERS_RESOURCE: &str = "acceptapis";
 pub struct Plan {
     /// Brokered API by name → the export that serves it.
     pub apis: BTreeMap<String, String>,
+    /// The kinds of providers' own that copies may have, by `<resource>.<group>`.
+    pub copies: BTreeMap<String, CopyPlan>,
     /// The exports, by name.
     pub exports: BTreeMap<String, ExportPlan>,
     /// What stands in the way of brokering an API, by its name.
     pub problems: BTreeMap<String, Problem>,
+}
+
+/// A kind of providers' own that copies may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyPlan {
+    /// The export that serves it.
+    pub export: String,
+    /// The brokered APIs whose orders may become such copies.
+    pub apis: BTreeSet<String>,
 }
 
 /// What is to be followed of one export.
@@ -29,8 +40,10 @@ pub struct Plan {
 pub struct ExportPlan {
     /// The URLs of its virtual workspace: one per shard; none before the first binding.
     pub urls: BTreeSet<String>,
-    /// Its brokered kinds (or AcceptAPI), by `<resource>.<group>`.
+    /// Its brokered kinds (or AcceptAPI), and those of copies, by `<resource>.<group>`.
     pub kinds: BTreeMap<String, Resource>,
+    /// Those of them that only copies have.
+    pub copies: BTreeSet<String>,
     /// The kinds it claims in its consumers' workspaces, as (group, resource).
     pub claims: BTreeSet<(String, String)>,
 }
@@ -106,11 +119,62 @@ impl Plan {
                 }
             }
         }
+        for (api, object) in named(&platform.brokered_apis) {
+            if plan.apis.contains_key(&api) && !object.is_deleting() {
+                plan.add_copies(&api, &object, &exports, &schemas);
+            }
+        }
         for (name, planned) in &mut plan.exports {
             planned.urls = urls_of(name, slices.values().map(AsRef::as_ref));
             planned.claims = exports.get(name).map(|export| claims_of(export)).unwrap_or_default();
         }
         plan
+    }
+
+    /// The export through which the objects of a kind are seen, orders and copies alike.
+    pub fn export_of(&self, kind: &str) -> Option<&String> {
+        self.apis.get(kind).or_else(|| self.copies.get(kind).map(|copies| &copies.export))
+    }
+
+    /// The kinds that copies of an API's orders may have beside their own.
+    pub fn copies_of<'p>(&'p self, api: &'p str) -> impl Iterator<Item = (&'p String, &'p CopyPlan)> {
+        self.copies.iter().filter(move |(kind, copies)| *kind != api && copies.apis.contains(api))
+    }
+
+    /// Adds the kinds that orders of an API may be translated into. An export that is not there is told, and keeps no order
+    /// from being brokered otherwise.
+    fn add_copies(&mut self, api: &str, object: &Object, exports: &Named, schemas: &Named) {
+        let names = object.get(&["spec", "copyExports"]).and_then(Value::as_array);
+        for name in names.into_iter().flatten().filter_map(Value::as_str) {
+            let resources = exports.get(name).map(|export| resources_of(export));
+            let Some(resources) = resources else {
+                self.problems.insert(api.to_owned(), Problem::NoExport(name.to_owned()));
+                continue;
+            };
+            for kind in resources {
+                match kind_of(&kind, name, exports, schemas) {
+                    Ok(resource) => self.add_copy(api, kind, name, resource),
+                    Err(problem) => {
+                        self.problems.insert(api.to_owned(), problem);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A kind that several exports serve is followed through one of them.
+    fn add_copy(&mut self, api: &str, kind: String, export: &str, resource: Resource) {
+        let followed = self.export_of(&kind).cloned().unwrap_or_else(|| export.to_owned());
+        if followed == export && resource.scope == Scope::Namespaced {
+            let planned = self.exports.entry(followed.clone()).or_default();
+            planned.kinds.insert(kind.clone(), resource);
+            if !self.apis.contains_key(&kind) {
+                planned.copies.insert(kind.clone());
+            }
+            let copies = self.copies.entry(kind);
+            let copies = copies.or_insert_with(|| CopyPlan { export: followed, apis: BTreeSet::new() });
+            copies.apis.insert(api.to_owned());
+        }
     }
 }
 
@@ -124,6 +188,18 @@ fn kind_of(api: &str, export: &str, exports: &Named, schemas: &Named) -> Result<
         .get(&schema)
         .ok_or_else(|| Problem::NoSchema { export: export.to_owned(), schema: schema.clone() })?;
     served(schema_object).ok_or(Problem::NothingServed(schema))
+}
+
+/// What an export serves, as `<resource>.<group>`.
+fn resources_of(export: &Object) -> Vec<String> {
+    let resources = export.get(&["spec", "resources"]).and_then(Value::as_array);
+    let text =
+        |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    resources
+        .into_iter()
+        .flatten()
+        .map(|entry| Gvr::new(text(entry, "group"), "", text(entry, "name")).group_resource())
+        .collect()
 }
 
 /// The schema that an export names for `<resource>.<group>`.

@@ -75,7 +75,7 @@ async fn ask(fleet: &Fleet, api: &str, key: &ObjectKey, uid: &str) -> Result<(),
 
 /// Through which export the objects of an API are seen, and what is seen.
 fn seen_through(fleet: &Fleet, api: &str) -> Option<(Arc<Export>, Resource, Cache)> {
-    let export = fleet.plan().apis.get(api).and_then(|export| fleet.export(export))?;
+    let export = fleet.export_of(api)?;
     let followed = export.followed(&export.kinds().get(api)?.gvr)?;
     let (kind, cache) = (followed.resource.clone(), followed.cache.clone());
     Some((export, kind, cache))

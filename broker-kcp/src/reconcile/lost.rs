@@ -34,9 +34,17 @@ pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> Result<
     let name = assignment_name(&OrderIdentity::of(&order, &address.gvr, &address.key.cluster));
     let target = Target::assignments(fleet);
     let record = target.cache.get(&ObjectKey::new(PLATFORM, "", &name));
-    let marked = followed.cache.find(BY_MARK, &name);
+    let marked: Vec<(String, ObjectKey)> = fleet
+        .kinds_of_copies(&api)
+        .unwrap_or_default()
+        .iter()
+        .flat_map(|kind| {
+            let found = kind.followed.cache.find(BY_MARK, &name);
+            found.into_iter().map(|(key, _)| (kind.name.clone(), key))
+        })
+        .collect();
     let is_named =
-        |(key, _): &(ObjectKey, _)| target.cache.read().count(BY_COPY, &object_text(&api, key)) > 0;
+        |(kind, key): &(String, ObjectKey)| target.cache.read().count(BY_COPY, &object_text(kind, key)) > 0;
     let fits = match record {
         None => {
             marked.is_empty() && !order.finalizers().any(|finalizer| finalizer == marker::ORDER_FINALIZER)

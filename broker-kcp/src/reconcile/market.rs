@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_core::matching::{self, OfferSet, Offered};
-use broker_core::offer::{ApiPattern, InvalidFilter, Offer, OfferId};
+use broker_core::offer::{ApiPattern, CopyKind, InvalidFilter, Offer, OfferId};
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
 
 use super::policy::Policies;
 use super::reachability::reachability;
-use crate::fleet::{Fleet, Followed};
+use crate::fleet::{CopyPlan, Export, Fleet, Followed};
 use crate::kcp::Resource;
 
 /// Reads the platform's policies and the providers' offers. What was parsed is kept until it changes.
@@ -89,6 +89,7 @@ impl MarketReader {
                 parsed: parsed.offer,
                 ready: object.condition("Ready"),
                 served,
+                kinds: copy_kinds(&self.fleet, &key.cluster),
                 reachability: reachability(&self.fleet, &key.cluster),
                 assigned: assigned(key),
             });
@@ -141,16 +142,30 @@ pub(super) fn paths(fleet: &Fleet) -> BTreeMap<String, ClusterName> {
     fleet.exports().iter().flat_map(|export| export.paths()).collect()
 }
 
+/// The kinds beside the orders' own that copies may have in a cluster.
+fn copy_kinds(fleet: &Fleet, cluster: &ClusterName) -> Vec<CopyKind> {
+    let plan = fleet.plan();
+    let served = |(kind, copies): (&String, &CopyPlan)| {
+        let export = fleet.export(&copies.export).filter(|export| binds(export, cluster))?;
+        let resource = export.kinds().get(kind)?;
+        Some(CopyKind { gvr: resource.gvr.clone(), kind: resource.kind.clone(), apis: copies.apis.clone() })
+    };
+    plan.copies.iter().filter_map(served).collect()
+}
+
+fn binds(export: &Export, cluster: &ClusterName) -> bool {
+    export
+        .binding(cluster)
+        .is_some_and(|binding| !binding.is_deleting() && binding.text(&["status", "phase"]) == Some("Bound"))
+}
+
 fn served(fleet: &Fleet, kinds: &BTreeMap<String, Resource>, cluster: &ClusterName) -> Vec<Gvr> {
     let plan = fleet.plan();
     kinds
         .iter()
         .filter(|(api, _)| {
-            plan.apis.get(*api).and_then(|export| fleet.export(export)).is_some_and(|export| {
-                export.binding(cluster).is_some_and(|binding| {
-                    !binding.is_deleting() && binding.text(&["status", "phase"]) == Some("Bound")
-                })
-            })
+            let export = plan.apis.get(*api).and_then(|export| fleet.export(export));
+            export.is_some_and(|export| binds(&export, cluster))
         })
         .map(|(_, kind)| kind.gvr.clone())
         .collect()

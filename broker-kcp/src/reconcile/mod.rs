@@ -19,6 +19,7 @@ mod indexes;
 mod later;
 mod lost;
 mod market;
+mod mentions;
 mod observe;
 mod offers;
 mod orphans;

@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use broker_core::matching::OfferSet;
 use broker_core::migration::Migration;
 use broker_core::offer::OfferId;
 use broker_core::order::{
     Assignment, Compute, CopyRef, CopyView, OrderIdentity, Policy, Provided, Silence, Traces,
 };
-use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError, PortErrorKind};
+use broker_core::port::{
+    Observed, OrderAddress, OrderObserver, PortError, PortErrorKind, ProviderRegistry as _,
+};
 use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
-use broker_core::translate::{assignment_name, references};
+use broker_core::translate::{assignment_name, in_order_terms, references};
 
 use super::indexes::{BY_COPY, BY_MARK, BY_ORDER, BY_RELATED, object_text, related_text};
+use super::mentions::Mentions;
 use super::playbooks::{KcpPlaybooks, NamedPlaybooks};
 use super::registry::KcpProviderRegistry;
-use crate::fleet::{ComputeCluster, Export, Fleet, Followed, PLATFORM};
-use crate::kcp::Resource;
+use crate::fleet::{ComputeCluster, Export, Fleet, Followed, KindOfCopies, PLATFORM};
+use crate::kcp::{Resource, Scope};
 use crate::record::{read_assignment, read_migration};
 
 /// Observes orders from the caches of a fleet.
@@ -25,12 +29,18 @@ pub struct KcpOrderObserver {
     fleet: Fleet,
     registry: KcpProviderRegistry,
     playbooks: KcpPlaybooks,
+    mentions: Mentions,
 }
 
 impl KcpOrderObserver {
     /// An observer of the orders of a fleet.
     pub fn new(fleet: Fleet, registry: KcpProviderRegistry, playbooks: KcpPlaybooks) -> Self {
-        Self { fleet, registry, playbooks }
+        Self { fleet, registry, playbooks, mentions: Mentions::default() }
+    }
+
+    /// What copies of other kinds than their orders' hand over, as they were observed last.
+    pub(super) fn mentions(&self) -> Mentions {
+        self.mentions.clone()
     }
 
     /// The assignment that names this object as one of its copies, whatever labels it carries.
@@ -61,10 +71,7 @@ impl KcpOrderObserver {
     }
 
     fn copy(&self, copy: &CopyRef) -> CopyView {
-        let plan = self.fleet.plan();
-        let Some(export) =
-            plan.apis.get(&copy.gvr.group_resource()).and_then(|export| self.fleet.export(export))
-        else {
+        let Some(export) = self.fleet.export_of(&copy.gvr.group_resource()) else {
             return CopyView::Unknown;
         };
         // Another version of the same resource is the same object.
@@ -88,15 +95,13 @@ impl KcpOrderObserver {
         }
     }
 
-    /// Which of these clusters do not answer, and since when by the clock that decisions are made with.
-    fn unreachable<'c>(
-        &self,
-        export: &Export,
-        clusters: impl Iterator<Item = &'c ClusterName>,
-    ) -> BTreeMap<ClusterName, Silence> {
-        clusters
-            .filter_map(|cluster| {
-                let silent = self.fleet.silence(export, cluster)?;
+    /// Which of the clusters of these copies do not answer, and since when by the clock that decisions are made with.
+    fn unreachable<'c>(&self, copies: impl Iterator<Item = &'c CopyRef>) -> BTreeMap<ClusterName, Silence> {
+        copies
+            .filter_map(|copy| {
+                let cluster = &copy.key.cluster;
+                let silent =
+                    self.fleet.silence(&*self.fleet.export_of(&copy.gvr.group_resource())?, cluster)?;
                 let since = self.fleet.now().before(silent.since.elapsed());
                 Some((cluster.clone(), Silence { since, last_word: silent.last_word }))
             })
@@ -105,12 +110,14 @@ impl KcpOrderObserver {
 
     /// What these copies name; it is shared where the status of an object that is none of `own` names it too.
     fn provided<'c>(
-        export: &Export,
+        &self,
         copies: impl Iterator<Item = (&'c CopyRef, &'c Object)>,
         own: &BTreeSet<&ObjectKey>,
     ) -> BTreeMap<ObjectRef, Provided> {
         let mut provided = BTreeMap::new();
         for (copy, live) in copies {
+            let Some(export) = self.fleet.export_of(&copy.gvr.group_resource()) else { continue };
+            let export = export.as_ref();
             for reference in references(live, copy).into_values().flatten() {
                 let target = reference.target;
                 let Some(followed) = related_kinds(export).find(|followed| {
@@ -122,7 +129,7 @@ impl KcpOrderObserver {
                 let view = match followed.cache.get(&target.key) {
                     Some(object) => Provided::Present {
                         object,
-                        shared: Self::is_shared(export, own, &target.gvk.kind, &target.key),
+                        shared: self.is_shared(export, own, &target.gvk.kind, &target.key),
                     },
                     None => Provided::Missing,
                 };
@@ -133,12 +140,14 @@ impl KcpOrderObserver {
     }
 
     /// Whether the status of any object but the order's own copies names the object too.
-    fn is_shared(export: &Export, own: &BTreeSet<&ObjectKey>, kind: &str, key: &ObjectKey) -> bool {
+    fn is_shared(&self, export: &Export, own: &BTreeSet<&ObjectKey>, kind: &str, key: &ObjectKey) -> bool {
         let text = related_text(kind, key);
-        export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
-            let naming = followed.cache.find(BY_RELATED, &text);
-            naming.iter().any(|(at, _)| !own.contains(at))
-        })
+        let mentioned = self.mentions.naming(&text).iter().any(|(_, at)| !own.contains(at));
+        mentioned
+            || export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
+                let naming = followed.cache.find(BY_RELATED, &text);
+                naming.iter().any(|(at, _)| !own.contains(at))
+            })
     }
 }
 
@@ -183,14 +192,17 @@ impl OrderObserver for KcpOrderObserver {
         if order.is_none() && assignment.is_none() && migrations.is_empty() {
             return Ok(None);
         }
+        let terms = Terms { offers: self.registry.offers(), policy: &policy, order: order.as_deref() };
         let copies: BTreeMap<ObjectKey, CopyView> = assignment
             .iter()
             .flat_map(Assignment::named)
-            .map(|copy| (copy.key.clone(), self.copy(copy)))
+            .map(|copy| (copy.key.clone(), self.shown(copy, &terms)))
             .collect();
-        let unreachable = self.unreachable(&export, copies.keys().map(|key| &key.cluster));
-        let traces = self.traces(&export, followed, &policy, &identity, &name, order.is_some())?;
-        let provided = Self::all_provided(&export, assignment.as_ref(), &copies, &traces, &policy);
+        let unreachable = self.unreachable(assignment.iter().flat_map(Assignment::named));
+        let kinds = self.fleet.kinds_of_copies(&api);
+        let kinds = kinds.ok_or_else(|| unavailable("not every kind of its copies is followed"))?;
+        let traces = self.traces(&kinds, followed, &terms, &identity, &name)?;
+        let provided = self.all_provided(assignment.as_ref(), &copies, &traces, &policy);
         let shares = |rival: &&Assignment| {
             let named = |copy: &CopyRef| rival.named().any(|other| other.key == copy.key);
             order.is_some() && assignment.as_ref().is_none_or(|own| own.named().any(named))
@@ -230,24 +242,69 @@ impl OrderObserver for KcpOrderObserver {
     }
 }
 
+/// In whose terms copies are looked at.
+struct Terms<'t> {
+    offers: Arc<OfferSet>,
+    policy: &'t Policy,
+    order: Option<&'t Object>,
+}
+
+impl Terms<'_> {
+    fn show(&self, at: &CopyRef, copy: Arc<Object>) -> Arc<Object> {
+        in_order_terms(&self.offers, self.policy, self.order, at, copy)
+    }
+}
+
 impl KcpOrderObserver {
+    /// A copy in the terms of its order; what it names there is noted.
+    fn shown(&self, copy: &CopyRef, terms: &Terms<'_>) -> CopyView {
+        let view = self.copy(copy);
+        if copy.is_of(terms.policy) {
+            return view;
+        }
+        let shown = match view {
+            CopyView::Present(live) => CopyView::Present(terms.show(copy, live)),
+            CopyView::Absent | CopyView::Unknown | CopyView::Gone => view,
+        };
+        let named = match &shown {
+            CopyView::Present(live) => references(live, copy)
+                .into_values()
+                .flatten()
+                .map(|reference| related_text(&reference.target.gvk.kind, &reference.target.key))
+                .collect(),
+            CopyView::Absent | CopyView::Gone => BTreeSet::new(),
+            CopyView::Unknown => return shown,
+        };
+        self.mentions.note(&copy.gvr.group_resource(), &copy.key, named);
+        shown
+    }
+
     /// What of an order is there beside what its assignment names.
     fn traces(
         &self,
-        export: &Export,
+        kinds: &[KindOfCopies],
         followed: &Followed,
-        policy: &Policy,
+        terms: &Terms<'_>,
         identity: &OrderIdentity,
         name: &str,
-        is_there: bool,
     ) -> Result<Traces, PortError> {
+        let policy = terms.policy;
         let api = policy.gvr.group_resource();
         let mut traces = Traces::default();
-        for (key, object) in followed.cache.find(BY_MARK, name) {
-            let retained = object.annotation(marker::RETAINED_ANNOTATION).is_some();
-            // What a cluster holds that does not answer is not known.
-            if !retained && export.silence(&key.cluster).is_none() && self.owner_of_copy(&api, &key).is_none()
-            {
+        for kind in kinds {
+            for (key, object) in kind.followed.cache.find(BY_MARK, name) {
+                let retained = object.annotation(marker::RETAINED_ANNOTATION).is_some();
+                // What a cluster holds that does not answer is not known.
+                let silent = kind.export.silence(&key.cluster).is_some();
+                if retained || silent || self.owner_of_copy(&kind.name, &key).is_some() {
+                    continue;
+                }
+                let resource = &kind.followed.resource;
+                let at = unrecorded(resource, &key, &object);
+                let object = terms.show(&at, object);
+                if !at.is_of(policy) {
+                    traces.kinds.insert(key.clone(), (resource.gvr.clone(), resource.kind.clone()));
+                }
                 traces.unnamed.insert(key, object);
             }
         }
@@ -255,11 +312,13 @@ impl KcpOrderObserver {
         for (_, record) in namesakes {
             if record.text(&["spec", "order", "uid"]) != Some(&identity.uid) {
                 let rival = read_assignment(&record).map_err(|error| unreadable(&error.to_string()))?;
-                traces.rival_copies.extend(rival.named().map(|copy| (copy.key.clone(), self.copy(copy))));
+                traces
+                    .rival_copies
+                    .extend(rival.named().map(|copy| (copy.key.clone(), self.shown(copy, terms))));
                 traces.rivals.push(rival);
             }
         }
-        if !is_there {
+        if terms.order.is_none() {
             traces.successor =
                 followed.cache.get(&identity.key).filter(|successor| successor.uid() != identity.uid);
         }
@@ -268,7 +327,7 @@ impl KcpOrderObserver {
 
     /// What the order's copies name, and what those do that may be its copies.
     fn all_provided(
-        export: &Export,
+        &self,
         assignment: Option<&Assignment>,
         copies: &BTreeMap<ObjectKey, CopyView>,
         traces: &Traces,
@@ -277,7 +336,11 @@ impl KcpOrderObserver {
         let unnamed: Vec<(CopyRef, Arc<Object>)> = traces
             .unnamed
             .iter()
-            .map(|(key, object)| (unrecorded(policy, key, object), object.clone()))
+            .map(|(key, object)| {
+                let own = || (policy.gvr.clone(), policy.kind.clone());
+                let (gvr, kind) = traces.kinds.get(key).cloned().unwrap_or_else(own);
+                (unrecorded(&Resource { gvr, kind, scope: Scope::Namespaced }, key, object), object.clone())
+            })
             .collect();
         let rivals = traces.rivals.iter().flat_map(|rival| &rival.copies);
         let named = assignment.iter().flat_map(|assignment| &assignment.copies);
@@ -296,16 +359,16 @@ impl KcpOrderObserver {
             .chain(traces.unnamed.keys())
             .collect();
         let all = recorded.iter().chain(&unnamed).map(|(copy, live)| (copy, live.as_ref()));
-        Self::provided(export, all, &own)
+        self.provided(all, &own)
     }
 }
 
 /// A copy that no record describes, as far as it matters for what it hands over.
-fn unrecorded(policy: &Policy, key: &ObjectKey, object: &Object) -> CopyRef {
+fn unrecorded(resource: &Resource, key: &ObjectKey, object: &Object) -> CopyRef {
     CopyRef {
         offer: OfferId::from(key.clone()),
-        gvr: policy.gvr.clone(),
-        kind: policy.kind.clone(),
+        gvr: resource.gvr.clone(),
+        kind: resource.kind.clone(),
         key: key.clone(),
         uid: Some(object.uid().to_owned()),
         migration: None,

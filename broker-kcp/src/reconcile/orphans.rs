@@ -5,14 +5,16 @@
 //! its records were lost or restored from a backup. Only the first is removed: after [`judge_stray`] said so from what is
 //! known, and again after a live look at both the object, which must show that we created it, and the Assignment.
 
-use broker_core::order::{Assignment, OrderIdentity, Stray, judge_stray, waits_for_record};
+use std::collections::BTreeSet;
+
+use broker_core::order::{Assignment, Moves, OrderIdentity, Stray, judge_stray, waits_for_record};
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::Value;
 
 use super::indexes::{BY_COPY, BY_ORDER, object_text};
 use super::observe::carries_our_mark;
 use super::registry::KcpProviderRegistry;
-use crate::fleet::{Fleet, Followed, PLATFORM};
+use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, ApiErrorKind, Preconditions, Resource};
 use crate::record::read_assignment;
 
@@ -32,11 +34,15 @@ pub(super) async fn examine(
     api: &str,
     key: &ObjectKey,
 ) -> Result<Finding, ApiError> {
-    if !fleet.is_synced(api) {
+    let plan = fleet.plan();
+    // Whose copies may be of this kind.
+    let own = plan.apis.contains_key(api).then(|| api.to_owned());
+    let others = plan.copies.get(api).into_iter().flat_map(|copies| copies.apis.iter().cloned());
+    let apis: BTreeSet<String> = own.into_iter().chain(others).collect();
+    if !apis.iter().all(|api| fleet.is_synced(api)) {
         return Ok(Finding::Leave);
     }
-    let plan = fleet.plan();
-    let Some(export) = plan.apis.get(api).and_then(|export| fleet.export(export)) else {
+    let Some(export) = fleet.export_of(api) else {
         return Ok(Finding::Leave);
     };
     let Some(followed) = export.kinds().get(api).and_then(|kind| export.followed(&kind.gvr)) else {
@@ -55,11 +61,17 @@ pub(super) async fn examine(
     if named(fleet) || export.is_silent(&key.cluster) {
         return Ok(Finding::Leave);
     }
-    let Some(moves) = registry.policies().orders.get(api).map(|policy| policy.moves) else {
-        return Ok(Finding::Leave);
+    let policies = registry.policies();
+    let moves: Option<Vec<Moves>> =
+        apis.iter().map(|api| policies.orders.get(api).map(|policy| policy.moves)).collect();
+    let moves = match moves {
+        Some(moves) if !moves.is_empty() && moves.iter().all(|moves| *moves == Moves::Free) => Moves::Free,
+        Some(moves) if !moves.is_empty() => Moves::PlaybookOnly,
+        Some(_) | None => return Ok(Finding::Leave),
     };
     let judge = |record: Option<&Assignment>| {
-        judge_stray(key, record, moves, record.is_none() && orders_wait(fleet, api, followed, mark))
+        let waits = |api: &String| orders_wait(fleet, api, mark);
+        judge_stray(key, record, moves, record.is_none() && apis.iter().any(waits))
     };
     let cached = fleet.platform().assignments.get(&ObjectKey::new(PLATFORM, "", mark));
     let known = cached.as_deref().map(read_assignment).transpose();
@@ -105,7 +117,12 @@ pub(super) async fn examine(
 }
 
 /// Whether any order of the API waits for its record: then what nobody names may be its.
-fn orders_wait(fleet: &Fleet, api: &str, followed: &Followed, mark: &str) -> bool {
+fn orders_wait(fleet: &Fleet, api: &str, mark: &str) -> bool {
+    let export = fleet.export_of(api);
+    let Some(followed) = export.as_ref().and_then(|export| export.followed(&export.kinds().get(api)?.gvr))
+    else {
+        return true;
+    };
     let assignments = &fleet.platform().assignments;
     let has_record = |identity: &OrderIdentity| {
         let found = assignments.find(BY_ORDER, &object_text(api, &identity.key));
@@ -121,7 +138,9 @@ fn orders_wait(fleet: &Fleet, api: &str, followed: &Followed, mark: &str) -> boo
 fn we_created(object: &Object) -> bool {
     let ours = |entry: &Value| {
         entry.get("manager").and_then(Value::as_str) == Some(marker::MANAGER)
-            && entry.pointer("/fieldsV1/f:spec").is_some()
+            && entry.get("fieldsV1").and_then(Value::as_object).is_some_and(|fields| {
+                fields.keys().any(|field| !matches!(field.as_str(), "f:metadata" | "f:status"))
+            })
     };
     let managed = object.get(&["metadata", "managedFields"]).and_then(Value::as_array);
     object.name().starts_with("c-") && managed.is_some_and(|entries| entries.iter().any(ours))

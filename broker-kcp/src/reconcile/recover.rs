@@ -129,11 +129,10 @@ impl Recovery<'_> {
         {
             picked.cluster = cluster.clone();
         }
+        let plan = self.service.fleet().plan();
+        let kinds: BTreeSet<&String> = plan.apis.keys().chain(plan.copies.keys()).collect();
         let unclaimed: BTreeMap<String, BTreeMap<ObjectKey, Arc<Object>>> =
-            brokered_kinds(self.service.fleet())
-                .into_keys()
-                .map(|api| (api.clone(), self.unclaimed(&api)))
-                .collect();
+            kinds.into_iter().map(|kind| (kind.clone(), self.unclaimed(kind))).collect();
         let none = BTreeMap::new();
         let mut recovered = Vec::new();
         for address in orders {
@@ -210,7 +209,7 @@ impl Recovery<'_> {
 
     fn of_api(&self, api: &str) -> Option<(Arc<Export>, Followed)> {
         let fleet = self.service.fleet();
-        let export = fleet.plan().apis.get(api).and_then(|export| fleet.export(export))?;
+        let export = fleet.export_of(api)?;
         let followed = export.kinds().get(api).and_then(|kind| export.followed(&kind.gvr)).cloned()?;
         Some((export, followed))
     }
@@ -294,13 +293,14 @@ impl Recovery<'_> {
         let Some((_, followed)) = self.of_api(api) else { return BTreeMap::new() };
         let assignments = &self.service.fleet().platform().assignments;
         let table = followed.cache.read();
-        let claims: BTreeSet<String> = table
-            .iter()
-            .filter(|(_, object)| !carries_our_mark(object))
-            .map(|(key, order)| {
-                assignment_name(&OrderIdentity::of(order, &followed.resource.gvr, &key.cluster))
-            })
-            .collect();
+        let plan = self.service.fleet().plan();
+        let others = plan.copies.get(api).into_iter().flat_map(|copies| copies.apis.iter());
+        let mut claims = BTreeSet::new();
+        for (_, orders) in others.filter(|other| *other != api).filter_map(|other| self.of_api(other)) {
+            let table = orders.cache.read();
+            claims.extend(claims_of(table.iter(), &orders.resource.gvr));
+        }
+        claims.extend(claims_of(table.iter(), &followed.resource.gvr));
         table
             .iter()
             .filter(|(key, object)| {
@@ -331,6 +331,17 @@ impl Recovery<'_> {
             .map(|(key, _)| key.clone())
             .collect()
     }
+}
+
+/// The marks that the copies of these orders carry.
+fn claims_of<'o>(
+    objects: impl Iterator<Item = (&'o ObjectKey, &'o Arc<Object>)>,
+    gvr: &Gvr,
+) -> BTreeSet<String> {
+    objects
+        .filter(|(_, object)| !carries_our_mark(object))
+        .map(|(key, order)| assignment_name(&OrderIdentity::of(order, gvr, &key.cluster)))
+        .collect()
 }
 
 fn failed(error: &PassError) -> ExplainError {

@@ -12,6 +12,7 @@ use super::indexes::{
     BY_COPY, BY_OFFER, BY_ORDER, BY_REASON, BY_RELATED, object_text, offers_of, related_text,
 };
 use super::later::Asking;
+use super::mentions::Mentions;
 use super::observe::carries_our_mark;
 use super::reachability;
 use super::registry::KcpProviderRegistry;
@@ -78,6 +79,8 @@ pub(super) struct Routes {
     pub(super) chores: Queue<Chore>,
     /// The orders by what is in them.
     pub(super) books: Books,
+    /// What copies of other kinds than their orders' hand over.
+    pub(super) mentions: Mentions,
     /// Told when more may have become known.
     pub(super) progress: Arc<Notify>,
 }
@@ -152,7 +155,7 @@ impl Routes {
                 self.marked(mark);
                 self.chores.add_after(Chore::Orphan(api.to_owned(), key.clone()), ORPHAN_AGE);
             }
-        } else {
+        } else if self.fleet.plan().apis.contains_key(api) {
             self.orders.add(OrderKey { api: api.to_owned(), key: key.clone() });
         }
     }
@@ -186,6 +189,11 @@ impl Routes {
         }
         let Some(export) = self.fleet.export(export) else { return };
         let text = related_text(&object.gvk().kind, key);
+        for (kind, copy) in self.mentions.naming(&text) {
+            if let Some(owner) = self.owner_of_copy(&kind, &copy) {
+                self.orders.add(owner);
+            }
+        }
         for (api, kind) in export.kinds() {
             let Some(followed) = export.followed(&kind.gvr) else { continue };
             for (copy, _) in followed.cache.find(BY_RELATED, &text) {
@@ -310,7 +318,7 @@ impl Routes {
         let plan = self.fleet.plan();
         if let Some(followed) = self.fleet.export(export) {
             for (api, kind) in followed.kinds() {
-                let Some(orders) = followed.followed(&kind.gvr).filter(|_| plan.apis.contains_key(api))
+                let Some(orders) = followed.followed(&kind.gvr).filter(|_| plan.export_of(api).is_some())
                 else {
                     continue;
                 };
@@ -352,11 +360,12 @@ impl Observer for Routes {
         };
         match topic {
             Topic::Orders(api) => {
-                for change in changes {
+                let is_brokered = self.fleet.plan().apis.contains_key(api);
+                for change in changes.iter().filter(|_| is_brokered) {
                     self.keep_book(api, change);
                 }
                 objects().for_each(|(key, object)| self.object(api, key, object));
-                if changes.iter().any(|change| change.old.is_none() || change.new.is_none()) {
+                if is_brokered && changes.iter().any(|change| change.old.is_none() || change.new.is_none()) {
                     self.chores.add_after(Chore::Api(api.clone()), GATHER);
                 }
             }

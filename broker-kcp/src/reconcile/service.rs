@@ -92,6 +92,7 @@ impl Service {
         let playbooks = KcpPlaybooks::new(&fleet);
         let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone());
         let executor = KcpMigrationExecutor::new(fleet.clone(), leading.clone());
+        let mentions = observer.mentions();
         let driver = Broker::new(registry.clone(), observer, executor, clock);
         let routes = Arc::new(Routes {
             fleet: fleet.clone(),
@@ -99,6 +100,7 @@ impl Service {
             orders: Queue::default(),
             chores: Queue::default(),
             books: Books::default(),
+            mentions,
             progress: Arc::new(Notify::new()),
         });
         let inner = Inner { fleet, registry, playbooks, driver, routes, leading, options };

@@ -28,6 +28,7 @@ mod scenario;
 mod server;
 mod simulation;
 mod stage;
+mod translation;
 
 /// Makes a test of each scenario on each server.
 macro_rules! on_both_servers {

@@ -18,7 +18,7 @@ use broker_core::matching::{
     ApiPolicy, IndexMatcher, Matcher, OfferSet, Offered, Policies, Reservations, Reserved,
 };
 use broker_core::migration::{Migration, Standing};
-use broker_core::offer::{ApiPattern, Offer, OfferId, OfferSpec, Reachability};
+use broker_core::offer::{ApiPattern, CopyKind, Offer, OfferId, OfferSpec, Reachability};
 use broker_core::order::{Assignment, Compute, Policy};
 use broker_core::playbook::Playbooks;
 use broker_core::port::{Clock, ProviderRegistry};
@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) assignments: BTreeMap<String, Assignment>,
     pub(crate) migrations: BTreeMap<String, Migration>,
     pub(crate) offers: BTreeMap<OfferId, OfferSpec>,
+    /// The kinds that copies may have beside the orders' own, in every cluster.
+    pub(crate) kinds: Vec<CopyKind>,
     /// Since when they do not answer.
     pub(crate) unreachable: BTreeMap<ClusterName, Timestamp>,
     /// Nothing that they said before is known.
@@ -82,6 +84,37 @@ impl State {
     }
 }
 
+impl State {
+    /// The offers as they are known now.
+    pub(crate) fn offer_set(&self) -> OfferSet {
+        let gvr = self.policy.gvr.clone();
+        let policies: Policies = [(gvr.clone(), ApiPolicy::default())].into_iter().collect();
+        let seen = |cluster: &ClusterName| !self.gone.contains(cluster) && !self.unread.contains(cluster);
+        let offered = self.offers.iter().filter(|(id, _)| seen(&id.cluster)).map(|(id, spec)| {
+            let parsed = Offer::parse(id.clone(), spec).map(Arc::new);
+            Offered {
+                id: id.clone(),
+                api: ApiPattern {
+                    group: spec.gvr.group.clone(),
+                    version: spec.gvr.version.clone(),
+                    resource: spec.gvr.resource.clone(),
+                },
+                parsed,
+                ready: None,
+                served: vec![gvr.clone()],
+                kinds: self.kinds.clone(),
+                reachability: if self.unreachable.contains_key(&id.cluster) {
+                    Reachability::Unreachable
+                } else {
+                    Reachability::Reachable
+                },
+                assigned: self.assigned(id).len().try_into().unwrap_or(u64::MAX),
+            }
+        });
+        OfferSet::new(&policies, offered)
+    }
+}
+
 impl MemoryFleet {
     /// A fleet without clusters, offers or orders, in which one API is brokered.
     pub fn new(policy: Policy) -> Self {
@@ -93,6 +126,7 @@ impl MemoryFleet {
             assignments: BTreeMap::new(),
             migrations: BTreeMap::new(),
             offers: BTreeMap::new(),
+            kinds: Vec::new(),
             unreachable: BTreeMap::new(),
             unread: BTreeSet::new(),
             gone: BTreeSet::new(),
@@ -158,31 +192,7 @@ impl Clock for MemoryFleet {
 
 impl ProviderRegistry for MemoryFleet {
     fn offers(&self) -> Arc<OfferSet> {
-        let state = self.lock();
-        let gvr = state.policy.gvr.clone();
-        let policies: Policies = [(gvr.clone(), ApiPolicy::default())].into_iter().collect();
-        let seen = |cluster: &ClusterName| !state.gone.contains(cluster) && !state.unread.contains(cluster);
-        let offered = state.offers.iter().filter(|(id, _)| seen(&id.cluster)).map(|(id, spec)| {
-            let parsed = Offer::parse(id.clone(), spec).map(Arc::new);
-            Offered {
-                id: id.clone(),
-                api: ApiPattern {
-                    group: spec.gvr.group.clone(),
-                    version: spec.gvr.version.clone(),
-                    resource: spec.gvr.resource.clone(),
-                },
-                parsed,
-                ready: None,
-                served: vec![gvr.clone()],
-                reachability: if state.unreachable.contains_key(&id.cluster) {
-                    Reachability::Unreachable
-                } else {
-                    Reachability::Reachable
-                },
-                assigned: state.assigned(id).len().try_into().unwrap_or(u64::MAX),
-            }
-        });
-        Arc::new(OfferSet::new(&policies, offered))
+        Arc::new(self.lock().offer_set())
     }
 
     fn matcher(&self) -> Option<Arc<dyn Matcher>> {

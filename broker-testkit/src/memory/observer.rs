@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use broker_core::offer::OfferId;
+use broker_core::matching::OfferSet;
+use broker_core::offer::{CopyKind, OfferId};
 use broker_core::order::{
     Assignment, CopyRef, CopyView, Helpers, LastWord, OrderIdentity, Policy, Provided, Silence, Traces,
 };
 use broker_core::port::{Observed, OrderAddress, OrderObserver, PortError};
-use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
-use broker_core::translate::{assignment_name, references};
+use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
+use broker_core::translate::{assignment_name, in_order_terms, references};
 
 use super::{COMPUTE, MemoryFleet, State};
 
@@ -41,7 +42,8 @@ impl OrderObserver for MemoryFleet {
         let mut copies = BTreeMap::new();
         let mut unreachable = BTreeMap::new();
         let mut provided = BTreeMap::new();
-        let traces = state.traces(&identity, order.is_some(), &mut provided);
+        let terms = Terms { offers: &state.offer_set(), policy: &state.policy, order: order.as_deref() };
+        let traces = state.traces(&identity, &terms, &mut provided);
         let mut mirrored = state.mirrored(&identity, &assignment_name(&identity));
         for rival in traces.rivals.iter().filter(|_| order.is_some()) {
             let shares =
@@ -52,7 +54,7 @@ impl OrderObserver for MemoryFleet {
         }
         if let Some(assignment) = &assignment {
             for copy in assignment.named() {
-                let view = state.view(copy);
+                let view = state.view(copy, &terms);
                 if let CopyView::Present(object) = &view {
                     state.named_by(object, copy, &mut provided);
                 }
@@ -87,28 +89,41 @@ impl OrderObserver for MemoryFleet {
     }
 }
 
+/// In whose terms copies are looked at.
+struct Terms<'t> {
+    offers: &'t OfferSet,
+    policy: &'t Policy,
+    order: Option<&'t Object>,
+}
+
 impl State {
     /// What is there beside what the order's assignment names, and what such copies hand over.
     fn traces(
         &self,
         identity: &OrderIdentity,
-        is_there: bool,
+        terms: &Terms<'_>,
         provided: &mut BTreeMap<ObjectRef, Provided>,
     ) -> Traces {
         let name = assignment_name(identity);
-        let unnamed: BTreeMap<_, _> = self
+        let unnamed: BTreeMap<ObjectKey, (CopyRef, Arc<Object>)> = self
             .objects
             .iter()
             .filter(|(target, object)| {
-                target.gvk == self.policy.gvk()
+                (target.gvk == self.policy.gvk() || self.copy_kind(&target.gvk).is_some())
                     && object.label(marker::ORDER_LABEL) == Some(name.as_str())
                     && object.annotation(marker::RETAINED_ANNOTATION).is_none()
                     && !self.unreachable.contains_key(&target.key.cluster)
                     && !self.gone.contains(&target.key.cluster)
                     && !self.is_named(&target.key)
             })
-            .map(|(target, object)| (target.key.clone(), Arc::clone(object)))
+            .map(|(target, object)| {
+                let at = self.unrecorded(target);
+                let shown = in_order_terms(terms.offers, terms.policy, terms.order, &at, Arc::clone(object));
+                (target.key.clone(), (at, shown))
+            })
             .collect();
+        let kinds = unnamed.values().filter(|(at, _)| !at.is_of(&self.policy));
+        let kinds = kinds.map(|(at, _)| (at.key.clone(), (at.gvr.clone(), at.kind.clone()))).collect();
         let rivals: Vec<Assignment> = self
             .assignments
             .values()
@@ -117,18 +132,19 @@ impl State {
             .collect();
         let mut rival_copies = BTreeMap::new();
         for copy in rivals.iter().flat_map(Assignment::named) {
-            let view = self.view(copy);
+            let view = self.view(copy, terms);
             if let CopyView::Present(object) = &view {
                 self.named_by(object, copy, provided);
             }
             rival_copies.insert(copy.key.clone(), view);
         }
-        for (key, object) in &unnamed {
-            self.named_by(object, &unrecorded(&self.policy, key), provided);
+        for (at, object) in unnamed.values() {
+            self.named_by(object, at, provided);
         }
+        let unnamed = unnamed.into_iter().map(|(key, (_, object))| (key, object)).collect();
         let target = ObjectRef { gvk: self.policy.gvk(), key: identity.key.clone() };
-        let successor = self.objects.get(&target).filter(|_| !is_there).cloned();
-        Traces { unnamed, rivals, rival_copies, successor }
+        let successor = self.objects.get(&target).filter(|_| terms.order.is_none()).cloned();
+        Traces { unnamed, kinds, rivals, rival_copies, successor }
     }
 
     /// Whether any assignment names this copy.
@@ -153,16 +169,34 @@ impl State {
         (helpers.namespace.is_some() || !helpers.objects.is_empty()).then_some(helpers)
     }
 
-    fn view(&self, copy: &CopyRef) -> CopyView {
+    fn copy_kind(&self, gvk: &Gvk) -> Option<&CopyKind> {
+        self.kinds.iter().find(|kind| kind.kind == gvk.kind && kind.gvr.group == gvk.group)
+    }
+
+    /// A copy that no record describes, as far as it matters for what it hands over.
+    fn unrecorded(&self, target: &ObjectRef) -> CopyRef {
+        let own = self.copy_kind(&target.gvk).map(|kind| kind.gvr.clone());
+        CopyRef {
+            offer: OfferId::from(target.key.clone()),
+            gvr: own.unwrap_or_else(|| self.policy.gvr.clone()),
+            kind: target.gvk.kind.clone(),
+            key: target.key.clone(),
+            uid: None,
+            migration: None,
+        }
+    }
+
+    fn view(&self, copy: &CopyRef, terms: &Terms<'_>) -> CopyView {
         if self.gone.contains(&copy.key.cluster) {
             return CopyView::Gone;
         }
         if self.unreachable.contains_key(&copy.key.cluster) {
             return CopyView::Unknown;
         }
-        self.objects
-            .get(&copy.object_ref())
-            .map_or(CopyView::Absent, |object| CopyView::Present(Arc::clone(object)))
+        self.objects.get(&copy.object_ref()).map_or(CopyView::Absent, |object| {
+            let object = Arc::clone(object);
+            CopyView::Present(in_order_terms(terms.offers, terms.policy, terms.order, copy, object))
+        })
     }
 
     fn named_by(&self, object: &Object, copy: &CopyRef, provided: &mut BTreeMap<ObjectRef, Provided>) {
@@ -186,21 +220,10 @@ impl State {
                 target.key.cluster == order.key.cluster
                     && target.key.namespace == order.key.namespace
                     && target.gvk != self.policy.gvk()
+                    && self.copy_kind(&target.gvk).is_none()
                     && object.label(marker::ORDER_LABEL) == Some(assignment)
             })
             .map(|(_, object)| Arc::clone(object))
             .collect()
-    }
-}
-
-/// A copy that no record describes, as far as it matters for what it hands over.
-fn unrecorded(policy: &Policy, key: &ObjectKey) -> CopyRef {
-    CopyRef {
-        offer: OfferId::from(key.clone()),
-        gvr: policy.gvr.clone(),
-        kind: policy.kind.clone(),
-        key: key.clone(),
-        uid: None,
-        migration: None,
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::migration::{Controls, MigrationState};
-use broker_core::offer::{OfferId, OfferSpec};
+use broker_core::offer::{CopyKind, OfferId, OfferSpec};
 use broker_core::order::{Compute, Policy};
 use broker_core::playbook::{Playbook, Playbooks};
 use broker_core::port::{OrderAddress, PortError};
-use broker_core::resource::{ClusterName, Gvk, Object, ObjectKey, ObjectRef, marker};
+use broker_core::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use serde_json::{Value, json};
 
 use super::{COMPUTE, MemoryFleet, State};
@@ -24,6 +24,13 @@ impl MemoryFleet {
     /// A provider offers.
     pub fn offer(&self, id: &OfferId, spec: OfferSpec) {
         self.lock().offers.insert(id.clone(), spec);
+    }
+
+    /// Every cluster serves a kind that copies may have beside the orders' own.
+    pub fn serve_kind(&self, gvr: Gvr, kind: &str) {
+        let mut state = self.lock();
+        let apis = [state.policy.gvr.group_resource()].into();
+        state.kinds.push(CopyKind { gvr, kind: kind.to_owned(), apis });
     }
 
     /// A provider withdraws its offer.

@@ -259,7 +259,7 @@ pub enum Scheduling {
 pub struct Translation {
     /// The provider's kind.
     pub gvk: Gvk,
-    /// The copy, with ${CEL} over `self`, the order.
+    /// The copy, with ${CEL} over `self`, the order as its copy would show it, and `copy`, whose name is known.
     pub template: Template,
     /// The order's status, with ${CEL} over `self`, the order, and `copy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -43,6 +43,10 @@ pub struct BrokeredApiSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub export: Option<String>,
+    /// APIExports of the platform that serve kinds of providers' own: offers may translate orders into those kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub copy_exports: Vec<String>,
     /// When a copy is ready: a CEL expression over `self`, the copy. By default a Ready or
     /// Available condition of the observed generation, then status.ready, then status.phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,6 +192,7 @@ impl Default for BrokeredApiSpec {
             ready: None,
             grace_period: grace_period(),
             ready_timeout: ready_timeout(),
+            copy_exports: Vec::new(),
             related_kinds: related_kinds(),
             copy_labels: Vec::new(),
             copy_annotations: Vec::new(),
