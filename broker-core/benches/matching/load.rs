@@ -154,6 +154,7 @@ impl Load {
             api: ApiPattern { group: Some(API.group.clone()), version: None, resource: API.resource.clone() },
             ready: None,
             served: vec![API.clone()],
+            kinds: Vec::new(),
             reachability: Reachability::Reachable,
             assigned: 0,
         }
