@@ -34,6 +34,7 @@ pub enum LeaderElection {
 pub struct OperatorBuilder {
     config: Option<Config>,
     kubeconfig: Option<PathBuf>,
+    compute_kubeconfig: Option<PathBuf>,
     surroundings: Surroundings,
     options: Options,
     election: LeaderElection,
@@ -96,6 +97,7 @@ impl Operator {
         OperatorBuilder {
             config: None,
             kubeconfig: None,
+            compute_kubeconfig: None,
             surroundings: Surroundings::default(),
             options: Options::default(),
             election: LeaderElection::default(),
@@ -202,6 +204,19 @@ impl OperatorBuilder {
         self
     }
 
+    /// The cluster in which the helper objects of playbooks run, and who we are there. Without one a playbook that makes
+    /// objects is not followed.
+    pub fn compute(mut self, config: Config) -> Self {
+        self.options.compute = Some(config);
+        self
+    }
+
+    /// The file that names that cluster, and who we are there.
+    pub fn compute_kubeconfig(mut self, path: impl Into<PathBuf>) -> Self {
+        self.compute_kubeconfig = Some(path.into());
+        self
+    }
+
     /// Whether orders that were served may move.
     pub fn enable_migration(mut self, enable: bool) -> Self {
         self.options.enable_migration = enable;
@@ -262,9 +277,13 @@ impl OperatorBuilder {
                 reason: format!("{error}; give --kubeconfig or set KUBECONFIG"),
             })?,
         };
+        let mut options = self.options;
+        if let Some(path) = &self.compute_kubeconfig {
+            options.compute = Some(read_kubeconfig(path).await?);
+        }
         let (leading, watching) = watch::channel(false);
         let clock = self.surroundings.clock.clone();
-        let service = Service::new(config, self.surroundings, self.options, watching)?;
+        let service = Service::new(config, self.surroundings, options, watching)?;
         let endpoint = service.fleet().endpoint().clone();
         let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace);
         terms.duration = self.lease_duration;

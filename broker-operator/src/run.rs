@@ -18,6 +18,10 @@ pub struct RunArgs {
     /// Kubeconfig of the platform workspace; else $KUBECONFIG, else the pod's service account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Kubeconfig of the cluster in which the helper objects of playbooks run; without one, playbooks that make objects
+    /// are not followed.
+    #[arg(long, env = "COMPUTE_KUBECONFIG", value_name = "FILE")]
+    compute_kubeconfig: Option<PathBuf>,
     /// Whether orders that are served may move to another provider.
     #[arg(long, env = "ENABLE_MIGRATION", value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
     enable_migration: bool,
@@ -60,6 +64,9 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<()> {
         .debug_endpoints(args.debug_endpoints);
     if let Some(path) = &args.kubeconfig {
         builder = builder.kubeconfig(path);
+    }
+    if let Some(path) = &args.compute_kubeconfig {
+        builder = builder.compute_kubeconfig(path);
     }
     if let Some(address) = args.health_probe_addr.0 {
         builder = builder.health_probes(address);

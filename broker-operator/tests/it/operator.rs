@@ -27,11 +27,16 @@ pub(crate) struct RunningOperator {
 impl RunningOperator {
     /// Starts the operator that `run` starts.
     pub(crate) fn start(config: Config) -> Self {
+        Self::start_with(config, None)
+    }
+
+    /// The same, with a cluster for helper objects.
+    pub(crate) fn start_with(config: Config, compute: Option<Config>) -> Self {
         let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shutdown = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let probes = listener.local_addr().unwrap();
-        let task = threads.spawn(run(config, listener, shutdown.clone()));
+        let task = threads.spawn(run(config, compute, listener, shutdown.clone()));
         Self { threads: Some(threads), shutdown, task, probes }
     }
 
@@ -60,9 +65,17 @@ impl Drop for RunningOperator {
     }
 }
 
-async fn run(config: Config, probes: TcpListener, shutdown: CancellationToken) -> Result<(), OperatorError> {
+async fn run(
+    config: Config,
+    compute: Option<Config>,
+    probes: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), OperatorError> {
     // The Lease of one that was killed is waited out, so it is short.
-    let builder = Operator::builder().config(config).lease_times(LEASE, LEASE / 5);
+    let mut builder = Operator::builder().config(config).lease_times(LEASE, LEASE / 5);
+    if let Some(compute) = compute {
+        builder = builder.compute(compute);
+    }
     let operator = builder.health_listener(probes).debug_endpoints(true).build().await?;
     operator.run(shutdown.cancelled_owned()).await
 }

@@ -76,6 +76,14 @@ impl Stage {
         Consumer(self.platform.consumer(name).await.unwrap_or_else(|error| panic!("{}", chain(&error))))
     }
 
+    /// A workspace for helper objects, seen with its owner's eyes, and how the broker gets there.
+    pub(crate) async fn compute(&self) -> (Client, Config) {
+        let workspace = self.consumer("compute").await;
+        let server = broker_operator::init::Server::from_config(self.server.admin.clone());
+        let config = server.config(&self.platform.path("compute")).unwrap();
+        (workspace.client.clone(), config)
+    }
+
     /// The broker's own credentials in a workspace.
     pub(crate) fn broker_in(&self, workspace: &str) -> Client {
         self.platform.broker_at(workspace).unwrap()
@@ -168,6 +176,12 @@ impl World {
     /// The address at which the operator answers about orders.
     pub(crate) fn debug_address(&self) -> std::net::SocketAddr {
         self.operator.as_ref().unwrap().probes
+    }
+
+    /// The operator is told of a cluster for helper objects.
+    pub(crate) async fn restart_the_operator_with(&mut self, compute: Config) {
+        self.operator.take().unwrap().stop().await;
+        self.operator = Some(RunningOperator::start_with(self.platform.broker().clone(), Some(compute)));
     }
 
     pub(crate) fn start_the_operator(&mut self) {

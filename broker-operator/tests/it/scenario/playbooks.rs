@@ -2,13 +2,19 @@
 
 use broker_kcp::api::v1alpha1::{ConditionStatus, MigrationConfiguration, StagePhase};
 use broker_operator::files::read_objects;
-use broker_testkit::wait::until;
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use broker_testkit::wait::{until, until_all};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::actors::DEADLINE;
+use crate::look;
 use crate::stage::Stage;
+
+/// What everything that is made for a move carries.
+const OF_A_MOVE: &str = "broker.platform-mesh.io/migration";
 
 /// Waits until a playbook is told this of its present spec; gives back what was said.
 async fn told(
@@ -83,5 +89,73 @@ pub(crate) async fn a_playbook_is_told_whether_it_can_be_followed_and_how(stage:
     told(&api, "database-migration-config", ConditionStatus::True, "Valid").await;
     api.delete("rival", &DeleteParams::default()).await.unwrap();
     told(&api, "database-aws-to-azure", ConditionStatus::True, "Valid").await;
+    stage.close(world).await;
+}
+
+pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_and_its_helpers_leave_nothing(
+    stage: Stage,
+) {
+    let mut world = stage.with_two_authorities().await;
+    let (compute, config) = stage.compute().await;
+    stage.decree(json!({ "moves": "PlaybookOnly", "fence": "BestEffort" })).await;
+    world.restart_the_operator_with(config).await;
+    world.consumer.order("my-app-cert", "app.internal.corp").await;
+    world.consumer.until_served("my-app-cert", &world.internal).await;
+    world.consumer.change("my-app-cert", "app.corp.com").await;
+    let without_playbook = |order: &_| look::brokered(order) == "NoPlaybook";
+    world.consumer.until("my-app-cert", "to say that no playbook fits", without_playbook).await;
+
+    // It begins the moment there is one.
+    let certificate = json!({ "group": "example.com", "version": "v1alpha1", "kind": "Certificate" });
+    let playbook = json!({
+        "apiVersion": "broker.platform-mesh.io/v1alpha1",
+        "kind": "MigrationConfiguration",
+        "metadata": { "name": "certificates" },
+        "spec": { "from": certificate, "to": certificate, "stages": [
+            {
+                "name": "copy", "phase": "Initial",
+                "templates": { "mover": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: move-{{ .To.Name }}\n\
+                                         data:\n  from: {{ .From.Secrets.secret }}\n  to: {{ .To.Secrets.secret }}\n" },
+                "successConditions": ["has(mover.data.done) && mover.data.done == 'yes'"],
+            },
+            { "name": "compare", "phase": "Verify", "successConditions": ["to.status.observedGeneration > 0"] },
+        ] },
+    });
+    create(&stage.configurations(), &playbook).await;
+    let movers: Api<ConfigMap> = Api::all(compute.clone());
+    let of_a_move = watcher::Config::default().labels(OF_A_MOVE);
+    let found = until_all(&movers, of_a_move.clone(), "the mover", DEADLINE, |all| all.len() == 1).await;
+    let mover = found.unwrap_or_else(|error| panic!("{error}")).remove(0);
+    let namespace = mover.namespace().unwrap();
+    let secrets: Api<Secret> = Api::namespaced(compute.clone(), &namespace);
+    for name in mover.data.as_ref().unwrap().values() {
+        let credentials = secrets.get(name).await.unwrap();
+        assert!(credentials.data.unwrap_or_default().contains_key("tls.crt"), "{name}");
+    }
+    let order = world.consumer.orders().get("my-app-cert").await.unwrap();
+    assert_eq!(
+        order.data["status"]["issuer"], "Internal CA",
+        "what serves goes on: {}",
+        order.data["status"]
+    );
+
+    // The mover is done.
+    let movers: Api<ConfigMap> = Api::namespaced(compute.clone(), &namespace);
+    let done = Patch::Merge(json!({ "data": { "done": "yes" } }));
+    movers.patch(&mover.name_any(), &PatchParams::default(), &done).await.unwrap();
+    world.consumer.until_served("my-app-cert", &world.public).await;
+    let migration = world.until_migration_completed().await;
+    let receipt = migration.status.unwrap().receipt.unwrap();
+    assert_eq!(receipt.verified, ["to.status.observedGeneration > 0"]);
+    assert!(receipt.loss.is_some(), "no fence was asked for, and that is told");
+
+    // Nothing of it is left.
+    let namespaces: Api<Namespace> = Api::all(compute.clone());
+    let gone = until_all(&namespaces, of_a_move, "no helpers", DEADLINE, <[Namespace]>::is_empty).await;
+    gone.unwrap_or_else(|error| panic!("{error}"));
+    let left = Api::<Secret>::all(compute).list(&ListParams::default().labels(OF_A_MOVE)).await.unwrap();
+    assert!(left.items.is_empty(), "{:?}", left.items.iter().map(ResourceExt::name_any).collect::<Vec<_>>());
+    world.consumer.delete("my-app-cert").await;
+    world.until_nothing_is_left().await;
     stage.close(world).await;
 }
