@@ -123,19 +123,28 @@ fn translated(copy: &Object, order: &Object) -> Map<String, Value> {
         .and_then(|text| text.parse::<i64>().ok())
         .unwrap_or_default()
         .min(order.generation());
-    let translate = |slot: &mut Value| {
+    // The beginning of a deletion counts as a generation, and changes no spec.
+    let current = copy.generation() - i64::from(copy.is_deleting());
+    let translate = |slot: &mut Value, before: Option<i64>| {
         if let Some(observed) = slot.as_i64() {
-            // What the provider saw before the newest spec is at best what the order was one generation earlier.
-            let seen = if observed >= copy.generation() { reflected } else { (reflected - 1).max(0) };
-            *slot = seen.into();
+            // What the provider says of an older spec, it said before: that was translated when the spec was in force.
+            // Where it is not known, it is at best what the order was one generation earlier.
+            let earlier = before.filter(|before| *before < reflected).unwrap_or((reflected - 1).max(0));
+            *slot = if observed >= current { reflected } else { earlier }.into();
         }
     };
     let mut status = status.clone();
     if let Some(slot) = status.get_mut("observedGeneration") {
-        translate(slot);
+        translate(slot, order.get(&["status", "observedGeneration"]).and_then(Value::as_i64));
     }
     if let Some(Value::Array(conditions)) = status.get_mut("conditions") {
-        conditions.iter_mut().filter_map(|entry| entry.get_mut("observedGeneration")).for_each(translate);
+        for entry in conditions {
+            let kind = entry.get("type").and_then(Value::as_str).unwrap_or_default();
+            let before = order.condition(kind).and_then(|condition| condition.observed_generation);
+            if let Some(slot) = entry.get_mut("observedGeneration") {
+                translate(slot, before);
+            }
+        }
     }
     status
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::order::{Failover, Moves};
+use broker_core::order::{Failover, Fence, Moves};
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
 use broker_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -47,13 +47,25 @@ fn what_is_written_is_honoured() {
 }
 
 #[test]
+fn fences_and_limits_are_honoured_as_written_or_by_default() {
+    let read = |spec: Value| {
+        let policy = policies(&spec).orders["certificates.example.com"].clone();
+        let limits = policy.limits;
+        (policy.effective_fence(), limits.concurrent_moves, limits.halt_after_failures)
+    };
+    assert_eq!(read(json!({})), (Fence::Required, 10, 3));
+    assert_eq!(read(json!({"moves": "Free"})), (Fence::BestEffort, 10, 3));
+    let limits = json!({"concurrentMoves": 1, "haltAfterFailures": 2});
+    assert_eq!(read(json!({"fence": "BestEffort", "limits": limits})), (Fence::BestEffort, 1, 2));
+}
+
+#[test]
 fn what_cannot_be_honoured_is_a_problem_and_no_policy() {
     for (spec, word) in [
         (json!({"ready": "self.status.("}), "spec.ready"),
         (json!({"gracePeriod": "soon"}), "spec.gracePeriod"),
         (json!({"moves": "Sometimes"}), "Sometimes"),
         (json!({"failoverAfter": "soon"}), "spec.failoverAfter"),
-        (json!({"limits": {"concurrentMoves": 1, "haltAfterFailures": 3}}), "spec.limits"),
     ] {
         let policies = policies(&spec);
         assert!(policies.orders.is_empty(), "{spec}");

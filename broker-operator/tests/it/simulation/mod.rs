@@ -47,7 +47,7 @@ fn a_case_is_one_history_to_the_byte() {
 }
 
 /// What once broke something, each the smallest case that showed it.
-const FOUND: [&str; 7] = [
+const FOUND: [&str; 9] = [
     // A move away from a first copy that got ready too late was called off and begun again for ever.
     "drawn-17/none",
     // Moves that failed again and again were told with an empty reason.
@@ -61,6 +61,10 @@ const FOUND: [&str; 7] = [
     "classic/r56!401(1953125ns)",
     // The clock jumped forward: the grace period ended by so much too early.
     "classic/r59!forward(15625us)",
+    // A deletion that begins counts as a generation: an order was told that generation 0 of it is ready.
+    "drawn-312/none",
+    // The clock went back: what is due comes so much later, and rest with it.
+    "drawn-334/r79!back(450s)",
 ];
 
 #[test]

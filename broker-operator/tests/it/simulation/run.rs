@@ -8,7 +8,7 @@ use broker_kcp::kcp::{ClusterApi, Resource};
 use broker_kcp::{Connect, Surroundings};
 use broker_operator::demo::stage::PLATFORM;
 use broker_operator::{LeaderElection, Operator};
-use broker_testkit::fault::{Census, Hooks, Injected, Injector, Jump, Plan, SliceChange};
+use broker_testkit::fault::{Census, Harm, Hooks, Injected, Injector, Jump, Plan, SliceChange};
 use broker_testkit::simulation::history::History;
 use broker_testkit::simulation::{
     Cast, Manners, SimulatedClock, SimulatedProvider, Story, Weather, World, play,
@@ -115,7 +115,10 @@ impl Run {
         }
         injector.quiet();
         world.journal().say("story", "the faults are over");
-        if let Err(error) = world.rest(Duration::from_mins(3), Duration::from_mins(20)).await {
+        // Whose clock went back waits so much longer for what is due.
+        let silence =
+            Duration::from_mins(3) + self.plan.faults().map(|fault| behind(fault.harm())).sum::<Duration>();
+        if let Err(error) = world.rest(silence, Duration::from_mins(20) + silence).await {
             problems.push(error.to_string());
         }
         world.journal().say("story", "nothing may be written from here on");
@@ -127,6 +130,11 @@ impl Run {
         problems.extend(broken.iter().map(ToString::to_string));
         Outcome { census: injector.census(), injected: injector.injected(), history, end, problems }
     }
+}
+
+/// By how much a fault sets the clock back.
+fn behind(harm: Harm) -> Duration {
+    if let Harm::Back(span) = harm { span } else { Duration::ZERO }
 }
 
 /// One operator after the other, as something outside starts a new one whenever one died.
