@@ -160,10 +160,15 @@ where
         let (mut full, mut halted) = (BTreeSet::new(), None);
         loop {
             let decision = look(observed, reading, matcher, memory, now, &full, halted.as_deref())?;
-            let begun = decision.actions.iter().find_map(|action| match action {
+            let begun = decision.actions.iter().find_map(|action| {
                 // With two copies the move had begun, and only its record was missing.
-                Action::CreateMigration(migration) if !is_moving(observed) => Some(migration),
-                _ => None,
+                if let Action::CreateMigration(migration) = action
+                    && !is_moving(observed)
+                {
+                    Some(migration)
+                } else {
+                    None
+                }
             });
             if halted.is_none()
                 && let Some(migration) = begun

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 /// A person's words on a move, from the spec of its record. None is ever written by the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of its own in the record, written by itself"
+)]
 pub struct Controls {
     /// Nothing new begins: no stage before the cutover, no cutover, no removal of the old copy. What holds the fence is
     /// finished first.

@@ -150,14 +150,6 @@ impl Event {
         Self::SwitchSeen,
         Self::EndSeen,
     ];
-
-    /// Whether nothing follows by itself.
-    pub const fn ends(self) -> bool {
-        matches!(
-            self,
-            Self::SourceRemoved | Self::Cancelled | Self::Failed | Self::RolledBack | Self::EndSeen
-        )
-    }
 }
 
 /// An event that cannot happen.
@@ -247,7 +239,21 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
             switched: true,
             reverting: false,
         }),
-        _ => Err(illegal),
+        Event::Provisioned
+        | Event::StageBegun
+        | Event::StagePassed
+        | Event::StageSkipped
+        | Event::TargetReady
+        | Event::CutoverBegun
+        | Event::HandOverObserved
+        | Event::RevertBegun
+        | Event::SourceRemoved
+        | Event::Cancelled
+        | Event::Failed
+        | Event::RolledBack
+        | Event::Accepted
+        | Event::SwitchSeen
+        | Event::EndSeen => Err(illegal),
     }
 }
 

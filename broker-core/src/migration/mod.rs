@@ -131,8 +131,14 @@ impl Migration {
                 receipt.completed_at = None;
                 receipt.switched_at.get_or_insert(now);
             }
-            event if event.ends() => receipt.completed_at = Some(now),
-            _ => {}
+            Event::SourceRemoved | Event::Cancelled | Event::Failed | Event::RolledBack | Event::EndSeen => {
+                receipt.completed_at = Some(now);
+            }
+            Event::Provisioned
+            | Event::StageBegun
+            | Event::StagePassed
+            | Event::StageSkipped
+            | Event::TargetReady => {}
         }
         Ok(next)
     }

@@ -12,7 +12,7 @@ use super::decision::{Action, Decision};
 use super::leftovers::is_the_copy;
 use super::lost::{holds_our_finalizer, is_taken_over, unnamed_copies, was_restored};
 use super::record::{Assignment, CopyRef};
-use super::staging::remove_helpers;
+use super::staging::{Remains, remains, removal};
 use super::world::{CopyView, World};
 use crate::offer::OfferId;
 use crate::resource::{Object, ObjectRef, marker};
@@ -151,11 +151,13 @@ fn remove_mirrored(world: &World<'_>, decision: &mut Decision) -> Left {
 /// Helpers hold credentials: none outlives the order.
 fn remove_all_helpers(world: &World<'_>, decision: &mut Decision) -> Left {
     let mut left = Left::Nothing;
-    for action in world.helpers.keys().filter_map(|migration| remove_helpers(world, migration)) {
-        left = Left::Something;
-        if let Some(action) = action {
-            decision.act(action);
+    for migration in world.helpers.keys() {
+        match remains(world, migration) {
+            Remains::Nothing => continue,
+            Remains::Going => {}
+            Remains::There(namespace) => decision.act(removal(migration, namespace)),
         }
+        left = Left::Something;
     }
     left
 }

@@ -51,12 +51,14 @@ pub(super) fn set(world: &World<'_>, copy: &CopyRef, raised: bool, decision: &mu
 /// one about the same copy.
 pub(super) fn lift_forgotten(world: &World<'_>, assignment: &Assignment, decision: &mut Decision) {
     for copy in &assignment.copies {
-        let touched = decision.actions.iter().any(|action| match action {
-            Action::ApplyCopy { copy: other, .. }
-            | Action::CreateCopy { copy: other, .. }
-            | Action::DeleteCopy { copy: other, .. }
-            | Action::Fence { copy: other, .. } => other.key == copy.key,
-            _ => false,
+        let touched = decision.actions.iter().any(|action| {
+            matches!(
+                action,
+                Action::ApplyCopy { copy: other, .. }
+                | Action::CreateCopy { copy: other, .. }
+                | Action::DeleteCopy { copy: other, .. }
+                | Action::Fence { copy: other, .. } if other.key == copy.key
+            )
         });
         if !touched && !may_be_raised(world, assignment, copy) {
             set(world, copy, false, decision);

@@ -458,19 +458,12 @@ impl Move<'_> {
         advance(self.world, self.migration, event, message, decision);
     }
 
-    /// Writes the record.
-    pub(super) fn record(&self, next: Migration, decision: &mut Decision) {
-        decision.report.reason = "Migrating";
-        decision.report.message = format!("migration {}: {}", next.name, next.message);
-        decision.act(Action::UpdateMigration(next));
-    }
-
     /// Says in the record what is waited for, where it does not say so yet.
     pub(super) fn note(&self, message: &str, decision: &mut Decision) {
         if self.migration.message != message {
             let mut next = self.migration.clone();
             message.clone_into(&mut next.message);
-            self.record(next, decision);
+            record(next, decision);
         }
     }
 }
@@ -480,6 +473,13 @@ fn wake_when_given_up(world: &World<'_>, copy: &CopyRef, decision: &mut Decision
     if let Some(until) = silent_until(world, &copy.key.cluster).filter(|until| *until > world.now) {
         decision.wake_at(until);
     }
+}
+
+/// Writes the record of a move.
+pub(super) fn record(next: Migration, decision: &mut Decision) {
+    decision.report.reason = "Migrating";
+    decision.report.message = format!("migration {}: {}", next.name, next.message);
+    decision.act(Action::UpdateMigration(next));
 }
 
 fn advance(world: &World<'_>, migration: &Migration, event: Event, message: &str, decision: &mut Decision) {

@@ -103,7 +103,8 @@ impl Policy {
         })
     }
 
-    /// The fence in force: what is written, else Required where objects hold data, else BestEffort.
+    /// The fence in force: what is written, else [`Fence::Required`] where objects hold data, else
+    /// [`Fence::BestEffort`].
     pub fn effective_fence(&self) -> Fence {
         self.fence.unwrap_or(match self.moves {
             Moves::Free => Fence::BestEffort,

@@ -1,10 +1,12 @@
 //! A move by a playbook: its stages, the fence, the switch under it, what is verified afterwards, and the way back.
 
+use std::time::Duration;
+
 use super::decision::{Action, Decision};
 use super::fence::{self, FENCE_TIMEOUT};
 use super::keeping::is_ready;
 use super::leaving::Stand;
-use super::moving::{Move, told};
+use super::moving::{Move, record, told};
 use super::policy::{Fence, Moves};
 use super::staging::{Staged, Staging};
 use crate::migration::{Event, MigrationState};
@@ -56,7 +58,9 @@ impl Move<'_> {
                     );
                 }
                 Staged::Over => self.note("the replacement has what it needs and is not ready", decision),
-                other => self.staged(other, decision),
+                staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_) | Staged::Failed(_)) => {
+                    self.staged(staged, decision);
+                }
             }
         } else if stand != Stand::Silent && is_ready(self.world, self.target) {
             self.begin_cutover(playbook, decision);
@@ -75,7 +79,7 @@ impl Move<'_> {
         if !fenced && playbook.copies_data() {
             next.receipt.loss = Some("writes may be lost: no fence was asked for".to_owned());
         }
-        self.record(next, decision);
+        record(next, decision);
     }
 
     /// Under the fence: as short as it can be, and never without an end.
@@ -96,7 +100,9 @@ impl Move<'_> {
         }
         match self.staging().run(Some(Phase::Cutover), decision) {
             Staged::Over => {}
-            other => return self.staged(other, decision),
+            staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_) | Staged::Failed(_)) => {
+                return self.staged(staged, decision);
+            }
         }
         if stand == Stand::Silent || !is_ready(world, self.target) {
             self.note("every stage before the switch is over; the replacement is not ready", decision);
@@ -111,7 +117,7 @@ impl Move<'_> {
     /// When a cutover has lasted for as long as all that it consists of may.
     fn cutover_limit(&self, playbook: &Playbook) -> Timestamp {
         let stages = playbook.of_phase(Phase::Cutover).map(|stage| stage.timeout);
-        let all = stages.fold(FENCE_TIMEOUT, |sum, timeout| sum.saturating_add(timeout));
+        let all = stages.fold(FENCE_TIMEOUT, Duration::saturating_add);
         self.migration.receipt.cutover_at.unwrap_or(self.world.now).plus(all)
     }
 
@@ -131,7 +137,7 @@ impl Move<'_> {
             let mut next = self.migration.clone();
             next.receipt.fenced_at = Some(world.now);
             "what served before takes no more writes".clone_into(&mut next.message);
-            self.record(next, decision);
+            record(next, decision);
             return false;
         }
         let deadline = self.migration.receipt.cutover_at.unwrap_or(world.now).plus(FENCE_TIMEOUT);
@@ -153,7 +159,7 @@ impl Move<'_> {
             let mut next = self.migration.clone();
             next.receipt.loss = Some("writes may be lost: the provider answered no fence".to_owned());
             "the provider answered no fence; the move goes on".clone_into(&mut next.message);
-            self.record(next, decision);
+            record(next, decision);
         }
         false
     }
@@ -172,7 +178,7 @@ impl Move<'_> {
                     let held = stage.success.iter().map(|condition| condition.text().to_owned());
                     next.receipt.verified.extend(held);
                 }
-                self.record(next, decision);
+                record(next, decision);
             }
             Staged::Waits(what) => self.note(&what, decision),
             Staged::Failed(why) => self.advance(Event::Failed, &why, decision),
@@ -195,8 +201,8 @@ impl Move<'_> {
                 self.go_back(&why, decision);
                 true
             }
-            other => {
-                self.staged(other, decision);
+            staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_)) => {
+                self.staged(staged, decision);
                 true
             }
         }
@@ -210,8 +216,8 @@ impl Move<'_> {
         }
         match self.staging().run(Some(Phase::Finalize), decision) {
             Staged::Over => false,
-            other => {
-                self.staged(other, decision);
+            staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_) | Staged::Failed(_)) => {
+                self.staged(staged, decision);
                 true
             }
         }
@@ -256,7 +262,7 @@ impl Move<'_> {
             if !self.loses_nothing() {
                 next.receipt.loss = Some("writes may be lost: those that the new copy took".to_owned());
             }
-            self.record(next, decision);
+            record(next, decision);
             return true;
         }
         if self.migration.state() == MigrationState::Failed || self.migration.controls.rollback {
@@ -291,7 +297,9 @@ impl Move<'_> {
                     decision,
                 );
             }
-            other => self.staged(other, decision),
+            staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_)) => {
+                self.staged(staged, decision);
+            }
         }
     }
 }

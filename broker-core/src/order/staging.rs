@@ -60,8 +60,8 @@ impl Staging<'_> {
             return Staged::Advances(Event::StageBegun, format!("stage {name} begins"));
         };
         let deadline = since.plus(stage.timeout);
-        let state = self.step(stage, decision);
-        if let Staged::Waits(what) = &state {
+        let staged = self.step(stage, decision);
+        if let Staged::Waits(what) = &staged {
             if self.world.now >= deadline {
                 return Staged::Failed(format!(
                     "stage {name} was not over within {}: {what}",
@@ -70,7 +70,7 @@ impl Staging<'_> {
             }
             decision.wake_at(deadline);
         }
-        state
+        staged
     }
 
     /// A stage that has begun.
@@ -100,7 +100,7 @@ impl Staging<'_> {
                     return waits;
                 }
             }
-            Err(TemplateError::Missing { .. }) if self.is_given(stage, helpers) => {}
+            Err(TemplateError::Missing { .. }) if is_given(stage, helpers) => {}
             Err(error @ TemplateError::Missing { .. }) => {
                 return Staged::Waits(format!("stage {name} waits: {error}"));
             }
@@ -114,11 +114,6 @@ impl Staging<'_> {
             }
             Check::Holds => Staged::Advances(Event::StagePassed, format!("stage {name} is over: success")),
         }
-    }
-
-    /// Whether everything of the stage was made before: what its templates were filled from may have gone since.
-    fn is_given(&self, stage: &Stage, helpers: &BTreeMap<String, Arc<Object>>) -> bool {
-        stage.templates.keys().all(|key| helpers.contains_key(key))
     }
 
     /// Makes what is not there of the helpers. What is there stays as it is: a Job does not change.
@@ -231,6 +226,11 @@ impl Staging<'_> {
     }
 }
 
+/// Whether everything of the stage was made before: what its templates were filled from may have gone since.
+fn is_given(stage: &Stage, helpers: &BTreeMap<String, Arc<Object>>) -> bool {
+    stage.templates.keys().all(|key| helpers.contains_key(key))
+}
+
 /// The name of a copy's credentials beside the helpers: no two of one move are equal, and each move has its own
 /// namespace.
 fn credential_name(prefix: &str, key: &str) -> String {
@@ -242,19 +242,37 @@ pub(super) fn tidy_helpers(world: &World<'_>, decision: &mut Decision) {
     for migration in world.helpers.keys() {
         let runs =
             world.migrations.iter().any(|record| record.name == *migration && !record.state().is_final());
-        if !runs && let Some(Some(action)) = remove_helpers(world, migration) {
-            decision.act(action);
+        if !runs && let Remains::There(namespace) = remains(world, migration) {
+            decision.act(removal(migration, namespace));
         }
     }
 }
 
-/// What is left of the helpers of a move, as an action that removes it; `None` when nothing is.
-pub(super) fn remove_helpers(world: &World<'_>, migration: &str) -> Option<Option<Action>> {
-    let view = world.helpers.get(migration)?;
-    let namespace = view.namespace.as_ref()?;
-    Some((!namespace.is_deleting()).then(|| Action::DeleteHelpers {
+/// What is left of the helpers of a move.
+pub(super) enum Remains<'w> {
+    /// Nothing.
+    Nothing,
+    /// What is being removed.
+    Going,
+    /// Something, in this namespace.
+    There(&'w Object),
+}
+
+/// What is left of the helpers of a move.
+pub(super) fn remains<'w>(world: &'w World<'_>, migration: &str) -> Remains<'w> {
+    let view = world.helpers.get(migration);
+    match view.and_then(|view| view.namespace.as_ref()) {
+        None => Remains::Nothing,
+        Some(namespace) if namespace.is_deleting() => Remains::Going,
+        Some(namespace) => Remains::There(namespace),
+    }
+}
+
+/// What removes the helpers of a move, with their namespace.
+pub(super) fn removal(migration: &str, namespace: &Object) -> Action {
+    Action::DeleteHelpers {
         migration: migration.to_owned(),
         namespace: namespace.name().to_owned(),
         uid: namespace.uid().to_owned(),
-    }))
+    }
 }

@@ -41,19 +41,15 @@ impl Asking {
         Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, plural), kind)
     }
 
-    /// What is said of an object, if anything has to be.
-    fn refusal(self, object: &Object) -> Option<(&'static str, String)> {
-        match self {
-            Self::Configuration => None,
-            Self::Migration if matches!(read_migration(object), Ok(None)) => Some((
-                "Ready",
-                "only migrations that the broker makes are carried out yet; change the order, or the offers, to move it"
-                    .to_owned(),
-            )),
-            Self::Migration => None,
-        }
+    /// Whether an object asks for what is not done.
+    fn is_in_vain(self, object: &Object) -> bool {
+        self == Self::Migration && matches!(read_migration(object), Ok(None))
     }
 }
+
+/// What is said of a Migration that a person made.
+const BY_A_PERSON: &str =
+    "only migrations that the broker makes are carried out yet; change the order, or the offers, to move it";
 
 /// Brings the word on one object up to date.
 pub(super) async fn report(
@@ -72,8 +68,11 @@ pub(super) async fn report(
         object.get(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let is_of = |condition: &Value, kind: &str| condition.get("type").and_then(Value::as_str) == Some(kind);
     let mut conditions = there.clone();
-    let Some((kind, message)) = asking.refusal(&object) else { return Ok(()) };
-    let wanted = Wanted { kind, status: "False", reason: "NotSupported", message: &message };
+    if !asking.is_in_vain(&object) {
+        return Ok(());
+    }
+    let kind = "Ready";
+    let wanted = Wanted { kind, status: "False", reason: "NotSupported", message: BY_A_PERSON };
     let said = entry(&wanted, &object, fleet.now());
     if there.iter().any(|condition| says(Some(condition), &said)) {
         return Ok(());

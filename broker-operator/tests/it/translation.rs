@@ -59,21 +59,21 @@ spec:
     )
 }
 
-const PLAIN_OFFER: &str = r#"
+const PLAIN_OFFER: &str = r"
 apiVersion: broker.platform-mesh.io/v1alpha1
 kind: AcceptAPI
 metadata: {name: databases, namespace: default}
 spec:
   gvr: {group: example.com, version: v1alpha1, resource: databases}
   filters: [{key: engine, valueIn: [mysql]}]
-"#;
+";
 
-const ORDER: &str = r#"
+const ORDER: &str = r"
 apiVersion: example.com/v1alpha1
 kind: Database
 metadata: {name: shop-db, namespace: default}
 spec: {engine: postgres, storage: 50Gi}
-"#;
+";
 
 async fn an_order_becomes_an_object_of_the_providers_own_kind_and_moves_between_kinds(server: Server) {
     let azure = azure_databases();

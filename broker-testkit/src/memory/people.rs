@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::migration::{Controls, MigrationState};
+use broker_core::migration::{Controls, Migration, MigrationState};
 use broker_core::offer::{CopyKind, OfferId, OfferSpec};
 use broker_core::order::{Compute, Policy};
 use broker_core::playbook::{Playbook, Playbooks};
@@ -187,7 +187,7 @@ impl MemoryFleet {
 
     /// States of the migrations of all orders, by name of the record.
     pub fn migration_states(&self) -> Vec<MigrationState> {
-        self.lock().migrations.values().map(|migration| migration.state()).collect()
+        self.lock().migrations.values().map(Migration::state).collect()
     }
 
     /// The clusters that hold a copy.
