@@ -1,5 +1,8 @@
 //! Carries out what was decided: one request per action, guarded, its result shown to the caches at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use broker_core::migration::Migration;
 use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, Severity};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
@@ -9,6 +12,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::event::event;
+use super::forgotten;
 use super::target::{Target, port_error};
 use crate::controller::{Gate, Urgency};
 use crate::fleet::{Fleet, PLATFORM};
@@ -24,12 +28,14 @@ pub struct KcpMigrationExecutor {
     fleet: Fleet,
     leading: watch::Receiver<bool>,
     gate: Gate,
+    /// Whether the server takes applies to a status for updates, as far as was seen.
+    applies_are_updates: Arc<AtomicBool>,
 }
 
 impl KcpMigrationExecutor {
     /// An executor on the clusters of a fleet; it refuses everything while `leading` is false.
     pub fn new(fleet: Fleet, leading: watch::Receiver<bool>) -> Self {
-        Self { fleet, leading, gate: Gate::new(IN_FLIGHT) }
+        Self { fleet, leading, gate: Gate::new(IN_FLIGHT), applies_are_updates: Arc::default() }
     }
 
     async fn finalize(
@@ -74,10 +80,28 @@ impl KcpMigrationExecutor {
         status: &serde_json::Value,
     ) -> Result<Written, PortError> {
         let target = Target::brokered(&self.fleet, &order.gvk, &order.key)?;
-        let mut object = Object::named(&target.resource.gvk(), &order.key.namespace, &order.key.name);
-        object.set(&["metadata", "uid"], uid.into());
-        object.set(&["status"], status.clone());
-        let result = target.api.apply_status(&target.resource, &object, marker::MANAGER).await;
+        let there = if self.applies_are_updates.load(Ordering::Relaxed) {
+            target.cache.get(&order.key)
+        } else {
+            let mut object = Object::named(&target.resource.gvk(), &order.key.namespace, &order.key.name);
+            object.set(&["metadata", "uid"], uid.into());
+            object.set(&["status"], status.clone());
+            let result = target.api.apply_status(&target.resource, &object, marker::MANAGER).await;
+            let applied = result.map_err(|error| port_error(&error))?;
+            if !forgotten::is_taken_for_update(&applied) {
+                return Ok(target.show(applied));
+            }
+            self.applies_are_updates.store(true, Ordering::Relaxed);
+            if applied.get(&["status"]) == Some(status) {
+                return Ok(target.show(applied));
+            }
+            Some(Arc::new(applied))
+        };
+        let there = there.as_ref().and_then(|there| there.get(&["status"]));
+        let patch = json!({ "metadata": { "uid": uid }, "status": forgotten::replacement(there, status) });
+        let (namespace, name) = (&order.key.namespace, &order.key.name);
+        let result =
+            target.api.merge_status(&target.resource, namespace, name, &patch, marker::MANAGER).await;
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }
 

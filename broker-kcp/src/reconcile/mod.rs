@@ -15,6 +15,7 @@ mod conditions;
 mod event;
 mod execute;
 mod explain;
+mod forgotten;
 mod indexes;
 mod later;
 mod lost;

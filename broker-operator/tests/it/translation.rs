@@ -52,7 +52,7 @@ spec:
       host: ${{copy.status.host}}
       conditions: ${{copy.status.conditions}}
       relatedResources:
-        connection:
+        credentials:
           name: ${{copy.status.relatedResources.connection.name}}
           gvk: {{group: "", version: v1, kind: Secret}}
 "#
@@ -121,7 +121,7 @@ async fn an_order_becomes_an_object_of_the_providers_own_kind_and_moves_between_
     let at_consumer: Api<Secret> = Api::default_namespaced(market.client(CONSUMER).unwrap().clone());
     let rotated =
         |secret: Option<&Secret>| secret.is_some_and(|secret| look::entry(secret, "password") == "rotated");
-    until(&at_consumer, "shop-db-connection", "the new password", DEADLINE, rotated).await.unwrap();
+    until(&at_consumer, "shop-db-credentials", "the new password", DEADLINE, rotated).await.unwrap();
 
     // To a provider of the orders' own kind, and back.
     market.change("Database", "shop-db", json!({"spec": {"engine": "mysql"}})).await;
