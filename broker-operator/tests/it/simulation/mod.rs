@@ -23,7 +23,7 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn whatever_goes_wrong_the_end_is_the_same() {
-    let wanted = number("SIMULATION_PLANS").unwrap_or(160);
+    let wanted = number("SIMULATION_PLANS").unwrap_or(640);
     let wanted = usize::try_from(wanted).unwrap();
     // All single faults first; what is left is for pairs and for drawn stories.
     let singles = (wanted * 3 / 4).min(5_600);
