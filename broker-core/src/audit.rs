@@ -319,8 +319,13 @@ fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
 /// A move by a playbook switches after every stage before the switch, and under its fence.
 fn playbook_kept(world: &World<'_>, source: &CopyRef, target: &CopyRef, found: &mut Vec<Violation>) {
     let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
-    let Some((record, playbook)) = record.and_then(|it| Some((it, it.playbook.as_ref()?))) else { return };
     let name = || target.key.name.clone();
+    let Some((record, playbook)) = record.and_then(|it| Some((it, it.playbook.as_ref()?))) else {
+        if world.policy.moves == Moves::PlaybookOnly {
+            found.push(Violation::StageLeftOut(name()));
+        }
+        return;
+    };
     let before_switch =
         playbook.stages.iter().filter(|stage| matches!(stage.phase, Phase::Initial | Phase::Cutover)).count();
     if record.position.passed < before_switch {

@@ -85,10 +85,9 @@ fn assigned(
         alone(world, order, assignment, copy, decision);
     }
     tidy(world, assignment, decision);
-    if decision.actions.is_empty() {
-        lift_forgotten(world, assignment, decision);
-        tidy_helpers(world, decision);
-    }
+    // Nobody waits for anything else to be over before it may write again.
+    lift_forgotten(world, assignment, decision);
+    tidy_helpers(world, decision);
 }
 
 fn alone(

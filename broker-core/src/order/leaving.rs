@@ -16,7 +16,7 @@ use super::world::{Compute, CopyView, Fit, Placement, World};
 use crate::migration::{Controls, Migration, Position, Receipt};
 use crate::offer::OfferId;
 use crate::playbook::{Phase, Playbook};
-use crate::resource::ConditionStatus;
+use crate::resource::{ClusterName, ConditionStatus, Gvk};
 use crate::translate::{Told, migration_name, migration_serial};
 
 /// What becomes of an order that is served by one copy, with what the consumer is told.
@@ -306,32 +306,12 @@ impl Departure<'_> {
         planned.unwrap_or_default().max(assignment.serial) + 1
     }
 
-    /// The playbook for a move there, or why the order cannot move by itself: a reason, and its words.
-    fn playbook(
-        &self,
-        placement: &Placement,
-        handed_out: bool,
-    ) -> Result<Option<Arc<Playbook>>, (&'static str, String)> {
-        let world = self.world;
+    fn playbook(&self, placement: &Placement, handed_out: bool) -> Result<Option<Arc<Playbook>>, Unmet> {
         if !handed_out {
             return Ok(None);
         }
         let (from, to) = (self.copy.gvk(), placement.gvk());
-        let (source, target) = (&self.copy.offer.cluster, &placement.offer.cluster);
-        let playbook = match world.playbooks.choose(&from, &to, source, target) {
-            Ok(playbook) => playbook,
-            Err(ambiguous) => return Err(("AmbiguousPlaybook", ambiguous.to_string())),
-        };
-        match playbook {
-            None if world.policy.moves == Moves::PlaybookOnly => {
-                Err(("NoPlaybook", "its objects hold data and no playbook says how they move".to_owned()))
-            }
-            None => Ok(None),
-            Some(playbook) => match unmet(world, &playbook) {
-                Some(unmet) => Err(unmet),
-                None => Ok(Some(playbook)),
-            },
-        }
+        playbook(self.world, (&from, &self.copy.offer.cluster), (&to, &placement.offer.cluster))
     }
 
     fn begin(
@@ -361,8 +341,30 @@ impl Departure<'_> {
     }
 }
 
-/// What a playbook needs and does not have: a reason, and its words.
-fn unmet(world: &World<'_>, playbook: &Playbook) -> Option<(&'static str, String)> {
+/// Why an order cannot move by itself: a reason, and its words.
+pub(super) type Unmet = (&'static str, String);
+
+/// The playbook for a move between two kinds and providers of what was handed out, or why there can be no such move.
+pub(super) fn playbook(
+    world: &World<'_>,
+    (from, source): (&Gvk, &ClusterName),
+    (to, target): (&Gvk, &ClusterName),
+) -> Result<Option<Arc<Playbook>>, Unmet> {
+    match world.playbooks.choose(from, to, source, target) {
+        Err(ambiguous) => Err(("AmbiguousPlaybook", ambiguous.to_string())),
+        Ok(None) if world.policy.moves == Moves::PlaybookOnly => {
+            Err(("NoPlaybook", "its objects hold data and no playbook says how they move".to_owned()))
+        }
+        Ok(None) => Ok(None),
+        Ok(Some(playbook)) => match unmet(world, &playbook) {
+            Some(unmet) => Err(unmet),
+            None => Ok(Some(playbook)),
+        },
+    }
+}
+
+/// What a playbook needs and does not have.
+fn unmet(world: &World<'_>, playbook: &Playbook) -> Option<Unmet> {
     let name = &playbook.name;
     let has_cutover = playbook.of_phase(Phase::Cutover).next().is_some();
     if world.policy.effective_fence() == Fence::Required && playbook.copies_data() && !has_cutover {

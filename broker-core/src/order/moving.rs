@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::decision::{Action, Decision};
 use super::keeping::{Step, created_at, is_ready, keep, keep_in_step, new_copy, tell_platform};
-use super::leaving::{Stand, record_of_move, stand};
+use super::leaving::{Stand, playbook, record_of_move, stand};
 use super::leftovers::{is_the_copy, left_behind};
 use super::policy::{Failover, Moves};
 use super::readiness::{Readiness, readiness};
@@ -56,7 +56,12 @@ pub(super) fn go_on(
     }
     let still_wanted = stand == Stand::MustLeave && !migration.controls.cancel;
     if still_wanted && migration.controls.paused {
-        keep(world, order, assignment, copy, decision);
+        let told = told(ConditionStatus::True, "Migrating", "the move is held up before it begins");
+        let sight = if assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
+        serve(world, &assignment.name, order, copy, sight, told, decision);
+        if decision.actions.is_empty() {
+            tell_platform(world, assignment, Phase::Migrating, decision);
+        }
         return;
     }
     match world.chooser.fit(&migration.to) {
@@ -90,14 +95,26 @@ pub(super) fn moving(
     let name = target.migration.clone().unwrap_or_default();
     let Some(migration) = world.migrations.iter().find(|migration| migration.name == name) else {
         // Somebody deleted the record. The move is half done all the same, and must not be forgotten.
+        let mut record = record_of_move(world, name, &source.offer, &target.offer, "the record was missing");
+        if assignment.pointer.is_some() {
+            let (from, to) = (source.gvk(), target.gvk());
+            let ends = ((&from, &source.offer.cluster), (&to, &target.offer.cluster));
+            match playbook(world, ends.0, ends.1) {
+                Ok(playbook) => record.playbook = playbook,
+                Err((reason, why)) => {
+                    let told = told(
+                        ConditionStatus::False,
+                        reason,
+                        &format!("the record of the move is gone, and {why}; what serves stays"),
+                    );
+                    let serving = if assignment.points_to(target) { target } else { source };
+                    serve(world, &assignment.name, order, serving, Sight::Full, told, decision);
+                    return;
+                }
+            }
+        }
         decision.report.reason = "Migrating";
-        decision.act(Action::CreateMigration(record_of_move(
-            world,
-            name,
-            &source.offer,
-            &target.offer,
-            "the record was missing",
-        )));
+        decision.act(Action::CreateMigration(record));
         return;
     };
     let it = Move { world, order, assignment, source, target, migration };

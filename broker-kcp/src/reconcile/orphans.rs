@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use broker_core::order::{Assignment, Moves, OrderIdentity, Stray, judge_stray, waits_for_record};
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
+use broker_core::translate::helper_namespace;
 use serde_json::Value;
 
 use super::indexes::{BY_COPY, BY_ORDER, object_text};
@@ -144,4 +145,32 @@ fn we_created(object: &Object) -> bool {
     };
     let managed = object.get(&["metadata", "managedFields"]).and_then(Value::as_array);
     object.name().starts_with("c-") && managed.is_some_and(|entries| entries.iter().any(ours))
+}
+
+/// Removes the helpers of a move whose record is gone, after a look at the platform: they hold credentials.
+pub(super) async fn remove_helpers(fleet: &Fleet, migration: &str) -> Result<(), ApiError> {
+    let Some(compute) = fleet.compute() else { return Ok(()) };
+    let Some(namespace) = compute.helpers(migration).and_then(|helpers| helpers.namespace) else {
+        return Ok(());
+    };
+    if namespace.is_deleting() || namespace.name() != helper_namespace(migration) {
+        return Ok(());
+    }
+    let record =
+        Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, "migrations"), "Migration");
+    match fleet.platform_api().get(&record, "", migration).await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == ApiErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let (kind, _) = compute.kind(&namespace.gvk()).await?;
+    let preconditions = Preconditions { uid: Some(namespace.uid().to_owned()), resource_version: None };
+    match compute.api().delete(&kind, "", namespace.name(), &preconditions).await {
+        Ok(_) => {
+            tracing::info!(migration, namespace = namespace.name(), "helpers of no move are removed");
+            Ok(())
+        }
+        Err(error) if error.kind() == ApiErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }

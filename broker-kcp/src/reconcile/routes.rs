@@ -48,6 +48,8 @@ pub(super) enum Chore {
     Waiting(String),
     /// Look whether a marked object is an orphan.
     Orphan(String, ObjectKey),
+    /// Remove the helpers of a move that no record speaks of.
+    Helpers(String),
     /// Say of a playbook or a move whether it can be followed.
     Later(Asking, String),
 }
@@ -58,7 +60,7 @@ impl Laned for Chore {
     fn lane(&self) -> ClusterName {
         match self {
             Self::Offer(key) | Self::Orphan(_, key) => key.cluster.clone(),
-            Self::Api(_) | Self::Waiting(_) | Self::Later(..) => PLATFORM.into(),
+            Self::Api(_) | Self::Waiting(_) | Self::Helpers(_) | Self::Later(..) => PLATFORM.into(),
         }
     }
 }
@@ -384,6 +386,9 @@ impl Observer for Routes {
                     // A person removed the record of one that failed.
                     self.held_orders(&["MovesHalted"]);
                 }
+                for change in changes.iter().filter(|change| change.new.is_none()) {
+                    self.chores.add_after(Chore::Helpers(change.key.name.clone()), ORPHAN_AGE);
+                }
             }
             Topic::Helpers => {
                 objects().for_each(|(_, object)| {
@@ -391,8 +396,12 @@ impl Observer for Routes {
                     let record = migration.and_then(|name| {
                         self.fleet.platform().migrations.get(&ObjectKey::new(PLATFORM, "", name))
                     });
-                    if let Some(mark) = record.as_deref().and_then(|it| it.label(marker::ORDER_LABEL)) {
-                        self.marked(mark);
+                    match (record.as_deref().and_then(|it| it.label(marker::ORDER_LABEL)), migration) {
+                        (Some(mark), _) => self.marked(mark),
+                        (None, Some(name)) => {
+                            self.chores.add_after(Chore::Helpers(name.to_owned()), ORPHAN_AGE);
+                        }
+                        (None, None) => {}
                     }
                 });
             }

@@ -292,6 +292,7 @@ impl Service {
             Chore::Api(name) => brokered::report(fleet, registry, name).await,
             Chore::Later(what, name) => later::report(fleet, playbooks, *what, name).await,
             Chore::Orphan(api, key) => orphans::examine(fleet, registry, api, key).await.map(drop),
+            Chore::Helpers(migration) => orphans::remove_helpers(fleet, migration).await,
         };
         match result {
             Ok(()) => Outcome::Done,

@@ -84,6 +84,11 @@ impl MemoryFleet {
         self.lock().compute = compute;
     }
 
+    /// Somebody deletes the records of all moves.
+    pub fn forget_migrations(&self) {
+        self.lock().migrations.clear();
+    }
+
     /// A person says something about a move.
     pub fn control(&self, migration: &str, change: impl FnOnce(&mut Controls)) {
         let mut state = self.lock();

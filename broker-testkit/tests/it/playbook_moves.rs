@@ -342,6 +342,71 @@ fn a_paused_move_goes_no_further_than_it_must_and_goes_on_later() {
 }
 
 #[test]
+fn a_move_that_is_paused_before_it_begins_waits_and_no_other_takes_its_place() {
+    let mut paused = 0;
+    for write in 0..8 {
+        let mut it = Move::begun(playbook(&stages(), &json!([])));
+        it.story.fleet.crash(Some(Crash::Before(write)));
+        it.story.pass(&it.order).ok();
+        it.story.fleet.crash(None);
+        if it.story.fleet.migrations().is_empty() || it.state() != MigrationState::Pending {
+            continue;
+        }
+        let begun = it.story.fleet.clusters_with_copies().len();
+        it.story.fleet.control(&it.record().name, |controls| controls.paused = true);
+        it.settle_with_restarts();
+        if begun == 1 && it.story.fleet.assignments()[0].copies.len() == 1 {
+            paused += 1;
+            assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Pending, "internal"));
+            assert_eq!(it.story.fleet.clusters_with_copies().len(), 1);
+        }
+        assert_eq!(it.story.fleet.migrations().len(), 1, "another was begun");
+        it.control(|controls| controls.paused = false);
+        it.to_the_end();
+        it.is_over(MigrationState::Completed, "external");
+    }
+    assert!(paused > 0, "none was paused before it began");
+}
+
+#[test]
+fn writes_are_let_through_at_once_when_a_cutover_is_called_off() {
+    let it = Move::begun(playbook(&stages(), &json!([])));
+    it.settle();
+    it.says(&json!({ "copyProgress": 100 }));
+    assert!(it.is_fenced("internal"));
+    // What is removed meanwhile may take its time.
+    let copy = it.story.fleet.copies_in("external").remove(0);
+    let target = broker_core::resource::ObjectRef { gvk: copy.gvk(), key: copy.key_in(&"external".into()) };
+    it.story.fleet.set(&target, &["metadata", "finalizers"], json!(["provider.example/slow"]));
+    it.story.order("consumer", "my-app-cert", "app.internal.corp");
+    it.settle();
+    assert_eq!(it.state(), MigrationState::Cancelled);
+    assert_eq!(it.story.fleet.copies_in("external").len(), 1, "it is still going");
+    assert!(!it.is_fenced("internal"));
+}
+
+#[test]
+fn a_record_that_somebody_deleted_is_made_again_with_its_playbook() {
+    for (said, helpers) in [(json!({}), true), (json!({ "copyProgress": 100 }), true), (json!({}), false)] {
+        let it = Move::begun(playbook(&stages(), &json!([])));
+        it.settle();
+        it.says(&said);
+        it.story.fleet.forget_migrations();
+        if !helpers {
+            it.story.fleet.set_playbooks([]);
+            it.settle();
+            assert_eq!(it.story.reason(&it.order), "NoPlaybook");
+            assert_eq!(it.serves(), "internal");
+            it.story.fleet.set_playbooks([playbook(&stages(), &json!([]))]);
+        }
+        it.settle();
+        assert_eq!(it.serves(), "internal");
+        it.to_the_end();
+        it.is_over(MigrationState::Completed, "external");
+    }
+}
+
+#[test]
 fn a_stage_that_asks_for_approval_waits_for_a_person() {
     let mut stages = stages();
     stages[0]["approval"] = "Required".into();
