@@ -113,7 +113,7 @@ pub enum Event {
     CutoverBegun,
     /// The consumer holds the new status and related objects.
     HandOverObserved,
-    /// The way back begins, by the playbook's own stages for it.
+    /// The way back begins, and with it the first of the playbook's own stages for it.
     RevertBegun,
     /// The old copy is gone.
     SourceRemoved,
@@ -206,7 +206,7 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
             Ok(Position {
                 state: S::CutoverCompleted,
                 passed: 0,
-                in_stage: false,
+                in_stage: true,
                 switched: true,
                 reverting: true,
             })
@@ -221,7 +221,11 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
         }
         Event::Accepted if failed_late => Ok(Position {
             state: S::CutoverCompleted,
-            passed: route.through(Phase::Verify),
+            passed: if at.reverting {
+                route.through(Phase::Verify)
+            } else {
+                (at.passed + 1).min(route.len())
+            },
             in_stage: false,
             switched: true,
             reverting: false,

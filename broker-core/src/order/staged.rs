@@ -193,7 +193,9 @@ impl Move<'_> {
             return true;
         }
         if self.migration.controls.rollback && self.migration.receipt.point_of_no_return.is_none() {
-            return self.go_back("a person wants the old copy back", decision);
+            // Until that is possible, or no longer wanted, the old copy stays.
+            self.go_back("a person wants the old copy back", decision);
+            return true;
         }
         match self.staging().run(Some(Phase::Verify), decision) {
             Staged::Over => false,
@@ -243,34 +245,31 @@ impl Move<'_> {
     }
 
     /// The way back: by the playbook's own stages for it, at once where nothing can be lost, else only with leave.
-    fn go_back(&self, why: &str, decision: &mut Decision) -> bool {
+    fn go_back(&self, why: &str, decision: &mut Decision) {
         if self.migration.route().reverts() && !self.migration.position.reverting {
             self.advance(Event::RevertBegun, &format!("{why}; the way back begins"), decision);
-            return true;
+            return;
         }
         if !is_ready(self.world, self.source) {
             self.note(
                 &format!("{why}; the old copy is not ready, and the new one goes on serving"),
                 decision,
             );
-            return false;
+            return;
         }
         if self.loses_nothing() || self.migration.controls.allow_loss {
             let Ok(mut next) = self.migration.advanced(Event::RolledBack, self.world.now, why) else {
-                return false;
+                return;
             };
             if !self.loses_nothing() {
                 next.receipt.loss = Some("writes may be lost: those that the new copy took".to_owned());
             }
             record(next, decision);
-            return true;
-        }
-        if self.migration.state() == MigrationState::Failed || self.migration.controls.rollback {
+        } else if self.migration.state() == MigrationState::Failed || self.migration.controls.rollback {
             self.note(&format!("{why}; {A_PERSON_DECIDES}: spec.allowLoss"), decision);
-            return false;
+        } else {
+            self.advance(Event::Failed, &format!("{why}; {A_PERSON_DECIDES}"), decision);
         }
-        self.advance(Event::Failed, &format!("{why}; {A_PERSON_DECIDES}"), decision);
-        true
     }
 
     /// The stages of the way back, under a fence on the new copy.
@@ -279,6 +278,18 @@ impl Move<'_> {
             return;
         }
         if !self.world.live(self.target).is_some_and(|live| fence::is_quiesced(live)) {
+            // Within the time of the stage that has begun: nobody's writes are held up for ever.
+            let since = self.migration.receipt.stage_since;
+            let deadline = self.migration.stage().zip(since).map(|(stage, since)| since.plus(stage.timeout));
+            if deadline.is_some_and(|deadline| deadline <= self.world.now) {
+                let why = "the way back failed: the provider of the new copy did not answer the fence in time; \
+                           a person decides";
+                self.advance(Event::Failed, why, decision);
+                return;
+            }
+            if let Some(deadline) = deadline {
+                decision.wake_at(deadline);
+            }
             self.note(
                 "the way back waits until the new copy takes no more writes (status.quiesced)",
                 decision,

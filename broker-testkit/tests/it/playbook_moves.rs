@@ -461,6 +461,51 @@ fn what_fails_after_the_switch_goes_back_only_where_nothing_is_lost_by_it() {
 }
 
 #[test]
+fn a_person_who_wants_the_old_copy_back_keeps_it_until_it_can_be_had() {
+    let it = Move::begun(playbook(&stages(), &json!([])));
+    it.until_switched();
+    it.control(|controls| controls.rollback = true);
+    it.says(&json!({ "checksum": "abc", "cleaned": true }));
+    it.story.fleet.advance(GRACE * 4);
+    it.settle();
+    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::CutoverCompleted, "external"));
+    assert_eq!(it.story.fleet.copies_in("internal").len(), 1, "{}", it.record().message);
+    it.control(|controls| controls.allow_loss = true);
+    it.is_over(MigrationState::RolledBack, "internal");
+}
+
+#[test]
+fn what_failed_and_is_taken_as_it_is_is_not_tried_again() {
+    let mut stages = stages();
+    stages[3]["failureConditions"] = json!(["status.cleaned == false"]);
+    let it = Move::begun(playbook(&stages, &json!([])));
+    it.until_switched();
+    it.says(&json!({ "checksum": "abc", "cleaned": false }));
+    it.story.fleet.advance(GRACE);
+    it.settle();
+    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
+    it.control(|controls| {
+        controls.approved.insert("finalize".to_owned());
+    });
+    it.is_over(MigrationState::Completed, "external");
+}
+
+#[test]
+fn a_way_back_whose_fence_is_not_answered_ends_and_lets_writes_through() {
+    let back = json!([{ "name": "copy-back", "timeout": "5m" }]);
+    let it = Move::begun(playbook(&stages(), &back));
+    it.until_switched();
+    it.story.fleet.say("external", &json!({ "quiesced": false }));
+    it.says(&json!({ "checksum": "other" }));
+    assert!(it.is_fenced("external"), "{}", it.record().message);
+    it.story.fleet.advance(Duration::from_mins(5));
+    it.settle();
+    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
+    assert!(!it.is_fenced("external"));
+    assert_eq!(it.story.fleet.copies_in("internal").len(), 1);
+}
+
+#[test]
 fn what_a_playbook_needs_is_told_before_anything_begins() {
     let no_cutover =
         json!([{ "name": "copy", "phase": "Initial", "successConditions": ["status.copyProgress == 100"] }]);
