@@ -353,7 +353,7 @@ pub(super) fn playbook(
     match world.playbooks.choose(from, to, source, target) {
         Err(ambiguous) => Err(("AmbiguousPlaybook", ambiguous.to_string())),
         Ok(None) if world.policy.moves == Moves::PlaybookOnly => {
-            Err(("NoPlaybook", "its objects hold data and no playbook says how they move".to_owned()))
+            Err(("NoPlaybook", "its objects hold data and no playbook says how".to_owned()))
         }
         Ok(None) => Ok(None),
         Ok(Some(playbook)) => match unmet(world, &playbook) {
