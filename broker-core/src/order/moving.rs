@@ -157,21 +157,28 @@ impl Move<'_> {
                     "Migrating",
                     "a replacement that is not needed is being removed",
                 );
-                self.serve_source(told, decision);
+                let holds = self.serve_source(told, decision);
                 // Whoever holds what the replacement provides holds the old copy's again before the replacement goes.
-                if decision.actions.is_empty() {
+                let never_switched = self.migration.receipt.cutover_at.is_none();
+                if decision.actions.is_empty() && (holds == Holds::Everything || never_switched) {
                     self.remove(self.target, self.source, decision);
                 }
                 return;
             }
         };
-        self.serve_source(told, decision);
+        let _ = self.serve_source(told, decision);
     }
 
-    fn serve_source(&self, told: Told, decision: &mut Decision) {
+    fn serve_source(&self, told: Told, decision: &mut Decision) -> Holds {
         let sight = if self.assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
         let shown = if sabotage::is(Bug::WrongCopyShown) { self.target } else { self.source };
-        serve(self.world, &self.assignment.name, self.order, shown, sight, told, decision);
+        serve(self.world, &self.assignment.name, self.order, shown, sight, told, decision)
+    }
+
+    /// Whether the old copy is ready, and what it hands over is there.
+    pub(super) fn source_can_serve(&self) -> bool {
+        let live = self.world.live(self.source).filter(|_| is_ready(self.world, self.source));
+        live.is_some_and(|live| can_hand_over(self.world, &self.assignment.name, self.source, live).is_ok())
     }
 
     /// The replacement is on its way: give up, wait, or switch.
@@ -394,7 +401,7 @@ impl Move<'_> {
                 self.migration.state(),
                 MigrationState::CutoverInProgress | MigrationState::CutoverCompleted
             );
-        if failing && may && is_ready(world, self.source) {
+        if failing && may && self.source_can_serve() {
             self.advance(
                 Event::RolledBack,
                 "the replacement did not stay ready; back to the old copy",

@@ -250,7 +250,7 @@ impl Move<'_> {
             self.advance(Event::RevertBegun, &format!("{why}; the way back begins"), decision);
             return;
         }
-        if !is_ready(self.world, self.source) {
+        if !self.source_can_serve() {
             self.note(
                 &format!("{why}; the old copy is not ready, and the new one goes on serving"),
                 decision,
@@ -297,7 +297,7 @@ impl Move<'_> {
             return;
         }
         match self.staging().run(None, decision) {
-            Staged::Over if is_ready(self.world, self.source) => {
+            Staged::Over if self.source_can_serve() => {
                 self.advance(Event::RolledBack, "the way back is over; back to the old copy", decision);
             }
             Staged::Over => self.note("the way back waits until the old copy is ready", decision),
