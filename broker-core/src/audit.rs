@@ -312,13 +312,18 @@ fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
     {
         let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
         too_soon(world, source, record.is_some_and(Migration::goes_without_source), found);
-        playbook_kept(world, source, target, found);
+        playbook_kept(world, source, target, record, found);
     }
 }
 
 /// A move by a playbook switches after every stage before the switch, and under its fence.
-fn playbook_kept(world: &World<'_>, source: &CopyRef, target: &CopyRef, found: &mut Vec<Violation>) {
-    let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
+fn playbook_kept(
+    world: &World<'_>,
+    source: &CopyRef,
+    target: &CopyRef,
+    record: Option<&Migration>,
+    found: &mut Vec<Violation>,
+) {
     let name = || target.key.name.clone();
     let Some((record, playbook)) = record.and_then(|it| Some((it, it.playbook.as_ref()?))) else {
         if world.policy.moves == Moves::PlaybookOnly {

@@ -105,7 +105,7 @@ pub enum Event {
     StageBegun,
     /// The stage that runs is over.
     StagePassed,
-    /// The next stage needs what cannot be had, and the move goes on without it.
+    /// The next stage, or the one that runs, needs what cannot be had, and the move goes on without it.
     StageSkipped,
     /// The replacement and its related objects are ready, and every `Initial` stage is over.
     TargetReady,
@@ -184,8 +184,8 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
         Event::StagePassed if at.in_stage && next.is_some_and(|phase| may_run(at, phase)) => {
             Ok(Position { in_stage: false, passed: at.passed + 1, ..at })
         }
-        Event::StageSkipped if !at.in_stage && next.is_some_and(|phase| may_run(at, phase)) => {
-            Ok(Position { passed: at.passed + 1, ..at })
+        Event::StageSkipped if next.is_some_and(|phase| may_run(at, phase)) => {
+            Ok(Position { in_stage: false, passed: at.passed + 1, ..at })
         }
         Event::TargetReady if at.state == S::InitialInProgress && over(Phase::Initial) => {
             to(S::InitialCompleted)

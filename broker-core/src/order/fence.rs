@@ -31,10 +31,8 @@ pub(super) fn is_quiesced(live: &Object) -> bool {
 /// Whether a move is made under a fence.
 pub(super) fn is_wanted(world: &World<'_>, migration: &Migration) -> bool {
     let Some(playbook) = &migration.playbook else { return false };
-    !migration.controls.skip_source
-        && (playbook.copies_data() || playbook.of_phase(Phase::Cutover).next().is_some())
-        && (world.policy.effective_fence() == Fence::Required
-            || playbook.of_phase(Phase::Cutover).next().is_some())
+    let required = playbook.copies_data() && world.policy.effective_fence() == Fence::Required;
+    !migration.controls.skip_source && (required || playbook.of_phase(Phase::Cutover).next().is_some())
 }
 
 /// Writes the fence of one copy. True when it is as it must be.

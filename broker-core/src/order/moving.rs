@@ -166,7 +166,7 @@ impl Move<'_> {
                 return;
             }
         };
-        let _ = self.serve_source(told, decision);
+        self.serve_source(told, decision);
     }
 
     fn serve_source(&self, told: Told, decision: &mut Decision) -> Holds {

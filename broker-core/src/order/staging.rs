@@ -46,14 +46,12 @@ impl Staging<'_> {
             return Staged::Over;
         }
         let name = &stage.name;
-        if stage.needs_source && self.migration.controls.skip_source {
-            let lost = !matches!(self.world.copy(self.source), CopyView::Present(_));
-            if lost && !self.migration.position.in_stage {
-                return Staged::Advances(
-                    Event::StageSkipped,
-                    format!("stage {name} is skipped: it needs what is lost"),
-                );
-            }
+        let lost = !matches!(self.world.copy(self.source), CopyView::Present(_));
+        if lost && stage.needs_source && self.migration.controls.skip_source {
+            return Staged::Advances(
+                Event::StageSkipped,
+                format!("stage {name} is skipped: it needs what is lost"),
+            );
         }
         let Some(since) = self.migration.receipt.stage_since.filter(|_| self.migration.position.in_stage)
         else {

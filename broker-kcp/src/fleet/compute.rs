@@ -30,6 +30,8 @@ fn migration_of(_: &ObjectKey, object: &Object) -> Vec<String> {
 /// The cluster for helper objects, and what is there of them.
 pub struct ComputeCluster {
     endpoint: Endpoint,
+    /// Those of Namespaces and Secrets: what is there of moves is known when they were read.
+    base: [Cache; 2],
     kinds: RwLock<BTreeMap<Gvk, Kind>>,
     following: Mutex<Option<Following>>,
 }
@@ -50,17 +52,20 @@ struct Following {
 
 impl ComputeCluster {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        let kind = |resource: Resource| (resource.gvk(), Kind { resource, cache: Cache::new(INDEXES) });
         let namespaces = Resource::cluster_scoped(Gvr::new("", "v1", "namespaces"), "Namespace");
-        let kinds = [kind(namespaces), kind(Resource::secrets())].into();
-        Self { endpoint, kinds: RwLock::new(kinds), following: Mutex::default() }
+        let base = [Cache::new(INDEXES), Cache::new(INDEXES)];
+        let kinds = [namespaces, Resource::secrets()]
+            .into_iter()
+            .zip(base.clone())
+            .map(|(resource, cache)| (resource.gvk(), Kind { resource, cache }))
+            .collect();
+        Self { endpoint, base, kinds: RwLock::new(kinds), following: Mutex::default() }
     }
 
     /// Follows what is known of until [`Self::stop`].
     pub(super) fn start(&self, observer: &Arc<dyn Observer>) {
         let kinds: Vec<Kind> = self.kinds().values().cloned().collect();
-        let caches = kinds.iter().take(2).map(|kind| kind.cache.clone()).collect();
-        let health = Health::new(self.source(), caches, observer.clone());
+        let health = Health::new(self.source(), self.base.to_vec(), observer.clone());
         let followers = kinds
             .iter()
             .enumerate()
@@ -116,7 +121,7 @@ impl ComputeCluster {
             following.as_ref().is_none_or(|following| following.health.silent_since().is_some())
         };
         let source = self.source();
-        let listed = self.kinds().values().all(|kind| kind.cache.read().has_listed(&source));
+        let listed = self.base.iter().all(|cache| cache.read().has_listed(&source));
         if listed && !silent { Compute::Answers } else { Compute::Silent }
     }
 

@@ -163,16 +163,18 @@ impl KcpMigrationExecutor {
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }
 
-    /// The fence is a field of its own manager: whoever applies the copy neither raises nor lifts it.
+    /// The fence is a field of its own manager: whoever applies the copy neither raises nor lifts it. It is lifted by
+    /// name, which no server misunderstands.
     async fn fence(&self, copy: &CopyRef, uid: &str, raised: bool) -> Result<Written, PortError> {
         let key = &copy.key;
         let target = Target::brokered(&self.fleet, &copy.gvk(), key)?;
-        let mut object = Object::named(&copy.gvk(), &key.namespace, &key.name);
-        object.set(&["metadata", "uid"], uid.into());
-        if raised {
-            object.set(&["metadata", "annotations", marker::QUIESCE_ANNOTATION], "true".into());
-        }
-        let result = target.api.apply(&target.resource, &object, marker::FENCE_MANAGER).await;
+        let asked = raised.then_some("true");
+        let annotations = json!({ marker::QUIESCE_ANNOTATION: asked });
+        let patch = json!({ "metadata": { "uid": uid, "annotations": annotations } });
+        let result = target
+            .api
+            .merge(&target.resource, &key.namespace, &key.name, &patch, marker::FENCE_MANAGER)
+            .await;
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }
 

@@ -97,6 +97,7 @@ on_both_servers! {
     restart::killed_after_the_switch_it_ends_the_same,
     playbooks::a_playbook_is_told_whether_it_can_be_followed_and_how,
     playbooks::an_order_that_holds_data_moves_by_its_playbook_and_its_helpers_leave_nothing,
+    playbooks::a_fence_is_lifted_when_its_move_is_called_off,
     predecessor::b11_what_is_missing_when_the_broker_starts_is_followed_when_it_comes,
     restore::an_order_whose_assignment_is_missing_keeps_its_copy_until_it_is_recovered,
     restore::an_assignment_from_before_a_move_is_recovered_with_the_copy_that_serves,

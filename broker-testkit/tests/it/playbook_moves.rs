@@ -506,6 +506,22 @@ fn a_way_back_whose_fence_is_not_answered_ends_and_lets_writes_through() {
 }
 
 #[test]
+fn what_is_lost_is_left_without_the_stages_that_need_it_where_a_person_says_so() {
+    let it = Move::begun(playbook(&stages(), &json!([])));
+    it.settle();
+    it.story.fleet.remove_cluster("internal");
+    it.says(&json!({ "copyProgress": 50 }));
+    assert_eq!(it.state(), MigrationState::InitialInProgress);
+    it.control(|controls| controls.skip_source = true);
+    it.story.fleet.advance(GRACE);
+    it.settle();
+    assert_eq!(it.state(), MigrationState::Completed, "{}", it.record().message);
+    assert_eq!((it.serves().as_str(), it.helpers()), ("external", Vec::new()));
+    assert_eq!(it.story.fleet.assignments()[0].copies.len(), 1, "what is lost is no longer named");
+    assert!(it.record().receipt.loss.unwrap().contains("writes may be lost"));
+}
+
+#[test]
 fn what_a_playbook_needs_is_told_before_anything_begins() {
     let no_cutover =
         json!([{ "name": "copy", "phase": "Initial", "successConditions": ["status.copyProgress == 100"] }]);

@@ -4,7 +4,7 @@ use broker_kcp::api::v1alpha1::{ConditionStatus, MigrationConfiguration, StagePh
 use broker_operator::files::read_objects;
 use broker_testkit::wait::{until, until_all};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ use crate::stage::Stage;
 
 /// What everything that is made for a move carries.
 const OF_A_MOVE: &str = "broker.platform-mesh.io/migration";
+/// What asks a provider to take no more writes.
+const FENCE: &str = "broker.platform-mesh.io/quiesce";
 
 /// Waits until a playbook is told this of its present spec; gives back what was said.
 async fn told(
@@ -155,6 +157,39 @@ pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_and_its_helpe
     gone.unwrap_or_else(|error| panic!("{error}"));
     let left = Api::<Secret>::all(compute).list(&ListParams::default().labels(OF_A_MOVE)).await.unwrap();
     assert!(left.items.is_empty(), "{:?}", left.items.iter().map(ResourceExt::name_any).collect::<Vec<_>>());
+    world.consumer.delete("my-app-cert").await;
+    world.until_nothing_is_left().await;
+    stage.close(world).await;
+}
+
+pub(crate) async fn a_fence_is_lifted_when_its_move_is_called_off(stage: Stage) {
+    let world = stage.with_two_authorities().await;
+    stage.decree(json!({ "moves": "PlaybookOnly" })).await;
+    let certificate = json!({ "group": "example.com", "version": "v1alpha1", "kind": "Certificate" });
+    let playbook = json!({
+        "apiVersion": "broker.platform-mesh.io/v1alpha1",
+        "kind": "MigrationConfiguration",
+        "metadata": { "name": "certificates" },
+        "spec": { "from": certificate, "to": certificate, "stages": [
+            { "name": "catch-up", "phase": "Cutover", "successConditions": ["status.lag == 0"] },
+        ] },
+    });
+    create(&stage.configurations(), &playbook).await;
+    world.consumer.order("my-app-cert", "app.internal.corp").await;
+    world.consumer.until_served("my-app-cert", &world.internal).await;
+    let copies = world.internal.copies();
+    let fenced = |copies: &[DynamicObject]| copies.iter().any(|copy| copy.annotations().contains_key(FENCE));
+    let all = watcher::Config::default;
+    assert!(!fenced(&copies.list(&ListParams::default()).await.unwrap().items));
+
+    world.consumer.change("my-app-cert", "app.corp.com").await;
+    let raised = until_all(&copies, all(), "the fence on what serves", DEADLINE, fenced).await;
+    raised.unwrap_or_else(|error| panic!("{error}"));
+    world.consumer.change("my-app-cert", "app.internal.corp").await;
+    let lifted = until_all(&copies, all(), "the fence to be lifted", DEADLINE, |all| !fenced(all)).await;
+    lifted.unwrap_or_else(|error| panic!("{error}"));
+    world.public.until_copies(0).await;
+    world.consumer.until_served("my-app-cert", &world.internal).await;
     world.consumer.delete("my-app-cert").await;
     world.until_nothing_is_left().await;
     stage.close(world).await;
