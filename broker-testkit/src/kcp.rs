@@ -3,15 +3,10 @@
 //! Starting takes 20 to 30 s, so the tests of one binary share one ([`Kcp::shared`]) and keep out of each
 //! other's way by workspace: [`Kcp::workspace`] gives every test a tree of its own. Nothing here knows
 //! the broker.
-//!
-//! The server is a grandchild: a shell between holds the other end of a pipe and stops the server, and
-//! removes its folder, when the pipe is closed, which the system does however the test process ends.
 
-use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,6 +19,7 @@ use thiserror::Error;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
+use crate::keeper::{Keeper, free_ports};
 use crate::wait;
 
 /// Names a kcp binary to use instead of the one of the cache.
@@ -34,19 +30,6 @@ const START: Duration = Duration::from_mins(3);
 
 /// How long a workspace may take: 3 to 5 s when nothing else is going on.
 const WORKSPACE: Duration = Duration::from_mins(1);
-
-/// Runs the server until its own standard input ends: arguments are the folder to remove and the command.
-const KEEPER: &str = r#"
-trap '' INT HUP
-folder=$1; shift
-exec 3<&0
-"$@" </dev/null >"$folder/log" 2>&1 3<&- & server=$!
-{ cat <&3 >/dev/null; kill "$server" 2>/dev/null; } & watch=$!
-wait "$server"; code=$?
-kill "$watch" 2>/dev/null
-[ -e "$folder/keep" ] || rm -rf "$folder"
-exit "$code"
-"#;
 
 /// Why there is no kcp.
 #[derive(Debug, Error)]
@@ -86,8 +69,7 @@ pub enum KcpError {
 #[derive(Debug)]
 pub struct Kcp {
     url: String,
-    folder: PathBuf,
-    keeper: Child,
+    keeper: Keeper,
 }
 
 /// A test's own workspace.
@@ -124,31 +106,26 @@ impl Kcp {
     }
 
     fn spawn(binary: &Path) -> Result<Self, KcpError> {
-        let folder = tempfile::Builder::new().prefix("kcp-").tempdir()?.keep();
+        let folder = Keeper::folder("kcp-")?;
         let [secure, client, peer] = free_ports()?;
-        let keeper = Command::new("sh")
-            .args(["-c", KEEPER, "keeper"])
-            .arg(&folder)
-            .arg(binary)
+        let mut command = Command::new(binary);
+        command
             .args(["start", "--bind-address", "127.0.0.1", "--external-hostname", "127.0.0.1"])
             .arg("--root-directory")
             .arg(folder.join("data"))
             .args(["--secure-port", &secure.to_string()])
             .args(["--embedded-etcd-client-port", &client.to_string()])
-            .args(["--embedded-etcd-peer-port", &peer.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self { url: format!("https://127.0.0.1:{secure}"), folder, keeper })
+            .args(["--embedded-etcd-peer-port", &peer.to_string()]);
+        let keeper = Keeper::start(folder, "TERM", &command)?;
+        Ok(Self { url: format!("https://127.0.0.1:{secure}"), keeper })
     }
 
     /// Waits until `/readyz` says ok.
     async fn ready(&mut self) -> Result<(), KcpError> {
         let deadline = Instant::now() + START;
         loop {
-            let log = last_lines(&self.folder.join("log"));
-            if let Some(status) = self.keeper.try_wait()? {
+            let log = self.keeper.last_words();
+            if let Some(status) = self.keeper.ended()? {
                 return Err(KcpError::NotReady { what: format!("ended with {status}"), log });
             }
             if Instant::now() > deadline {
@@ -176,7 +153,7 @@ impl Kcp {
     /// The kubeconfig kcp writes: contexts `base` and `root` for its administrator, `shard-base` and
     /// `system:admin` for the shard's.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.folder.join("data").join("admin.kubeconfig")
+        self.keeper.path().join("data").join("admin.kubeconfig")
     }
 
     /// The address of a workspace, by its path or id.
@@ -248,17 +225,8 @@ impl Kcp {
 
     /// Leaves the server's folder with its log behind when it stops, and returns it.
     pub fn keep_folder(&self) -> io::Result<&Path> {
-        fs::write(self.folder.join("keep"), "")?;
-        Ok(&self.folder)
-    }
-}
-
-impl Drop for Kcp {
-    /// Stops the server and waits for its end.
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // An error means that there is no child to wait for.
-        self.keeper.wait().ok();
+        self.keeper.keep()?;
+        Ok(self.keeper.path())
     }
 }
 
@@ -283,20 +251,4 @@ fn binary() -> Result<PathBuf, KcpError> {
     }
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(PathBuf::from(folder).join("kcp"))
-}
-
-/// Three ports that are free now. All are held until all are known, so that they differ.
-fn free_ports() -> io::Result<[u16; 3]> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [listen()?, listen()?, listen()?];
-    let [first, second, third] = &held;
-    Ok([first.local_addr()?.port(), second.local_addr()?.port(), third.local_addr()?.port()])
-}
-
-/// The end of a log, or why it cannot be read.
-fn last_lines(path: &Path) -> String {
-    const LINES: usize = 15;
-    let text = File::open(path).and_then(io::read_to_string).unwrap_or_else(|error| error.to_string());
-    let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n")
 }

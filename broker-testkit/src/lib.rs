@@ -17,6 +17,7 @@ pub mod control_plane;
 pub mod fault;
 pub mod gate;
 pub mod kcp;
+mod keeper;
 pub mod memory;
 pub mod provider;
 #[cfg(feature = "simulation")]

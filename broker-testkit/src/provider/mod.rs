@@ -9,6 +9,8 @@
 //! - [`verify`] says whether a Secret holds what an authority promised, and [`SecretReader`] asks that
 //!   of one Secret without pause while something happens to it.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod samples;
 pub mod verify;
 

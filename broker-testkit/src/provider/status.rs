@@ -72,14 +72,19 @@ pub(super) fn status(
 
 /// Since when the condition `Ready` has this status: from now on, unless it has it already.
 pub(super) fn ready_since(copy: &DynamicObject, ready: &str, now: Timestamp) -> String {
-    transition(copy, ready).unwrap_or_else(|| to_the_second(now))
+    since(copy, "Ready", ready, now)
+}
+
+/// Since when a condition has this status: from now on, unless it has it already.
+pub(super) fn since(copy: &DynamicObject, type_: &str, status: &str, now: Timestamp) -> String {
+    transition(copy, type_, status).unwrap_or_else(|| to_the_second(now))
 }
 
 /// When the condition last changed its status, if it has this one already.
-fn transition(copy: &DynamicObject, ready: &str) -> Option<String> {
+fn transition(copy: &DynamicObject, type_: &str, status: &str) -> Option<String> {
     let conditions = copy.data.pointer("/status/conditions")?.as_array()?;
-    let present = conditions.iter().find(|condition| condition.get("type") == Some(&json!("Ready")))?;
-    let same = present.get("status") == Some(&json!(ready));
+    let present = conditions.iter().find(|condition| condition.get("type") == Some(&json!(type_)))?;
+    let same = present.get("status") == Some(&json!(status));
     let time = present.get("lastTransitionTime")?.as_str()?;
     same.then(|| time.to_owned())
 }

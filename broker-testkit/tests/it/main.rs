@@ -8,6 +8,8 @@ mod findings;
 mod kcp;
 mod order_life;
 mod playbook_moves;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod predecessor;
 mod restore;
 mod silence;

@@ -1,0 +1,435 @@
+//! The controller: takes each step, tells how far it is, cleans up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::finalizer::{self, Event, finalizer};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::compare::{Comparison, View, compare, stand_still};
+use super::kind::{Phase, Spec, Status, Step, database_move_resource};
+use super::{replication, schema};
+use crate::provider::postgres::PostgresError;
+use crate::provider::postgres::session::{Account, Session};
+use crate::provider::postgres::tenant::digest;
+
+/// The name under which the mover owns the fields it writes.
+const FIELD_MANAGER: &str = "database-mover";
+/// Holds a `Replicate` until nothing of it is left on the servers.
+const FINALIZER: &str = "movers.example.com/replication";
+/// The pause before something that failed is tried again.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
+/// How often a copy under way is asked how far it is. Servers do not tell by themselves.
+const PROGRESS: Duration = Duration::from_millis(100);
+/// The same while writes are held up.
+const CAUGHT_UP: Duration = Duration::from_millis(3);
+/// For how long one pass waits for the last change; another pass follows.
+const ONE_PASS: Duration = Duration::from_secs(2);
+/// So often the target may fail to apply a change before the step is over: it tries again by itself.
+const APPLY_ERRORS: i64 = 3;
+
+/// What the mover could not do. What is wrong with a step shows on its object instead.
+#[derive(Debug, Error)]
+pub enum MoverError {
+    /// The kind is not there, or may not be read.
+    #[error("cannot list databasemoves.movers.example.com; is it installed there?")]
+    NotServed {
+        /// The server's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A call failed.
+    #[error("cannot {action} {name}")]
+    Call {
+        /// What was tried.
+        action: &'static str,
+        /// The object's namespace and name.
+        name: String,
+        /// The server's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A database server could not do it.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// A Secret beside the helper does not say where a database is.
+    #[error("the Secret {name} has no {entry}")]
+    Incomplete {
+        /// The Secret.
+        name: String,
+        /// What it lacks.
+        entry: &'static str,
+    },
+    /// A database is on a server that the mover does not know.
+    #[error("no administrator's way into {0}")]
+    Unknown(String),
+    /// The finalizer could not be set or taken away.
+    #[error("cannot hold or release the object: {0}")]
+    Finalizer(String),
+}
+
+/// Moves databases between servers of which it knows an administrator.
+#[derive(Clone, Debug)]
+pub struct Mover {
+    administrators: BTreeMap<String, Account>,
+}
+
+impl Mover {
+    /// A mover between the servers of these administrators.
+    pub fn new(administrators: impl IntoIterator<Item = Account>) -> Self {
+        let by_server = |account: Account| (account.server(), account);
+        Self { administrators: administrators.into_iter().map(by_server).collect() }
+    }
+
+    /// Works on the cluster that `client` points to, in all namespaces, until `shutdown` is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`MoverError::NotServed`] at the start. Later errors are retried and logged.
+    pub async fn run(self, client: Client, shutdown: CancellationToken) -> Result<(), MoverError> {
+        let moves: Api<DynamicObject> = Api::all_with(client.clone(), &database_move_resource());
+        moves
+            .list(&ListParams::default().limit(1))
+            .await
+            .map_err(|source| MoverError::NotServed { source: Box::new(source) })?;
+        let service = Service { mover: self, client, caught_up: Mutex::default() };
+        Controller::new_with(moves, watcher::Config::default(), database_move_resource())
+            .graceful_shutdown_on(shutdown.cancelled_owned())
+            .run(reconcile, try_again, Arc::new(service))
+            .for_each(|_| async {})
+            .await;
+        Ok(())
+    }
+}
+
+/// What the passes share.
+struct Service {
+    mover: Mover,
+    client: Client,
+    /// By namespace: connections that see a target as it was when it had caught up.
+    caught_up: Mutex<BTreeMap<String, Arc<Session>>>,
+}
+
+/// The two databases of a move, as their administrators see them.
+struct Ends {
+    source: Account,
+    target: Account,
+    /// The target's own role.
+    owner: String,
+}
+
+async fn reconcile(object: Arc<DynamicObject>, service: Arc<Service>) -> Result<Action, MoverError> {
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(service.client.clone(), &namespace, &database_move_resource());
+    let spec = serde_json::from_value::<Spec>(object.data.get("spec").cloned().unwrap_or_default());
+    let Ok(spec) = spec else {
+        let status = Status::of(&object).failed("spec needs step, from and to");
+        return service.publish(&api, &object, &status).await;
+    };
+    if spec.step != Step::Replicate {
+        return service.advance(&api, &object, &spec).await;
+    }
+    let pass = finalizer(&api, FINALIZER, object, |event| async {
+        match event {
+            Event::Apply(object) => service.advance(&api, &object, &spec).await,
+            Event::Cleanup(object) => service.clean_up(&object).await,
+        }
+    });
+    pass.await.map_err(|error| match error {
+        finalizer::Error::ApplyFailed(error) | finalizer::Error::CleanupFailed(error) => error,
+        error @ (finalizer::Error::AddFinalizer(_)
+        | finalizer::Error::RemoveFinalizer(_)
+        | finalizer::Error::UnnamedObject
+        | finalizer::Error::InvalidFinalizer) => MoverError::Finalizer(error.to_string()),
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the controller's signature")]
+fn try_again(object: Arc<DynamicObject>, error: &MoverError, _: Arc<Service>) -> Action {
+    tracing::warn!(name = object.name_any(), error = error as &dyn std::error::Error, "will be tried again");
+    Action::requeue(AFTER_ERROR)
+}
+
+/// What publication, subscription and slot of a move are called: a move has a namespace of its own.
+fn link(object: &DynamicObject) -> String {
+    format!("move_{}", digest(&object.namespace().unwrap_or_default()))
+}
+
+impl Service {
+    async fn advance(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &DynamicObject,
+        spec: &Spec,
+    ) -> Result<Action, MoverError> {
+        let status = Status::of(object);
+        if status.phase != Phase::Running || object.metadata.deletion_timestamp.is_some() {
+            return Ok(Action::await_change());
+        }
+        let next = match self.step(object, spec, &status).await {
+            Ok(next) => next,
+            // What a server refuses once, it refuses again: people must know. A server that is away comes back.
+            Err(MoverError::Postgres(error))
+                if error.is_refusal() || matches!(error, PostgresError::Program { .. }) =>
+            {
+                status.failed(error.to_string())
+            }
+            Err(error @ (MoverError::Incomplete { .. } | MoverError::Unknown(_))) => {
+                status.failed(error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
+        let is_running = next.phase == Phase::Running;
+        self.publish(api, object, &next).await?;
+        Ok(if is_running { Action::requeue(PROGRESS) } else { Action::await_change() })
+    }
+
+    async fn step(&self, object: &DynamicObject, spec: &Spec, status: &Status) -> Result<Status, MoverError> {
+        let namespace = object.namespace().unwrap_or_default();
+        let ends = self.ends(&namespace, spec).await?;
+        let known = Status {
+            source: Some(format!("{}/{}", ends.source.server(), ends.source.database)),
+            target: Some(format!("{}/{}", ends.target.server(), ends.target.database)),
+            ..status.clone()
+        };
+        if spec.step == Step::Replicate && status.source.is_none() {
+            // Where to clean up is said before there is anything to be cleaned up.
+            return Ok(known.running("begins"));
+        }
+        match spec.step {
+            Step::Replicate => replicate(&ends, &link(object), &known).await,
+            Step::CatchUp => self.catch_up(&ends, &namespace, &link(object), &known).await,
+            Step::Verify => self.verify(&ends, &namespace, &known).await,
+            Step::Unchanged => self.unchanged(&ends, &namespace, &known).await,
+        }
+    }
+
+    /// Where the two databases are, by the Secrets beside the helper.
+    async fn ends(&self, namespace: &str, spec: &Spec) -> Result<Ends, MoverError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let (from, to) = tokio::try_join!(self.end(&secrets, &spec.from), self.end(&secrets, &spec.to))?;
+        Ok(Ends { source: from.0, target: to.0, owner: to.1 })
+    }
+
+    async fn end(&self, secrets: &Api<Secret>, name: &str) -> Result<(Account, String), MoverError> {
+        let secret = secrets.get(name).await.map_err(|source| MoverError::Call {
+            action: "get Secret",
+            name: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        let data = secret.data.unwrap_or_default();
+        let entry = |entry: &'static str| {
+            let bytes = data.get(entry).map(|bytes| bytes.0.clone());
+            bytes
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| MoverError::Incomplete { name: name.to_owned(), entry })
+        };
+        let server = format!("{}:{}", entry("host")?, entry("port")?);
+        Ok((self.administrator(&server)?.in_database(&entry("dbname")?), entry("user")?))
+    }
+
+    fn administrator(&self, server: &str) -> Result<&Account, MoverError> {
+        self.mover.administrators.get(server).ok_or_else(|| MoverError::Unknown(server.to_owned()))
+    }
+
+    async fn catch_up(
+        &self,
+        ends: &Ends,
+        namespace: &str,
+        link: &str,
+        status: &Status,
+    ) -> Result<Status, MoverError> {
+        let (source, target) = tokio::try_join!(Session::open(&ends.source), Session::open(&ends.target))?;
+        if schema::fingerprint(&source).await? != schema::fingerprint(&target).await? {
+            return Ok(status.failed("tables or columns were changed since the copy began"));
+        }
+        let position = match &status.position {
+            Some(position) => position.clone(),
+            None => replication::position(&source).await?,
+        };
+        let status = Status { position: Some(position.clone()), ..status.clone() };
+        let deadline = Instant::now() + ONE_PASS;
+        loop {
+            match replication::lag(&source, link, &position).await? {
+                None => return Ok(status.failed("nothing follows the source; was it replicated?")),
+                Some(0) => break,
+                Some(lag) if Instant::now() > deadline => {
+                    let errors = replication::progress(&source, &target, link).await?.errors;
+                    let status = Status { lag_bytes: Some(lag), ..status };
+                    return Ok(if errors > APPLY_ERRORS {
+                        status.failed(format!(
+                            "the target could not apply a change, {errors} times; see its log"
+                        ))
+                    } else {
+                        status.running("waits for the last change to arrive")
+                    });
+                }
+                Some(_) => sleep(CAUGHT_UP).await,
+            }
+        }
+        replication::carry_sequences(&source, &target).await?;
+        replication::stop_following(&target, link).await?;
+        stand_still(&target).await?;
+        let what = "name the snapshot";
+        let row = target.one(what, "SELECT pg_current_snapshot()::text", &[]).await?;
+        let snapshot = target.value(what, &row, 0)?;
+        self.caught_up.lock().await.insert(namespace.to_owned(), Arc::new(target));
+        Ok(Status {
+            lag_bytes: Some(0),
+            snapshot: Some(snapshot),
+            ..status.done("the target has everything")
+        })
+    }
+
+    async fn verify(&self, ends: &Ends, namespace: &str, status: &Status) -> Result<Status, MoverError> {
+        let source = Session::open(&ends.source).await?;
+        stand_still(&source).await?;
+        let held = self.as_it_caught_up(namespace).await;
+        let source = View { session: &source, known_to: None };
+        if let Some(target) = held {
+            let compared = compare(&source, &View { session: &target, known_to: None }).await?;
+            return Ok(told(status, compared));
+        }
+        // This process is not the one that saw the target then. Rows that were changed since cannot be told from others.
+        let Some(snapshot) = self.snapshot(namespace).await? else {
+            return Ok(status.failed("nobody has caught up, so there is nothing to compare with"));
+        };
+        let target = Session::open(&ends.target).await?;
+        stand_still(&target).await?;
+        let compared = compare(&source, &View { session: &target, known_to: Some(&snapshot) }).await?;
+        Ok(told(status, compared))
+    }
+
+    /// A connection that sees the target as it was when it had caught up; none where another process saw that.
+    async fn as_it_caught_up(&self, namespace: &str) -> Option<Arc<Session>> {
+        self.caught_up.lock().await.get(namespace).filter(|session| !session.is_closed()).cloned()
+    }
+
+    /// With what the target held when it had caught up, or else, to be on the safe side, with the source.
+    async fn unchanged(&self, ends: &Ends, namespace: &str, status: &Status) -> Result<Status, MoverError> {
+        let now = Session::open(&ends.target).await?;
+        stand_still(&now).await?;
+        let before = if let Some(held) = self.as_it_caught_up(namespace).await {
+            held
+        } else {
+            let source = Session::open(&ends.source).await?;
+            stand_still(&source).await?;
+            Arc::new(source)
+        };
+        let [before, now] = [&before, &now].map(|session| View { session, known_to: None });
+        Ok(told(status, compare(&before, &now).await?))
+    }
+
+    /// The snapshot that the step before named.
+    async fn snapshot(&self, namespace: &str) -> Result<Option<String>, MoverError> {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &database_move_resource());
+        let all = api.list(&ListParams::default()).await.map_err(|source| MoverError::Call {
+            action: "list DatabaseMoves in",
+            name: namespace.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(all.iter().find_map(|object| Status::of(object).snapshot))
+    }
+
+    /// Removes what a replication left on both servers. A database that is gone has nothing left.
+    async fn clean_up(&self, object: &DynamicObject) -> Result<Action, MoverError> {
+        let (status, link) = (Status::of(object), link(object));
+        self.caught_up.lock().await.remove(&object.namespace().unwrap_or_default());
+        // Both are tried, whatever comes of the first.
+        let target = match self.database(status.target.as_deref()).await {
+            Ok(Some(target)) => replication::unsubscribe(&target, &link).await.map_err(MoverError::from),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Some(source) = self.database(status.source.as_deref()).await? {
+            replication::unpublish(&source, &link).await?;
+        }
+        target.map(|()| Action::await_change())
+    }
+
+    /// A session in a database that a status names; none where it is gone.
+    async fn database(&self, named: Option<&str>) -> Result<Option<Session>, MoverError> {
+        let Some((server, database)) = named.and_then(|named| named.split_once('/')) else { return Ok(None) };
+        match Session::open(&self.administrator(server)?.in_database(database)).await {
+            Ok(session) => Ok(Some(session)),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn publish(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &DynamicObject,
+        status: &Status,
+    ) -> Result<Action, MoverError> {
+        if object.data.get("status").is_some() && Status::of(object) == *status {
+            return Ok(Action::await_change());
+        }
+        let (resource, name) = (database_move_resource(), object.name_any());
+        let patch = json!({
+            "apiVersion": resource.api_version, "kind": resource.kind,
+            "metadata": {"namespace": object.namespace(), "name": name, "uid": object.metadata.uid},
+            "status": status,
+        });
+        let force = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch_status(&name, &force, &Patch::Apply(patch)).await.map_err(|source| MoverError::Call {
+            action: "apply the status of DatabaseMove",
+            name: name.clone(),
+            source: Box::new(source),
+        })?;
+        tracing::info!(name, phase = ?status.phase, message = status.message, "database move");
+        Ok(Action::await_change())
+    }
+}
+
+async fn replicate(ends: &Ends, link: &str, status: &Status) -> Result<Status, MoverError> {
+    let (source, target) = tokio::try_join!(Session::open(&ends.source), Session::open(&ends.target))?;
+    let obstacles = schema::obstacles(&source).await?;
+    if !obstacles.is_empty() {
+        return Ok(status.failed(format!("cannot be replicated: {}", obstacles.join("; "))));
+    }
+    if schema::fingerprint(&source).await? != schema::fingerprint(&target).await? {
+        if !schema::tables(&target).await?.is_empty() {
+            return Ok(status.failed("the target has other tables than the source"));
+        }
+        schema::copy(&ends.source, &ends.target, &ends.owner).await?;
+    }
+    replication::publish(&source, link, &schema::tables(&source).await?).await?;
+    replication::subscribe((&ends.source, &source), &target, link).await?;
+    let progress = replication::progress(&source, &target, link).await?;
+    let status =
+        Status { copy_progress: Some(progress.percent), tables: Some(progress.tables), ..status.clone() };
+    Ok(if progress.percent == 100 {
+        status.done("the target has everything and follows")
+    } else if progress.errors > APPLY_ERRORS {
+        status.failed(format!("the target could not take a table, {} times; see its log", progress.errors))
+    } else {
+        status.running("copies")
+    })
+}
+
+fn told(status: &Status, compared: Comparison) -> Status {
+    match compared {
+        Comparison::Identical { tables, rows } => Status {
+            tables: Some(tables),
+            rows: Some(rows),
+            identical: Some(true),
+            ..status.done(format!("{rows} rows in {tables} tables are the same"))
+        },
+        Comparison::Different(words) => Status { identical: Some(false), ..status.failed(words) },
+    }
+}

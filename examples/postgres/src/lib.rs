@@ -1,0 +1,5 @@
+//! A platform where databases are brokered between two real PostgreSQL servers: for the example's command and its tests.
+
+mod scene;
+
+pub use scene::{CONSUMER, MoveFacts, ORDER, SECRET, Scene, ZONES};
