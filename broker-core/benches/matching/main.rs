@@ -5,8 +5,9 @@
 //! ```
 //! Scan and index are asked about the same sixteen orders in turn, and about 4096, whose every look misses the caches of
 //! the processor. An order is read once and asked about many times, so both are told apart: choosing for an order that was
-//! read, reading one, and the two together. A text after `--` measures only the sets with it in their name. Prints Markdown. Each figure is the median of several rounds over the same questions; offers and orders come from
-//! a fixed sequence, so every run measures the same ones.
+//! read, reading one, and the two together. A text after `--` measures only the sets with it in their name, a number only
+//! the sets of so many offers (`-- selective 10000`). Prints Markdown. Each figure is the median of several rounds over
+//! the same questions; offers and orders come from a fixed sequence, so every run measures the same ones.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -65,15 +66,18 @@ fn main() {
     }
 }
 
-/// Whether the command line asks for this set: by default for all.
-fn is_wanted(load: &Load) -> bool {
-    let mut texts = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
-    texts.peek().is_none() || texts.any(|text| load.name.contains(&text))
+/// Whether the command line asks for this set with so many offers: by default for all.
+fn is_wanted(load: &Load, size: usize) -> bool {
+    let is_text = |argument: &String| !argument.starts_with("--") && argument.parse::<usize>().is_err();
+    let mut texts = std::env::args().skip(1).filter(is_text).peekable();
+    let is_named = texts.peek().is_none() || texts.any(|text| load.name.contains(&text));
+    let wanted: Option<usize> = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
+    is_named && wanted.is_none_or(|wanted| wanted == size)
 }
 
 /// Scan and index on the same questions.
 fn row(load: &Load, size: usize) {
-    if !is_wanted(load) {
+    if !is_wanted(load, size) {
         return;
     }
     let offers = Arc::new(load.offers(size));
@@ -123,7 +127,7 @@ fn hits(scan: &ScanMatcher, order: &Object) -> usize {
 
 /// The orders that one offer fits.
 fn concerned(load: &Load, count: usize) {
-    if !is_wanted(load) {
+    if !is_wanted(load, count) {
         return;
     }
     let orders: Vec<Arc<Object>> = (0..count).map(|n| Arc::new(load.order(n, count))).collect();
@@ -143,7 +147,7 @@ fn concerned(load: &Load, count: usize) {
 
 /// Building, changing, and what it takes.
 fn writer(size: usize) {
-    for load in [load::SELECTIVE, load::ADVERSE].into_iter().filter(is_wanted) {
+    for load in [load::SELECTIVE, load::ADVERSE].into_iter().filter(|load| is_wanted(load, size)) {
         let offers = Arc::new(load.offers(size));
         let before = allocated();
         let index = IndexMatcher::new(offers.clone());

@@ -96,21 +96,25 @@ pub(crate) fn bytes_of(path: &FieldPath) -> Vec<u8> {
     bytes
 }
 
-/// Whether two texts are the same: at the lengths that keys and values have, quicker than a call.
-#[inline]
+/// Whether two texts are the same: at the lengths that keys and values have, quicker than what compares any bytes.
+#[inline(never)]
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    // Up to sixteen bytes, the first eight and the last eight are all of them, some of them twice.
-    let word = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_ne_bytes(*bytes));
-    match (word(one.first_chunk()), word(other.first_chunk())) {
-        (Some(first), Some(others_first)) if one.len() <= 16 => {
-            first == others_first && word(one.last_chunk()) == word(other.last_chunk())
-        }
-        (Some(_), Some(_)) => one == other,
-        _ => one.iter().zip(other).all(|(a, b)| a == b),
+    match one.len() {
+        0..4 => one.iter().zip(other).all(|(a, b)| a == b),
+        4..8 => ends::<4>(one) == ends::<4>(other),
+        8..=16 => ends::<8>(one) == ends::<8>(other),
+        17..=32 => ends::<16>(one) == ends::<16>(other),
+        _ => one == other,
     }
+}
+
+/// The first and the last so many bytes: of a text of at most twice as many these are all, some of them twice.
+#[inline]
+fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((text.first_chunk()?, text.last_chunk()?))
 }
 
 #[cfg(test)]

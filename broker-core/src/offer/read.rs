@@ -13,7 +13,7 @@ use memchr::memrchr_iter;
 use serde_json::Value;
 
 use super::hashing::{PathHash, SEPARATOR, TextHash, same};
-use super::sieve::{Amount, Answer, Care, Scalar, ScalarKind, Sieve, Span, Test};
+use super::sieve::{Amount, Answer, Scalar, ScalarKind, Sieve, Span, Test};
 use super::{Quantity, scalar_text};
 use crate::resource::{MAX_SEGMENTS, Object};
 
@@ -61,8 +61,6 @@ pub(crate) struct Digest {
     starts: Vec<u32>,
     /// By how many bits a hash is shifted to get at its beginning.
     shift: u32,
-    /// Whether two fields have paths of one hash.
-    is_ambiguous: bool,
     /// Elements of lists.
     elements: Vec<Scalar>,
     ends: Vec<End>,
@@ -98,7 +96,6 @@ impl Digest {
             fields: Vec::with_capacity(USUAL),
             starts: Vec::new(),
             shift: 0,
-            is_ambiguous: false,
             elements: Vec::new(),
             ends: Vec::with_capacity(USUAL / 2),
             bytes: Vec::with_capacity(USUAL * 32),
@@ -115,8 +112,6 @@ impl Digest {
 
     fn sort(&mut self) {
         self.fields.sort_unstable_by_key(|field| field.hash);
-        self.is_ambiguous =
-            self.fields.windows(2).any(|pair| matches!(pair, [one, other] if one.hash == other.hash));
         // Two to four times as many beginnings as fields: most have one field or none.
         let bits = (self.fields.len() | 1).ilog2() + 2;
         self.shift = 64 - bits;
@@ -228,14 +223,9 @@ impl Digest {
         self.fields.iter().map(|field| field.hash)
     }
 
-    /// Whether two fields have paths of one hash, so that [`at`](Self::at) finds them both.
-    pub(crate) fn is_ambiguous(&self) -> bool {
-        self.is_ambiguous
-    }
-
-    /// The first field whose path has this hash, and those that come after it in the order of hashes.
+    /// The fields whose paths have this hash: one, nearly always.
     #[inline]
-    fn from(&self, hash: PathHash) -> &[Field] {
+    pub(crate) fn at(&self, hash: PathHash) -> impl Iterator<Item = &Field> {
         let beginning = usize::try_from(hash.get() >> self.shift).unwrap_or(usize::MAX);
         let start = self.starts.get(beginning).and_then(|start| usize::try_from(*start).ok());
         let mut fields = start.and_then(|start| self.fields.get(start..)).unwrap_or_default();
@@ -244,23 +234,7 @@ impl Digest {
         {
             fields = rest;
         }
-        fields
-    }
-
-    /// The field whose path has this hash; one of them, where the order is [ambiguous](Self::is_ambiguous).
-    #[inline]
-    pub(crate) fn first(&self, hash: PathHash) -> Option<&Field> {
-        self.from(hash).first().filter(|field| field.hash == hash)
-    }
-
-    /// The fields whose paths have this hash: one, nearly always.
-    #[inline]
-    pub(crate) fn at(&self, hash: PathHash) -> &[Field] {
-        let fields = self.from(hash);
-        if !self.is_ambiguous {
-            return fields.first_chunk::<1>().filter(|[field]| field.hash == hash).map_or(&[], |one| one);
-        }
-        fields.split_at(fields.partition_point(|field| field.hash == hash)).0
+        fields.iter().take_while(move |field| field.hash == hash)
     }
 
     /// The field at a path, given by its hash and by its bytes as [`bytes_of`](super::hashing::bytes_of) writes them.
@@ -289,11 +263,19 @@ impl Digest {
 
     /// What a test says to a field.
     #[inline]
-    pub(crate) fn test(&self, field: &Field, test: &Test, sieve: &Sieve, care: Care) -> Answer {
-        let Some(list) = field.list else { return test.accepts(sieve, &field.value, &self.bytes, care) };
+    pub(crate) fn test(&self, field: &Field, test: &Test, sieve: &Sieve) -> Answer {
+        match field.list {
+            Some(list) => self.test_list(list, test, sieve),
+            None => test.accepts(sieve, &field.value, &self.bytes),
+        }
+    }
+
+    /// Each element has to pass. Apart, because few fields are lists.
+    #[inline(never)]
+    fn test_list(&self, list: (u32, u32), test: &Test, sieve: &Sieve) -> Answer {
         let mut answer = Answer::Yes;
         for element in slice(&self.elements, list) {
-            match test.accepts(sieve, element, &self.bytes, care) {
+            match test.accepts(sieve, element, &self.bytes) {
                 Answer::Yes => {}
                 Answer::Unsure => answer = Answer::Unsure,
                 Answer::No => return Answer::No,

@@ -112,14 +112,17 @@ impl PartialOrd for Draw {
 fn seed(texts: &[&str]) -> u64 {
     texts.iter().fold(0, |seed, text| {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        let words = text.as_bytes().chunks(8).map(|bytes| {
-            let mut word = [0; 8];
-            word.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-            u64::from_le_bytes(word)
-        });
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let words = words.chain((!rest.is_empty()).then(|| short_word(rest)));
         // The increment of SplitMix64 keeps zeros from staying zeros.
         std::iter::once(length).chain(words).fold(seed, |seed, word| mix((seed ^ word).wrapping_add(GAMMA)))
     })
+}
+
+/// Fewer than eight bytes as a little-endian number.
+fn short_word(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// The finaliser of `SplitMix64`: every bit of the input changes half of the output's.
@@ -178,6 +181,22 @@ mod tests {
                 65_616_217_892_167_106
             ]
         );
+    }
+
+    #[test]
+    fn a_seed_is_made_of_the_length_and_of_eight_bytes_at_a_time_whatever_is_left_over() {
+        let text: String = ('a'..='z').collect();
+        for length in 0..text.len() {
+            let bytes = &text.as_bytes()[..length];
+            let words = bytes.chunks(8).map(|bytes| {
+                let mut word = [0; 8];
+                word[..bytes.len()].copy_from_slice(bytes);
+                u64::from_le_bytes(word)
+            });
+            let all = std::iter::once(length as u64).chain(words);
+            let expected = all.fold(0, |seed, word| mix((seed ^ word).wrapping_add(GAMMA)));
+            assert_eq!(OrderSeed::of(&text[..length]), OrderSeed(expected), "{length}");
+        }
     }
 
     #[test]

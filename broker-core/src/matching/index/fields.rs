@@ -1,7 +1,5 @@
 //! Which fields of an order the filters of one API look at, and how.
 
-use smallvec::SmallVec;
-
 use super::forms::{Forms, looked_up};
 use super::term::Term;
 use crate::offer::Offer;
@@ -22,9 +20,6 @@ pub(super) struct Fields {
     /// Whether some field has no place: only then are all fields of an order gone through.
     crowded: bool,
 }
-
-/// The terms of one kind.
-pub(super) type Terms = SmallVec<[Term; 4]>;
 
 impl Fields {
     /// Whether everything that an offer is found by is known here.
@@ -100,34 +95,31 @@ impl Fields {
         }
     }
 
-    /// The terms of one kind under which an order is looked up.
+    /// Shows the terms of one kind under which an order is looked up.
     ///
     /// Each element of a list has to pass, so the first one alone finds every offer that the list does.
     #[inline]
-    pub(super) fn terms(&self, kind: Kind, order: &Digest) -> Terms {
-        let mut terms = Terms::new();
+    pub(super) fn terms(&self, kind: Kind, order: &Digest, mut found: impl FnMut(Term)) {
         let path = kind.path();
-        let of_text = |hash| Term::of(kind, hash);
         for field in order.at(path) {
             match kind.form() {
                 Some(Form::Exact) => {
                     if let Some(hash) = field.hash() {
-                        terms.push(of_text(hash));
+                        found(Term::of(kind, hash));
                     }
                 }
                 Some(Form::Suffix) => {
                     let Some(forms) = self.forms(path) else { continue };
-                    forms.suffixes_of(order, field, |hash| terms.push(of_text(hash)));
+                    forms.suffixes_of(order, field, |hash| found(Term::of(kind, hash)));
                 }
                 Some(Form::Prefix) => {
                     let Some(forms) = self.forms(path) else { continue };
-                    forms.prefixes_of(order, field, |hash| terms.push(of_text(hash)));
+                    forms.prefixes_of(order, field, |hash| found(Term::of(kind, hash)));
                 }
-                Some(Form::There) => terms.push(Term::of_kind(kind)),
+                Some(Form::There) => found(Term::of_kind(kind)),
                 None => {}
             }
         }
-        terms
     }
 
     /// Whether offers may be filed under fields that have no place here.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::chunk::{Chunk, USUAL, order};
-use super::question::FoundBy;
 use super::search::Podium;
 use crate::matching::Listing;
 use crate::selection::rendezvous::OfferSeed;
@@ -15,7 +14,11 @@ const FEW: usize = 16;
 /// Offers, best first: in a few words where they are few, in chunks that snapshots share where they are many.
 #[derive(Clone, Debug)]
 pub(super) enum Posting {
-    Few(SmallVec<[Filed; 1]>),
+    Few {
+        filed: SmallVec<[Filed; 1]>,
+        /// Whether nothing but their lots tells them apart.
+        are_equal: bool,
+    },
     Many(Vec<Arc<Chunk>>),
 }
 
@@ -28,7 +31,7 @@ pub(super) struct Filed {
 
 impl Default for Posting {
     fn default() -> Self {
-        Self::Few(SmallVec::new())
+        Self::few(SmallVec::new())
     }
 }
 
@@ -42,22 +45,34 @@ impl Posting {
     /// Files these offers, which come in their order.
     pub(super) fn of(filed: SmallVec<[Filed; 1]>) -> Self {
         if filed.len() <= FEW {
-            return Self::Few(filed);
+            return Self::few(filed);
         }
         let listings: Vec<Arc<Listing>> = filed.into_iter().map(|filed| filed.listing).collect();
         Self::Many(listings.chunks(USUAL).map(|listings| Arc::new(Chunk::of(listings))).collect())
     }
 
+    /// A few, which come in their order.
+    fn few(filed: SmallVec<[Filed; 1]>) -> Self {
+        let are_equal = match (filed.first(), filed.last()) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (first.listing.rank(), last.listing.rank());
+                first.is_exact && first.class() == last.class()
+            }
+            _ => true,
+        };
+        Self::Few { filed, are_equal }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Self::Few(filed) => filed.is_empty(),
+            Self::Few { filed, .. } => filed.is_empty(),
             Self::Many(chunks) => chunks.is_empty(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Few(filed) => filed.len(),
+            Self::Few { filed, .. } => filed.len(),
             Self::Many(chunks) => chunks.iter().map(|chunk| chunk.len()).sum(),
         }
     }
@@ -65,12 +80,10 @@ impl Posting {
     pub(super) fn insert(&mut self, new: Arc<Listing>) {
         let goes_before = |other: &Arc<Listing>| order(other, &new).is_le();
         match self {
-            Self::Few(filed) => {
+            Self::Few { filed, .. } => {
                 let at = filed.partition_point(|filed| goes_before(&filed.listing));
                 filed.insert(at, Filed::new(new));
-                if filed.len() > FEW {
-                    *self = Self::of(std::mem::take(filed));
-                }
+                *self = Self::of(std::mem::take(filed));
             }
             Self::Many(chunks) => {
                 let begins_before = |chunk: &Arc<Chunk>| chunk.first().is_some_and(goes_before);
@@ -87,7 +100,10 @@ impl Posting {
     /// Takes an offer out, if it is in.
     pub(super) fn remove(&mut self, listing: &Arc<Listing>) {
         match self {
-            Self::Few(filed) => filed.retain(|filed| !Arc::ptr_eq(&filed.listing, listing)),
+            Self::Few { filed, .. } => {
+                filed.retain(|filed| !Arc::ptr_eq(&filed.listing, listing));
+                *self = Self::few(std::mem::take(filed));
+            }
             Self::Many(chunks) => {
                 let at = place_of(chunks, listing);
                 let Some(chunk) = chunks.get_mut(at).map(Arc::make_mut) else { return };
@@ -102,7 +118,7 @@ impl Posting {
     /// Whether an offer is filed here.
     pub(super) fn has(&self, listing: &Arc<Listing>) -> bool {
         match self {
-            Self::Few(filed) => filed.iter().any(|filed| Arc::ptr_eq(&filed.listing, listing)),
+            Self::Few { filed, .. } => filed.iter().any(|filed| Arc::ptr_eq(&filed.listing, listing)),
             Self::Many(chunks) => {
                 chunks.get(place_of(chunks, listing)).is_some_and(|chunk| chunk.has(listing))
             }
@@ -111,11 +127,20 @@ impl Posting {
 
     /// Lets whoever is filed here compete, as far as it may matter.
     #[inline]
-    pub(super) fn compete<'i>(&'i self, found_by: FoundBy, podium: &mut Podium<'i, '_>) {
+    pub(super) fn compete<'i>(&'i self, podium: &mut Podium<'i, '_>) {
         match self {
-            Self::Few(filed) => {
+            Self::Few { filed, .. } if filed.is_empty() => {}
+            Self::Few { filed, are_equal: true } => podium.consider_equals(filed),
+            Self::Few { .. } | Self::Many(_) => self.compete_in_turn(podium),
+        }
+    }
+
+    #[inline(never)]
+    fn compete_in_turn<'i>(&'i self, podium: &mut Podium<'i, '_>) {
+        match self {
+            Self::Few { filed, .. } => {
                 for filed in filed {
-                    podium.consider(filed.seed, &filed.listing, found_by);
+                    podium.consider(podium.number(filed.seed), &filed.listing);
                 }
             }
             Self::Many(chunks) => {
@@ -123,7 +148,7 @@ impl Posting {
                     if podium.is_beyond(&run.class.standing) {
                         return;
                     }
-                    podium.consider_run(run, seeds, listings, found_by);
+                    podium.consider_run(run, seeds, listings);
                 }
             }
         }

@@ -4,15 +4,12 @@ use std::cell::OnceCell;
 
 use crate::matching::{Listing, OrderFacts};
 use crate::offer::read::{Digest, NotWritten};
-use crate::offer::sieve::{Answer, Care, Check, Kind, Sieve};
+use crate::offer::sieve::{Answer, Check, Sieve};
 use crate::offer::{Offer, OrderView};
 use crate::selection::rendezvous::OrderSeed;
 
 /// Filters of one offer that were asked already, as bits. An offer has no more than so many.
 type Asked = [u64; crate::offer::limits::MAX_FILTERS / 64];
-
-/// The kinds of the terms under which an offer was found.
-pub(super) type FoundBy = [Kind; 2];
 
 /// One order.
 pub(super) struct Question<'q> {
@@ -37,36 +34,8 @@ impl<'q> Question<'q> {
         self.view.get_or_init(|| OrderView::new(self.order.object))
     }
 
-    /// How carefully offers are looked at: at first only as far as hashes tell.
-    pub(super) fn care(&self) -> Care {
-        if self.digest.is_ambiguous() { Care::Exact } else { Care::ByHash }
-    }
-
     /// How specifically an offer matches; `None` where it does not, or is not to be chosen now.
     pub(super) fn check(&self, listing: &Listing) -> Option<u32> {
-        self.hold(listing, |sieve, check| self.answer(sieve, check))
-    }
-
-    /// The same as far as hashes tell: none that matches is missed, and one that does not may seem to. What it was
-    /// found by need not be looked at.
-    #[inline]
-    pub(super) fn check_by_hash(&self, listing: &Listing, found_by: FoundBy) -> Option<u32> {
-        self.hold(listing, |sieve, check| {
-            if check.kind == found_by[0] || check.kind == found_by[1] {
-                return Answer::Yes;
-            }
-            match self.digest.first(check.path) {
-                // What passes where the field is missing is another matter than one with a field of the same hash.
-                Some(field) if !check.is_optional => {
-                    self.digest.test(field, &check.test, sieve, Care::ByHash)
-                }
-                _ => self.answer(sieve, check),
-            }
-        })
-    }
-
-    #[inline]
-    fn hold(&self, listing: &Listing, answer: impl Fn(&Sieve, &Check) -> Answer) -> Option<u32> {
         let offer = listing.offer()?;
         if !self.order.excluded.is_empty() && self.order.excluded.contains(listing.id()) {
             return None;
@@ -74,7 +43,7 @@ impl<'q> Question<'q> {
         let sieve = offer.sieve();
         let mut asked: Option<Asked> = None;
         for check in sieve.checks() {
-            match answer(sieve, check) {
+            match self.answer(sieve, check) {
                 Answer::Yes => {}
                 Answer::No => return None,
                 Answer::Unsure => self.ask(offer, check, asked.get_or_insert_default()).then_some(())?,
@@ -83,9 +52,10 @@ impl<'q> Question<'q> {
         if sieve.is_exact() { Some(sieve.specificity()) } else { offer.matches(self.view()) }
     }
 
+    #[inline]
     fn answer(&self, sieve: &Sieve, check: &Check) -> Answer {
         match self.digest.find(check.path, sieve.path(check)) {
-            Ok(Some(field)) => self.digest.test(field, &check.test, sieve, Care::Exact),
+            Ok(Some(field)) => self.digest.test(field, &check.test, sieve),
             // It may be out of reach rather than missing.
             Ok(None) if check.is_optional || !check.has_path => Answer::Unsure,
             Ok(None) => Answer::No,

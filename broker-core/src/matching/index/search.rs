@@ -1,25 +1,24 @@
 //! Finding the best offer, looking closely at as few as possible.
 //!
 //! What decides between offers is known for most of them before their filters are asked: priority, specificity and
-//! cost; and among equals a number that costs a nanosecond. So whoever could not win is not asked, and of thousands of
-//! equal offers some ten are. Collisions of hashes do no harm: an offer that is found twice is still the best, and who
-//! wins by a hash is looked at once more.
+//! cost; and among equals a number that costs a nanosecond. So whoever could not win is not asked: of a few equal offers
+//! mostly one is, and of thousands some ten. Collisions of hashes do no harm: whoever is asked is asked by letters, and
+//! an offer that is found twice is still the best.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::chunk::{Run, Stretch};
-use super::question::{FoundBy, Question};
+use super::posting::Filed;
+use super::question::Question;
 use crate::matching::Listing;
 use crate::matching::rank::Rank;
-use crate::offer::sieve::Care;
 use crate::selection::rendezvous::{APART, Draw, OfferSeed, OrderSeed};
 use crate::selection::{Choice, Chosen, Standing};
 
 /// The best so far.
 pub(super) struct Podium<'i, 'q> {
     question: &'q Question<'q>,
-    care: Care,
     best: Option<Contestant<'i>>,
     /// The run that was considered last, and the greatest number in it: a run may go on in the next chunk.
     run: Option<(&'i Run, u64)>,
@@ -34,8 +33,8 @@ struct Contestant<'i> {
 }
 
 impl<'i, 'q> Podium<'i, 'q> {
-    pub(super) fn new(question: &'q Question<'q>, care: Care) -> Self {
-        Self { question, care, best: None, run: None }
+    pub(super) fn new(question: &'q Question<'q>) -> Self {
+        Self { question, best: None, run: None }
     }
 
     /// Whether an offer of this standing cannot be the best.
@@ -43,15 +42,20 @@ impl<'i, 'q> Podium<'i, 'q> {
         self.best.as_ref().is_some_and(|best| *standing > best.standing())
     }
 
-    /// Lets one offer compete.
+    /// What an offer draws.
+    pub(super) fn number(&self, seed: OfferSeed) -> u64 {
+        self.question.seed().number(seed)
+    }
+
+    /// Lets one offer compete, which draws this number.
     #[inline]
-    pub(super) fn consider(&mut self, seed: OfferSeed, listing: &'i Arc<Listing>, found_by: FoundBy) {
-        let mut new = Contestant { listing, number: self.question.seed().number(seed), less: None };
+    pub(super) fn consider(&mut self, number: u64, listing: &'i Arc<Listing>) {
+        let mut new = Contestant { listing, number, less: None };
         // As well as it can match: where even that is not enough, its filters need not be asked.
         if !self.is_beaten_by(&new) {
             return;
         }
-        let Some(specificity) = self.check(listing, found_by) else { return };
+        let Some(specificity) = self.question.check(listing) else { return };
         if specificity == listing.rank().standing.specificity {
             self.best = Some(new);
         } else {
@@ -61,16 +65,10 @@ impl<'i, 'q> Podium<'i, 'q> {
     }
 
     /// Lets offers compete that nothing but their lots tells apart.
-    pub(super) fn consider_run(
-        &mut self,
-        run: &'i Run,
-        seeds: &[OfferSeed],
-        listings: Stretch<'i>,
-        found_by: FoundBy,
-    ) {
+    pub(super) fn consider_run(&mut self, run: &'i Run, seeds: &[OfferSeed], listings: Stretch<'i>) {
         if run.class.is_vague {
             for (seed, listing) in seeds.iter().zip(listings.iter()) {
-                self.consider(*seed, listing, found_by);
+                self.consider(self.number(*seed), listing);
             }
             return;
         }
@@ -81,7 +79,7 @@ impl<'i, 'q> Podium<'i, 'q> {
         while let Some(at) = next(order, seeds, from, greatest.saturating_sub(APART)) {
             from = at + 1;
             let (Some(seed), Some(listing)) = (seeds.get(at), listings.get(at)) else { break };
-            if self.check(listing, found_by).is_none() {
+            if self.question.check(listing).is_none() {
                 continue;
             }
             let number = order.number(*seed);
@@ -91,11 +89,26 @@ impl<'i, 'q> Podium<'i, 'q> {
         self.run = Some((run, greatest));
     }
 
-    #[inline]
-    fn check(&self, listing: &Listing, found_by: FoundBy) -> Option<u32> {
-        match self.care {
-            Care::ByHash => self.question.check_by_hash(listing, found_by),
-            Care::Exact => self.question.check(listing),
+    /// The same where they are few: who draws the greatest number is asked first, and mostly nobody else.
+    #[inline(never)]
+    pub(super) fn consider_equals(&mut self, filed: &'i [Filed]) {
+        let order = self.question.seed();
+        let Some(mut first) = filed.first() else { return };
+        let (mut greatest, mut second) = (order.number(first.seed), None);
+        for filed in filed.iter().skip(1) {
+            let number = order.number(filed.seed);
+            second = second.max(Some(number.min(greatest)));
+            if number > greatest {
+                (first, greatest) = (filed, number);
+            }
+        }
+        self.consider(greatest, &first.listing);
+        let has_passed = self.best.as_ref().is_some_and(|best| Arc::ptr_eq(best.listing, &first.listing));
+        let floor = if has_passed { greatest.saturating_sub(APART) } else { 0 };
+        if second.is_some_and(|second| second >= floor) {
+            for filed in filed.iter().filter(|filed| !std::ptr::eq(*filed, first)) {
+                self.consider(order.number(filed.seed), &filed.listing);
+            }
         }
     }
 
@@ -120,16 +133,12 @@ impl<'i, 'q> Podium<'i, 'q> {
         }
     }
 
-    /// The choice for an order that keeps no offer; `None` where who won by hashes does not pass.
-    pub(super) fn choice(&self) -> Option<Choice> {
-        let Some((best, offer)) = self.best.as_ref().and_then(|best| Some((best, best.listing.offer()?)))
-        else {
-            return Some(Choice::None);
-        };
-        if self.care == Care::ByHash {
-            self.question.check(best.listing)?;
+    /// The choice for an order that keeps no offer.
+    pub(super) fn choice(&self) -> Choice {
+        match self.best.as_ref().and_then(|best| Some((best, best.listing.offer()?))) {
+            Some((best, offer)) => Choice::Take(Chosen::new(offer.clone(), best.standing())),
+            None => Choice::None,
         }
-        Some(Choice::Take(Chosen::new(offer.clone(), best.standing())))
     }
 }
 

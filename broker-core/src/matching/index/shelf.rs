@@ -14,7 +14,7 @@ use super::table::{Node, Table};
 use super::term::Term;
 use crate::matching::{Listing, OrderFacts};
 use crate::offer::read::Digest;
-use crate::offer::sieve::{Care, Form, Kind};
+use crate::offer::sieve::{Form, Kind};
 use crate::selection::Choice;
 
 /// The offers of one API that can be chosen.
@@ -120,37 +120,37 @@ impl Shelf {
     /// The best offer for an order that keeps none.
     pub(super) fn choose(&self, order: &OrderFacts<'_>, digest: &Digest) -> Choice {
         let question = Question::new(order, digest);
-        let search = |care| {
-            let mut podium = Podium::new(&question, care);
-            self.compete(digest, &mut podium);
-            podium.choice()
-        };
-        search(question.care()).or_else(|| search(Care::Exact)).unwrap_or(Choice::None)
-    }
-
-    fn compete<'i>(&'i self, digest: &Digest, podium: &mut Podium<'i, '_>) {
+        let mut podium = Podium::new(&question);
         for kind in self.firsts.kinds() {
-            for term in &self.fields.terms(kind, digest) {
-                self.compete_under(kind, *term, digest, podium);
-            }
+            self.compete(kind, None, digest, &mut podium);
         }
         if self.fields.are_crowded() {
             for kind in digest.paths().map(|path| Kind::new(path, Form::There)) {
-                self.compete_under(kind, Term::of_kind(kind), digest, podium);
+                self.compete(kind, None, digest, &mut podium);
             }
         }
-        self.rest.compete([Kind::nobodys(); 2], podium);
+        self.rest.compete(&mut podium);
+        podium.choice()
     }
 
-    #[inline]
-    fn compete_under<'i>(&'i self, kind: Kind, term: Term, digest: &Digest, podium: &mut Podium<'i, '_>) {
+    /// Lets those compete that are filed under a term of this kind, alone or together with a first one.
+    fn compete<'i>(&'i self, kind: Kind, first: Option<Term>, digest: &Digest, podium: &mut Podium<'i, '_>) {
+        self.fields.terms(kind, digest, |own| self.compete_at(own, first, digest, podium));
+    }
+
+    fn compete_at<'i>(
+        &'i self,
+        own: Term,
+        first: Option<Term>,
+        digest: &Digest,
+        podium: &mut Podium<'i, '_>,
+    ) {
+        let term = first.map_or(own, |first| first.and(own));
         let Some(node) = self.table.get(term) else { return };
-        node.posting.compete([kind, Kind::nobodys()], podium);
-        for second in node.seconds() {
-            for other in &self.fields.terms(second, digest) {
-                if let Some(node) = self.table.get(term.and(*other)) {
-                    node.posting.compete([kind, second], podium);
-                }
+        node.posting.compete(podium);
+        if first.is_none() {
+            for second in node.seconds() {
+                self.compete(second, Some(term), digest, podium);
             }
         }
     }

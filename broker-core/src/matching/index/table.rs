@@ -9,9 +9,9 @@ use super::term::Term;
 use crate::offer::sieve::Kind;
 
 /// A leaf has about so many terms when the table is made.
-const USUAL: usize = 6;
+const USUAL: usize = 3;
 /// Where leaves have more on average, the table is made anew with more of them.
-const CROWDED: usize = 4 * USUAL;
+const CROWDED: usize = 8 * USUAL;
 /// Bits of a hash that pick a branch at each of the two steps to a leaf. Where there are few terms, each may have long
 /// postings, and is better not copied when another one changes: so there are never few leaves.
 const BITS: std::ops::RangeInclusive<u32> = 4..=8;

@@ -1,4 +1,4 @@
-//! Who wins by a hash alone is looked at once more: then everybody is, and the answer is that of the scan.
+//! Offers are found by hashes, and told apart by letters: the answer is the scan's, whatever collides.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn texts_collide_that_are_made_to() {
 }
 
 #[test]
-fn who_wins_by_the_hash_of_a_value_gives_way_to_who_has_the_value() {
+fn who_is_found_by_the_hash_of_a_value_gives_way_to_who_has_the_value() {
     let is = |name: &str| json!([{"key": "spec.tier", "valueIn": [text(name)]}]);
     let offers = || [filtered("loud", 9, is("other")), filtered("right", 1, is("one"))];
     assert_eq!(chosen(offers(), json!({"tier": text("one")})).as_deref(), Some("right"));
@@ -76,7 +76,7 @@ fn a_field_is_not_taken_for_another_whose_path_has_the_same_hash() {
     let field = |name: &str| format!("{COLLIDING}{name}");
     let offers = || [filtered("loud", 9, at("other")), filtered("right", 1, at("one"))];
     assert_eq!(chosen(offers(), json!({field("one"): "x"})).as_deref(), Some("right"));
-    // Both fields are there: nothing is told apart by the hash of a path alone, from the start.
+    // Both fields are there, and both are found by one hash.
     assert_eq!(chosen(offers(), json!({field("one"): "x", field("other"): "y"})).as_deref(), Some("right"));
     assert_eq!(chosen(offers(), json!({field("one"): "x", field("other"): "x"})).as_deref(), Some("loud"));
     assert_eq!(chosen(offers(), json!({field("third"): "x"})), None);

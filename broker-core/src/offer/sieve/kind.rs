@@ -16,8 +16,8 @@ pub(crate) enum Form {
     There = 4,
 }
 
-/// A field and a form, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A field and a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kind(u64);
 
 impl Kind {
@@ -42,11 +42,6 @@ impl Kind {
             4 => Some(Form::There),
             _ => None,
         }
-    }
-
-    /// A kind that nothing is looked up by, and that no check has.
-    pub(crate) const fn nobodys() -> Self {
-        Self(ASIDE)
     }
 
     pub(crate) fn get(self) -> u64 {

@@ -16,7 +16,7 @@ use super::{Criterion, Filter};
 
 pub(crate) use kind::{Form, Kind};
 pub(crate) use scalar::{Amount, Scalar, ScalarKind};
-pub(crate) use test::{Answer, Care, Test, Word};
+pub(crate) use test::{Answer, Test, Word};
 
 /// A stretch of a row of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,6 @@ pub(crate) struct Span {
 pub(crate) struct Check {
     pub(crate) path: PathHash,
     pub(crate) test: Test,
-    /// By what it can be looked up; [`Kind::default`] where it cannot.
-    pub(crate) kind: Kind,
     path_bytes: Span,
     /// Index of the filter.
     pub(crate) filter: u16,
@@ -152,7 +150,6 @@ impl Builder {
         let check = |test: Test| Check {
             path,
             test,
-            kind: test.form().map(|form| Kind::new(path, form)).unwrap_or_default(),
             path_bytes,
             filter: index,
             is_optional: filter.is_optional(),

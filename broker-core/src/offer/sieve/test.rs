@@ -1,6 +1,6 @@
 //! One test: what it says to a value.
 
-use super::{Amount, Form, Scalar, ScalarKind, Sieve, Span};
+use super::{Amount, Scalar, ScalarKind, Sieve, Span};
 use crate::offer::hashing::{TextHash, same};
 use crate::offer::{Bound, Unit};
 
@@ -54,16 +54,6 @@ impl Test {
         Some(Self::Within { min, max, min_is_bare, max_is_bare })
     }
 
-    /// How it can be looked up.
-    pub(super) fn form(&self) -> Option<Form> {
-        match self {
-            Self::OneOf { .. } => Some(Form::Exact),
-            Self::Prefix { .. } => Some(Form::Prefix),
-            Self::Suffix { .. } => Some(Form::Suffix),
-            Self::Within { .. } | Self::NoneOf { .. } | Self::Present | Self::Filter => None,
-        }
-    }
-
     /// In which order tests are made: numbers are at hand, texts have to be fetched, and expressions are computed.
     pub(super) fn cost(&self) -> u8 {
         match self {
@@ -74,16 +64,21 @@ impl Test {
         }
     }
 
-    /// What it says to a value, whose text is among these bytes. Where texts need not be told from others with the same
-    /// hash, an order may seem to pass that does not, never the other way round.
+    /// What it says to a value, whose text is among these bytes.
     #[inline]
-    pub(crate) fn accepts(&self, sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> Answer {
-        // What is no number at all has no amount.
-        match *self {
+    pub(crate) fn accepts(&self, sieve: &Sieve, value: &Scalar, texts: &[u8]) -> Answer {
+        let (is_text, has_text) = (value.kind == ScalarKind::Text, value.kind != ScalarKind::Other);
+        let text = || value.text.of(texts);
+        let is_among = |first: u32, count: u32| {
+            let is_it = |word: &Word| word.hash == value.hash && same(sieve.bytes(word.span), text());
+            sieve.words(first, count).iter().any(is_it)
+        };
+        match self {
+            // What is no number at all has no amount.
             Self::Within { min, max, min_is_bare, max_is_bare } => match value.amount {
                 Amount::Thousandths(number, unit) => {
                     let (Some(min), Some(max)) =
-                        (scaled(min, min_is_bare, unit), scaled(max, max_is_bare, unit))
+                        (scaled(*min, *min_is_bare, unit), scaled(*max, *max_is_bare, unit))
                     else {
                         return Answer::Unsure;
                     };
@@ -92,45 +87,14 @@ impl Test {
                 Amount::None => Answer::No,
                 Amount::Other => Answer::Unsure,
             },
+            Self::OneOf { first, count } => (has_text && is_among(*first, *count)).into(),
+            Self::NoneOf { first, count } => (has_text && !is_among(*first, *count)).into(),
+            Self::Prefix { span, .. } => (is_text && begins(text(), sieve.bytes(*span))).into(),
+            Self::Suffix { span, .. } => (is_text && ends(text(), sieve.bytes(*span))).into(),
             Self::Present => Answer::Yes,
             Self::Filter => Answer::Unsure,
-            Self::OneOf { .. } | Self::NoneOf { .. } | Self::Prefix { .. } | Self::Suffix { .. } => {
-                self.accepts_text(sieve, value, texts, care).into()
-            }
         }
     }
-
-    /// The same of tests of a text.
-    fn accepts_text(&self, sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> bool {
-        let (is_text, has_text) = (value.kind == ScalarKind::Text, value.kind != ScalarKind::Other);
-        let text = || value.text.of(texts);
-        match *self {
-            Self::OneOf { first, count } => {
-                has_text && is_among(sieve.words(first, count), sieve, value, texts, care)
-            }
-            Self::NoneOf { first, count } => {
-                has_text && !is_among(sieve.words(first, count), sieve, value, texts, Care::Exact)
-            }
-            Self::Prefix { span, .. } => is_text && begins(text(), sieve.bytes(span)),
-            Self::Suffix { span, .. } => is_text && ends(text(), sieve.bytes(span)),
-            Self::Within { .. } | Self::Present | Self::Filter => true,
-        }
-    }
-}
-
-/// Whether texts and paths that have the same hash are to be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Care {
-    /// They are.
-    Exact,
-    /// Not yet: whoever wins is looked at again.
-    ByHash,
-}
-
-#[inline]
-fn is_among(words: &[Word], sieve: &Sieve, value: &Scalar, texts: &[u8], care: Care) -> bool {
-    let is_it = |word: &Word| care == Care::ByHash || same(sieve.bytes(word.span), value.text.of(texts));
-    words.iter().any(|word| word.hash == value.hash && is_it(word))
 }
 
 #[inline]
