@@ -68,13 +68,23 @@ pub(crate) async fn nothing_is_left(scene: &Scene) {
     assert_eq!(serving, 1, "one copy serves");
 }
 
+/// Begins a move to us, and holds it up when everything is copied. The record's name.
+pub(crate) async fn held_before_the_cutover(scene: &mut Scene) -> String {
+    // Nobody works on the first stage before the move is told to pause after it.
+    scene.kill_the_mover().await;
+    scene.relocate("us").await.unwrap();
+    scene.until_step("replication", None).await.unwrap();
+    let migration = scene.until_moving().await.unwrap();
+    scene.tell(&migration, json!({"paused": true})).await.unwrap();
+    scene.start_the_mover();
+    scene.until_step("replication", Some("Done")).await.unwrap();
+    migration
+}
+
 pub(crate) async fn a_move_that_is_called_off_behind_the_fence_lets_everybody_write_on(mut scene: Scene) {
     scene.order().await.unwrap();
     let load = Load::start(scene.secrets(), SECRET, SMALL).await.unwrap();
-    scene.relocate("us").await.unwrap();
-    let migration = scene.until_moving().await.unwrap();
-    scene.tell(&migration, json!({"paused": true})).await.unwrap();
-    scene.until_step("replication", Some("Done")).await.unwrap();
+    let migration = held_before_the_cutover(&mut scene).await;
     // Nobody catches up, so the fence stays.
     scene.kill_the_mover().await;
     scene.tell(&migration, json!({"paused": false})).await.unwrap();

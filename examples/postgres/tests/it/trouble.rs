@@ -5,7 +5,7 @@ use broker_testkit::provider::postgres::{Load, Session};
 use postgres_example::{SECRET, Scene};
 use serde_json::json;
 
-use crate::moving::{SMALL, nothing_is_left};
+use crate::moving::{SMALL, held_before_the_cutover, nothing_is_left};
 
 pub(crate) async fn whoever_is_killed_at_any_step_the_data_is_whole(mut scene: Scene) {
     scene.order().await.unwrap();
@@ -39,11 +39,8 @@ pub(crate) async fn whoever_is_killed_at_any_step_the_data_is_whole(mut scene: S
 }
 
 /// Takes a row from the new copy while it follows the old one.
-async fn spoil_the_move_to_us(scene: &Scene) {
-    scene.relocate("us").await.unwrap();
-    let migration = scene.until_moving().await.unwrap();
-    scene.tell(&migration, json!({"paused": true})).await.unwrap();
-    scene.until_step("replication", Some("Done")).await.unwrap();
+async fn spoil_the_move_to_us(scene: &mut Scene) {
+    let migration = held_before_the_cutover(scene).await;
     let server = scene.servers[1].administrator();
     let maintenance = Session::open(&server).await.unwrap();
     let find = "SELECT datname::text FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
@@ -53,7 +50,7 @@ async fn spoil_the_move_to_us(scene: &Scene) {
     scene.tell(&migration, json!({"paused": false})).await.unwrap();
 }
 
-pub(crate) async fn what_fails_after_the_switch_goes_back_only_where_nothing_would_be_lost(scene: Scene) {
+pub(crate) async fn what_fails_after_the_switch_goes_back_only_where_nothing_would_be_lost(mut scene: Scene) {
     scene.order().await.unwrap();
     let load = Load::start(scene.secrets(), SECRET, SMALL).await.unwrap();
     load.until_all_wrote().await;
@@ -61,7 +58,7 @@ pub(crate) async fn what_fails_after_the_switch_goes_back_only_where_nothing_wou
     assert!(report.is_clean(), "{report:?}");
 
     // Nobody writes: back.
-    spoil_the_move_to_us(&scene).await;
+    spoil_the_move_to_us(&mut scene).await;
     let facts = scene.until_moved(&[]).await.unwrap();
     assert_eq!(facts.state, MigrationState::RolledBack, "{facts:?}");
     assert_eq!(facts.receipt.loss, None, "{facts:?}");
@@ -73,7 +70,7 @@ pub(crate) async fn what_fails_after_the_switch_goes_back_only_where_nothing_wou
     // Somebody does: what was acknowledged since stays where it is, and a person is told.
     let load = Load::resume(scene.secrets(), SECRET, SMALL).await.unwrap();
     load.until_all_wrote().await;
-    spoil_the_move_to_us(&scene).await;
+    spoil_the_move_to_us(&mut scene).await;
     let facts = scene.until_moved(&before).await.unwrap();
     assert_eq!(facts.state, MigrationState::Failed, "{facts:?}");
     assert!(facts.message.contains("public.ledger: "), "which writes are where: {facts:?}");
