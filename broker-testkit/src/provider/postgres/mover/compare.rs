@@ -45,9 +45,9 @@ pub(super) async fn compare(source: &View<'_>, target: &View<'_>) -> Result<Comp
         let (source, target) = tokio::try_join!(sum(source, &table.name), sum(target, &table.name))?;
         rows = rows.saturating_add(source.0);
         if source.0 != target.0 {
-            differences.push(format!("{}: {} rows before, {} after", table.name, source.0, target.0));
+            differences.push(format!("{}: {} rows, then {}", table.name, source.0, target.0));
         } else if source.1 != target.1 {
-            differences.push(format!("{}: {} rows, with other values after", table.name, source.0));
+            differences.push(format!("{}: {} rows, then others", table.name, source.0));
         }
     }
     if differences.is_empty() {

@@ -11,6 +11,10 @@
 //! | `Verify` | after the switch: compares every table of the source with the target as it was at that moment: rows and checksums | when all are equal (`identical`) |
 //! | `Unchanged` | on the way back, with the target fenced: compares every table of the target with what it was at that moment | when nothing was written to it since |
 //!
+//! What the target was when it had caught up is known to the process that saw it. If that ends before it has compared,
+//! the next one leaves out rows that were written since; where rows of before were changed or deleted since, it cannot
+//! tell that from a loss, and says that they differ: nothing goes on or back on a guess, and a person decides.
+//!
 //! A step that cannot be done is `Failed` and says why. Each can be done again from any point, by another process too.
 //! When a `Replicate` is deleted, subscription, slot and publication go: at both ends, each as soon as it can be reached.
 
