@@ -15,6 +15,9 @@ pub(crate) struct Simulate {
     /// The number of the first drawn story; another one draws others.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Drawn stories alone.
+    #[arg(long)]
+    drawn: bool,
     /// Play this case again and show its history, such as `classic/w9!crash-after` or `drawn-4711`.
     #[arg(long, value_name = "CASE")]
     replay: Option<String>,
@@ -42,6 +45,9 @@ impl Simulate {
         } else {
             cargo.env("SIMULATION_PLANS", self.plans.to_string());
             cargo.env("SIMULATION_FROM", self.from.to_string());
+            if self.drawn {
+                cargo.env("SIMULATION_STORIES", "drawn");
+            }
             "simulation::whatever_goes_wrong_the_end_is_the_same"
         };
         cargo.args(["--", "--exact", "--nocapture", test]);

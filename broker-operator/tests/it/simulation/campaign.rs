@@ -109,6 +109,7 @@ impl Tally {
             *self.injected.entry(injected.fault.harm().word()).or_default() += 1;
         }
         if !played.outcome.problems.is_empty() {
+            println!("{} is broken", played.case);
             self.found.push((played.case.to_string(), played.outcome.problems));
         }
     }

@@ -26,8 +26,9 @@ fn whatever_goes_wrong_the_end_is_the_same() {
     let wanted = number("SIMULATION_PLANS").unwrap_or(640);
     let wanted = usize::try_from(wanted).unwrap();
     // All single faults first; what is left is for pairs and for drawn stories.
-    let singles = (wanted * 3 / 4).min(5_600);
-    let pairs = (wanted - singles) / 2;
+    let is_drawn = std::env::var("SIMULATION_STORIES").as_deref() == Ok("drawn");
+    let singles = if is_drawn { 0 } else { (wanted * 3 / 4).min(5_600) };
+    let pairs = if is_drawn { 0 } else { (wanted - singles) / 2 };
     let drawn = u64::try_from(wanted - singles - pairs).unwrap();
     let tally = campaign(Size { singles, pairs, drawn, from: number("SIMULATION_FROM").unwrap_or(1) });
     println!("{tally}");

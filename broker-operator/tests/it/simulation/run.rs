@@ -115,10 +115,10 @@ impl Run {
         }
         injector.quiet();
         world.journal().say("story", "the faults are over");
-        // Whose clock went back waits so much longer for what is due.
-        let silence =
-            Duration::from_mins(3) + self.plan.faults().map(|fault| behind(fault.harm())).sum::<Duration>();
-        if let Err(error) = world.rest(silence, Duration::from_mins(20) + silence).await {
+        // Whose clock went back waits so much longer for what is due; and only then the rest of it begins.
+        let late = self.plan.faults().map(|fault| behind(fault.harm())).sum::<Duration>();
+        let silence = Duration::from_mins(3) + late;
+        if let Err(error) = world.rest(silence, Duration::from_mins(20) + late + silence).await {
             problems.push(error.to_string());
         }
         world.journal().say("story", "nothing may be written from here on");
