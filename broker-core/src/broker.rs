@@ -269,7 +269,7 @@ where
         let Some(memory) = memories.get_mut(key) else { return Memory::default() };
         memory.blocked.retain(|_, entry| entry.basis == basis);
         let mut memory = memory.clone();
-        memory.blocked.retain(|_, entry| entry.until > now);
+        memory.blocked.retain(|_, entry| entry.is_paused(now));
         memory
     }
 
@@ -280,7 +280,8 @@ where
         let told = &mut memories.entry(key.to_owned()).or_default().told;
         let is_news = told.get(reason).is_none_or(|before| {
             let pause = if before.message == *message { TELL_AGAIN } else { TELL_PAUSE };
-            now.since(before.at) >= pause
+            // What was told in the future was told before the clock went back.
+            now.since(before.at) >= pause || before.at > now
         });
         if is_news {
             told.insert(reason, Told { message: message.clone(), at: now });
@@ -531,6 +532,13 @@ struct BlockedWrite {
     until: Timestamp,
 }
 
+impl BlockedWrite {
+    /// Whether it is not to be tried again yet. A clock that went back ends the pause rather than making it longer.
+    fn is_paused(&self, now: Timestamp) -> bool {
+        self.until > now && self.until.since(now) <= self.pause
+    }
+}
+
 impl Memory {
     fn block(&mut self, target: ObjectRef, blocked: Blocked, basis: &str, now: Timestamp) {
         let pause =
@@ -542,5 +550,24 @@ impl Memory {
 
     fn next_retry(&self) -> Option<Timestamp> {
         self.blocked.values().map(|entry| entry.until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Gvk;
+
+    #[test]
+    fn a_refused_write_waits_for_its_pause_and_not_for_a_clock_that_went_back() {
+        let key =
+            ObjectKey { cluster: "acme".into(), namespace: "default".to_owned(), name: "key".to_owned() };
+        let target = ObjectRef { gvk: Gvk::new("", "v1", "Secret"), key };
+        let (now, mut memory) = (Timestamp::from_millis(1_767_225_600_000), Memory::default());
+        memory.block(target.clone(), Blocked::Refused("denied".to_owned()), "basis", now);
+        let is_paused = |at| memory.blocked[&target].is_paused(at);
+        assert!(is_paused(now) && is_paused(now.plus(FIRST_RETRY).before(Duration::from_millis(1))));
+        assert!(!is_paused(now.plus(FIRST_RETRY)));
+        assert!(!is_paused(now.before(Duration::from_hours(1))));
     }
 }

@@ -54,16 +54,25 @@ impl<'w> Setback<'w> {
     pub(super) fn until(self) -> Timestamp {
         let doublings = self.migration.failed_before.min(16);
         let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
-        self.migration.receipt.completed_at.unwrap_or_default().plus(pause)
+        self.failed_at().plus(pause)
+    }
+
+    fn failed_at(self) -> Timestamp {
+        self.migration.receipt.completed_at.unwrap_or_default()
+    }
+
+    /// Whether the offer may not be tried again yet. What failed in the future failed before the clock went back: to try
+    /// once too early costs less than to wait for as long as it went back.
+    fn lasts(self, now: Timestamp) -> bool {
+        self.until() > now && self.failed_at() <= now
     }
 }
 
 /// The offers that the order keeps away from now.
 pub(super) fn shunned<'w>(world: &'w World<'_>) -> impl Iterator<Item = &'w OfferId> {
     let offers = world.migrations.iter().map(|migration| &migration.to);
-    offers.filter(|offer| {
-        Setback::of(&world.migrations, offer).is_some_and(|setback| setback.until() > world.now)
-    })
+    offers
+        .filter(|offer| Setback::of(&world.migrations, offer).is_some_and(|setback| setback.lasts(world.now)))
 }
 
 /// The records that are of no more use.

@@ -21,6 +21,12 @@ impl MemoryFleet {
         state.now = state.now.plus(span);
     }
 
+    /// Sets the clock back.
+    pub fn set_back(&self, span: Duration) {
+        let mut state = self.lock();
+        state.now = state.now.before(span);
+    }
+
     /// A provider offers.
     pub fn offer(&self, id: &OfferId, spec: OfferSpec) {
         self.lock().offers.insert(id.clone(), spec);

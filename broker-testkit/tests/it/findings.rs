@@ -179,6 +179,21 @@ fn an_order_that_waits_for_the_next_attempt_says_why_and_when() {
 }
 
 #[test]
+fn a_clock_that_goes_back_does_not_put_off_the_next_attempt() {
+    let story = Story::new(Moves::Free);
+    let order = story.order("consumer", "my-app-cert", "app.internal.corp");
+    story.settle(&order);
+    story.order("consumer", "my-app-cert", "app.corp.com");
+    let passed = fail_in_the_grace_period(&story, &order, "external");
+    // The timer goes on, and what it wakes sees another time.
+    story.fleet.advance(passed.wake.unwrap().since(story.fleet.now()));
+    story.fleet.set_back(Duration::from_hours(1));
+    story.settle_past_grace(&order);
+    assert_eq!(story.seen(&order).condition("Brokered").unwrap().reason, "Bound");
+    assert_eq!(story.fleet.clusters_with_copies().into_iter().collect::<Vec<_>>(), ["external"]);
+}
+
+#[test]
 fn an_order_whose_provider_falls_silent_says_that_the_others_failed() {
     let story = Story::new(Moves::Free);
     let order = story.order("consumer", "my-app-cert", "app.internal.corp");

@@ -48,7 +48,7 @@ fn a_case_is_one_history_to_the_byte() {
 }
 
 /// What once broke something, each the smallest case that showed it.
-const FOUND: [&str; 10] = [
+const FOUND: [&str; 12] = [
     // A move away from a first copy that got ready too late was called off and begun again for ever.
     "drawn-17/none",
     // Moves that failed again and again were told with an empty reason.
@@ -66,6 +66,9 @@ const FOUND: [&str; 10] = [
     "drawn-312/none",
     // The clock went back: what is due comes so much later, and rest with it.
     "drawn-334/r79!back(450s)",
+    "drawn-334/r84!back(1h)",
+    // An order was applied to one that was still being deleted, and was lost with it, as on any server.
+    "drawn-613/w25!crash-before,s13!end",
     // Back to an old copy that was ready and had lost its Secret, and then the only one that worked was removed.
     "drawn-601/none",
 ];
