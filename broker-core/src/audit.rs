@@ -54,6 +54,9 @@ pub enum Violation {
     /// The order would leave a provider that merely does not answer before that lasted, or without being allowed to.
     #[error("the order would leave {0} for its silence alone, too soon or without leave")]
     MovedTooSoon(String),
+    /// A move would begin that nobody asked for, or beside another one.
+    #[error("migration {0} would begin and was not asked for, or not so")]
+    MovedUnasked(String),
     /// A copy that may still be there would no longer be named.
     #[error("copy {0} may still be there and would be forgotten")]
     CopyForgotten(String),
@@ -158,7 +161,21 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
         Action::CreateMigration(record) => {
             // A move that begins; with two copies it had begun, and only its record was missing.
             if let Some([source]) = world.assignment.as_ref().map(|asg| asg.copies.as_slice()) {
-                too_soon(world, source, record.goes_without_source(), found);
+                too_soon(world, source, Some(record), found);
+            }
+        }
+        Action::AdoptMigration(record) => {
+            let asked = world.requests.iter().any(|asked| {
+                asked.request.name == record.name
+                    && asked.request.resource_version == record.resource_version
+                    && asked.target.as_ref() == Ok(&record.to.cluster)
+            });
+            let runs = world.migrations.iter().any(|migration| !migration.state().is_final());
+            match world.assignment.as_ref().map(|asg| asg.copies.as_slice()) {
+                Some([source]) if asked && !runs && source.offer == record.from => {
+                    too_soon(world, source, Some(record), found);
+                }
+                Some(_) | None => found.push(Violation::MovedUnasked(record.name.clone())),
             }
         }
         Action::CreateRelated { target, object } | Action::ApplyRelated { target, object } => {
@@ -193,6 +210,7 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
         | Action::Tell { .. }
         | Action::ApplyAssignmentStatus { .. }
         | Action::DeleteAssignment { .. }
+        | Action::AnswerRequest { .. }
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
         | Action::ApplyCopy { .. }
@@ -214,7 +232,12 @@ fn unnamed_copies<'w>(world: &'w World<'_>) -> impl Iterator<Item = &'w String> 
 }
 
 /// Silence alone moves nothing that the consumer holds before it lasted, and never what needs a person or a playbook.
-fn too_soon(world: &World<'_>, source: &CopyRef, needless: bool, found: &mut Vec<Violation>) {
+fn too_soon(world: &World<'_>, source: &CopyRef, record: Option<&Migration>, found: &mut Vec<Violation>) {
+    // By a person's word nobody waits for what is lost.
+    if record.is_some_and(|record| record.is_failover() && world.policy.migrations_enabled) {
+        return;
+    }
+    let needless = record.is_some_and(Migration::goes_without_source);
     let handed_out = world.assignment.as_ref().is_some_and(|asg| asg.pointer.is_some());
     if !handed_out || world.chooser.fit(&source.offer) != Fit::Unreachable {
         return;
@@ -311,7 +334,7 @@ fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
         && before.is_some_and(|before| before.points_to(source))
     {
         let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
-        too_soon(world, source, record.is_some_and(Migration::goes_without_source), found);
+        too_soon(world, source, record, found);
         playbook_kept(world, source, target, record, found);
     }
 }
@@ -377,10 +400,14 @@ fn written(action: &Action) -> Option<String> {
         Action::ApplyAssignmentStatus { name, .. } | Action::DeleteAssignment { name, .. } => {
             format!("assignment {name}")
         }
-        Action::CreateMigration(record) | Action::UpdateMigration(record) => {
+        Action::CreateMigration(record)
+        | Action::AdoptMigration(record)
+        | Action::UpdateMigration(record) => {
             format!("migration {}", record.name)
         }
-        Action::DeleteMigration { name, .. } => format!("migration {name}"),
+        Action::DeleteMigration { name, .. } | Action::AnswerRequest { name, .. } => {
+            format!("migration {name}")
+        }
         Action::CreateCopy { copy, .. }
         | Action::ApplyCopy { copy, .. }
         | Action::DeleteCopy { copy, .. }

@@ -16,6 +16,7 @@ use self::chooser::MatcherChooser;
 use self::readings::Readings;
 use crate::audit::{Violation, audit};
 use crate::matching::{Matcher, Reserved, Routing};
+use crate::migration::Migration;
 use crate::offer::{OfferId, ReadOrder};
 use crate::order::recovery::{Recovery, recovery};
 use crate::order::{Action, Blocked, Chooser, Decision, Report, Settled, World, decide};
@@ -160,16 +161,7 @@ where
         let (mut full, mut halted) = (BTreeSet::new(), None);
         loop {
             let decision = look(observed, reading, matcher, memory, now, &full, halted.as_deref())?;
-            let begun = decision.actions.iter().find_map(|action| {
-                // With two copies the move had begun, and only its record was missing.
-                if let Action::CreateMigration(migration) = action
-                    && !is_moving(observed)
-                {
-                    Some(migration)
-                } else {
-                    None
-                }
-            });
+            let begun = decision.actions.iter().find_map(|action| begun(observed, action));
             if halted.is_none()
                 && let Some(migration) = begun
                 && let Some(why) = self.registry.admit(&observed.policy, migration, &order)
@@ -203,6 +195,23 @@ where
             full: &none,
         };
         Ok(chooser.facts(chooser.current(), &none).map(|facts| matcher.match_order(&facts)))
+    }
+
+    /// What would be done about one order now if `change` were observed as well: the next decision alone. Writes nothing,
+    /// and keeps no place.
+    ///
+    /// `None` where there is no such order.
+    pub fn foresee(
+        &self,
+        address: &OrderAddress,
+        change: impl FnOnce(&mut Observed),
+    ) -> Result<Option<Decision>, PassError> {
+        let Some(mut observed) = self.observer.observe(address)? else { return Ok(None) };
+        change(&mut observed);
+        let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
+        let decision = self.look(&observed, None, matcher.as_ref(), &Memory::default(), self.clock.now());
+        self.registry.release(&assignment_name(&observed.identity));
+        decision.map(Some)
     }
 
     /// What can be told about an order whose record does not fit what is there. Writes nothing.
@@ -333,12 +342,26 @@ fn claims<'d>(observed: &'d Observed, decision: &'d Decision) -> impl Iterator<I
         if let Action::CreateAssignment(next) | Action::UpdateAssignment(next) = action {
             offers.extend(next.copies.iter().map(|copy| &copy.offer));
         }
-        if let Action::CreateMigration(migration) = action {
+        if let Action::CreateMigration(migration) | Action::AdoptMigration(migration) = action {
             offers.push(&migration.to);
         }
         offers.retain(|offer| !known.contains(offer));
         offers
     })
+}
+
+/// The move that an action begins.
+fn begun<'d>(observed: &Observed, action: &'d Action) -> Option<&'d Migration> {
+    if let Action::AdoptMigration(migration) = action {
+        return Some(migration);
+    }
+    // With two copies the move had begun, and only its record was missing.
+    if let Action::CreateMigration(migration) = action
+        && !is_moving(observed)
+    {
+        return Some(migration);
+    }
+    None
 }
 
 fn is_moving(observed: &Observed) -> bool {
@@ -379,6 +402,7 @@ fn world<'w>(
         order: observed.order.clone(),
         assignment: observed.assignment.clone(),
         migrations: observed.migrations.clone(),
+        requests: observed.requests.clone(),
         copies: observed.copies.clone(),
         unreachable: observed.unreachable.clone(),
         provided: observed.provided.clone(),
@@ -455,6 +479,8 @@ fn settles(action: &Action, object: &Object) -> Option<(ObjectRef, Settled)> {
         | Action::ApplyAssignmentStatus { .. }
         | Action::DeleteAssignment { .. }
         | Action::CreateMigration(_)
+        | Action::AdoptMigration(_)
+        | Action::AnswerRequest { .. }
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
         | Action::DeleteCopy { .. }
@@ -498,6 +524,8 @@ fn blocks(action: &Action, error: &PortError) -> Option<(ObjectRef, Blocked)> {
         | Action::ApplyAssignmentStatus { .. }
         | Action::DeleteAssignment { .. }
         | Action::CreateMigration(_)
+        | Action::AdoptMigration(_)
+        | Action::AnswerRequest { .. }
         | Action::UpdateMigration(_)
         | Action::DeleteMigration { .. }
         | Action::DeleteCopy { .. }

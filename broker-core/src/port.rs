@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::matching::{Matcher, OfferSet, Reserved};
-use crate::migration::Migration;
+use crate::migration::{Asked, Migration};
 use crate::offer::OfferId;
 use crate::order::{
     Action, Assignment, Compute, CopyView, Helpers, OrderIdentity, Policy, Provided, Silence, Traces,
@@ -160,6 +160,8 @@ pub struct Observed {
     pub assignment: Option<Assignment>,
     /// Its migrations, oldest first.
     pub migrations: Vec<Migration>,
+    /// What people ask for it and is not taken up yet, oldest first.
+    pub requests: Vec<Asked>,
     /// The copies that the assignment names, leftovers included, in the terms of the order
     /// ([`in_order_terms`](crate::translate::in_order_terms)), as are those in [`Self::traces`].
     pub copies: BTreeMap<ObjectKey, CopyView>,

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use crate::matching::{Matcher, OrderFacts, Verdict};
 use crate::offer::{OfferId, ReadOrder};
-use crate::order::{Chooser, Fit, LastWord, Placement};
+use crate::order::{Chooser, Fit, LastWord, Placement, Unfit};
 use crate::port::Observed;
+use crate::resource::ClusterName;
 use crate::selection::Chosen;
 use crate::translate::Translation;
+
+/// So many offers of one provider are told with what speaks against them.
+const MAX_TOLD: usize = 5;
 
 /// The matcher, asked about one order.
 pub(super) struct MatcherChooser<'a> {
@@ -92,6 +96,31 @@ impl Chooser for MatcherChooser<'_> {
         let excluded: BTreeSet<OfferId> = excluded.union(self.full).cloned().collect();
         let choice = self.matcher.choose_offer(&self.facts(None, &excluded)?);
         choice.chosen().map(|chosen| self.placement(chosen))
+    }
+
+    fn within(&self, provider: &ClusterName) -> Result<Placement, Unfit> {
+        let Some(facts) = self.facts(None, self.full) else {
+            return Err(Unfit { reason: "NotFeasible", message: "the order is gone".to_owned() });
+        };
+        self.matcher.choose_within(&facts, provider).map(|chosen| self.placement(&chosen)).map_err(
+            |refused| {
+                let reason = match refused.as_slice() {
+                    [(_, refusal)] if refusal.misses().next().is_none() => refusal.reason(),
+                    _ => "NotFeasible",
+                };
+                if refused.is_empty() {
+                    return Unfit { reason, message: "it has no offer of this API".to_owned() };
+                }
+                let told = refused.iter().take(MAX_TOLD).map(|(offer, refusal)| {
+                    if self.full.contains(offer) {
+                        format!("{}: the last place was taken by another order", offer.name)
+                    } else {
+                        format!("{}: {refusal}", offer.name)
+                    }
+                });
+                Unfit { reason, message: told.collect::<Vec<_>>().join("; ") }
+            },
+        )
     }
 
     fn translation(&self, offer: &OfferId) -> Option<Arc<Translation>> {

@@ -35,7 +35,7 @@ pub use scan::{ScanMatcher, route};
 pub use set::{Listing, OfferSet, Offered};
 
 use crate::offer::{OfferId, ReadOrder};
-use crate::resource::{Gvr, Object};
+use crate::resource::{ClusterName, Gvr, Object};
 use crate::selection::{Choice, Chosen};
 
 /// Everything about an order that the choice of its offer depends on.
@@ -90,6 +90,16 @@ pub trait Matcher: Send + Sync {
 
     /// One offer of the snapshot.
     fn listing(&self, offer: &OfferId) -> Option<&Arc<Listing>>;
+
+    /// The choice among the offers of one provider for an order as a new one, whoever serves it now.
+    ///
+    /// # Errors
+    /// What speaks against each of the provider's offers of the API; empty where it has none.
+    fn choose_within(
+        &self,
+        order: &OrderFacts<'_>,
+        provider: &ClusterName,
+    ) -> Result<Chosen, Vec<(OfferId, Refusal)>>;
 
     /// What one offer says to an order that it serves already: always equal to
     /// [`Routing::current`] for an order that is assigned to it.

@@ -7,7 +7,7 @@ use super::explain::explain;
 use super::refusal::{Reason, Refusal, consumer_message};
 use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
 use crate::offer::{OfferId, OrderView, UnavailableReason};
-use crate::resource::{Gvr, Object};
+use crate::resource::{ClusterName, Gvr, Object};
 use crate::selection::{Choice, Chosen, Contender, Ranking, Standing, choose};
 
 /// A [`Matcher`] that asks every offer of its snapshot.
@@ -36,6 +36,14 @@ impl Matcher for ScanMatcher {
         self.offers.get(offer)
     }
 
+    fn choose_within(
+        &self,
+        order: &OrderFacts<'_>,
+        provider: &ClusterName,
+    ) -> Result<Chosen, Vec<(OfferId, Refusal)>> {
+        choose_of(&self.offers, order, provider)
+    }
+
     fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {
         verdict_on(&self.offers, order, offer)
     }
@@ -50,6 +58,24 @@ pub(super) fn choose_by_scan(offers: &OfferSet, order: &OrderFacts<'_>) -> Choic
         contender(listing, specificity)
     });
     choose(contenders, order.identity, order.current)
+}
+
+/// The choice among the offers of one provider.
+pub(super) fn choose_of(
+    offers: &OfferSet,
+    order: &OrderFacts<'_>,
+    provider: &ClusterName,
+) -> Result<Chosen, Vec<(OfferId, Refusal)>> {
+    let view = OrderView::new(order.object);
+    let (mut contenders, mut refused) = (Vec::new(), Vec::new());
+    for listing in offers.of_provider(provider) {
+        match judge(listing, order, &view, false) {
+            Verdict::Matches { specificity } => contenders.extend(contender(listing, specificity)),
+            Verdict::Refused(refusal) if refusal.is_other_api() => {}
+            Verdict::Refused(refusal) => refused.push((listing.id().clone(), refusal)),
+        }
+    }
+    choose(contenders, order.identity, None).chosen().cloned().ok_or(refused)
 }
 
 /// The offer that an order is assigned to, while that is feasible for it and not excluded.

@@ -100,7 +100,7 @@ fn count(limit: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migration::{Controls, Position, Receipt};
+    use crate::migration::{Controls, Origin, Position, Receipt};
     use crate::offer::OfferId;
     use crate::order::OrderIdentity;
     use crate::resource::{Gvr, ObjectKey};
@@ -111,6 +111,8 @@ mod tests {
             name: format!("{order}-{serial}"),
             uid: String::new(),
             resource_version: String::new(),
+            origin: Origin::Broker,
+            serial: 1,
             order: OrderIdentity {
                 gvr: Gvr::new("example.com", "v1", "databases"),
                 key: ObjectKey::new("consumer", "default", order),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// A person's words on a move, from the spec of its record. None is ever written by the broker.
+/// A person's words on a move, from the spec of its record. None is ever written by the broker, but into a record
+/// that it makes anew of one that a person deleted to call the move off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(

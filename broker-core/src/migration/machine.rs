@@ -119,6 +119,8 @@ pub enum Event {
     SourceRemoved,
     /// The move is no longer wanted.
     Cancelled,
+    /// The order is being deleted, and everything with it.
+    OrderGone,
     /// The replacement does not come, or what was done does not hold and cannot be undone without loss.
     Failed,
     /// The replacement does not hold; the pointer goes back.
@@ -133,7 +135,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Provisioned,
         Self::StageBegun,
         Self::StagePassed,
@@ -144,6 +146,7 @@ impl Event {
         Self::RevertBegun,
         Self::SourceRemoved,
         Self::Cancelled,
+        Self::OrderGone,
         Self::Failed,
         Self::RolledBack,
         Self::Accepted,
@@ -213,6 +216,7 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
         }
         Event::SourceRemoved if at.state == S::CutoverCompleted && over(Phase::Finalize) => to(S::Completed),
         Event::Cancelled if before_switch => to(S::Cancelled),
+        Event::OrderGone if !at.state.is_final() => to(S::Cancelled),
         Event::Failed if before_switch || at.state == S::CutoverCompleted => to(S::Failed),
         Event::RolledBack
             if matches!(at.state, S::CutoverInProgress | S::CutoverCompleted) || failed_late =>
@@ -253,6 +257,7 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
         | Event::RevertBegun
         | Event::SourceRemoved
         | Event::Cancelled
+        | Event::OrderGone
         | Event::Failed
         | Event::RolledBack
         | Event::Accepted
@@ -338,7 +343,10 @@ mod tests {
     fn every_position_leads_to_an_end() {
         // Along what happens by itself: nobody takes a failure as it is, and nothing is read from an older record.
         let by_itself = |event: &Event| {
-            !matches!(event, Event::Accepted | Event::SwitchSeen | Event::EndSeen | Event::Cancelled)
+            !matches!(
+                event,
+                Event::Accepted | Event::SwitchSeen | Event::EndSeen | Event::Cancelled | Event::OrderGone
+            )
         };
         for at in reachable(&staged()) {
             let mut seen = std::collections::BTreeSet::new();

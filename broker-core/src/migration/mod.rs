@@ -5,6 +5,7 @@
 mod budget;
 mod control;
 mod machine;
+mod request;
 mod route;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use budget::{Limits, Standing};
 pub use control::Controls;
 pub use machine::{Event, IllegalEvent, MigrationState, Position, transition};
+pub use request::{Answer, Asked, Candidate, End, OrderName, Request};
 pub use route::Route;
 
 use crate::offer::OfferId;
@@ -30,6 +32,10 @@ pub struct Migration {
     pub uid: String,
     /// Version it was read at. Empty while it was never written.
     pub resource_version: String,
+    /// Who wanted it.
+    pub origin: Origin,
+    /// The serial number of the copy that it makes: the higher, the later.
+    pub serial: u32,
     /// The order that moves.
     pub order: OrderIdentity,
     /// Kind of the order and its copies.
@@ -51,6 +57,16 @@ pub struct Migration {
     pub failed_before: u32,
     /// What happened when.
     pub receipt: Receipt,
+}
+
+/// Who wanted a move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// The broker: the order had to leave. It is called off when the order may stay after all.
+    #[default]
+    Broker,
+    /// A person: the order moves though it might stay.
+    Person,
 }
 
 /// What happened when in a move.
@@ -105,6 +121,11 @@ impl Migration {
         self.controls.skip_source || self.playbook.as_ref().is_some_and(|playbook| !playbook.needs_source())
     }
 
+    /// Whether a person said that the old copy is lost, and that the order goes on without it.
+    pub fn is_failover(&self) -> bool {
+        self.origin == Origin::Person && self.controls.skip_source
+    }
+
     /// The record with an event applied, or why that event cannot happen.
     ///
     /// `message` replaces the text for people.
@@ -131,7 +152,12 @@ impl Migration {
                 receipt.completed_at = None;
                 receipt.switched_at.get_or_insert(now);
             }
-            Event::SourceRemoved | Event::Cancelled | Event::Failed | Event::RolledBack | Event::EndSeen => {
+            Event::SourceRemoved
+            | Event::Cancelled
+            | Event::OrderGone
+            | Event::Failed
+            | Event::RolledBack
+            | Event::EndSeen => {
                 receipt.completed_at = Some(now);
             }
             Event::Provisioned

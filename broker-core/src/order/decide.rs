@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::asked::{answer, answer_all};
 use super::decision::{Action, Decision};
 use super::ending::end;
 use super::fence::lift_forgotten;
@@ -13,6 +14,7 @@ use super::record::{Assignment, CopyRef};
 use super::serving::report;
 use super::staging::tidy_helpers;
 use super::world::World;
+use crate::migration::Answer;
 use crate::resource::{ConditionStatus, Object, ObjectRef, marker};
 use crate::sabotage::{self, Bug};
 use crate::translate::Told;
@@ -77,6 +79,7 @@ fn assigned(
     }
     if let Some(loss) = loss {
         lost(world, order, loss, decision);
+        answer_all(world, &Answer::waits("AssignmentLost", loss.message()), decision);
         return;
     }
     if let Some((source, target)) = assignment.moving() {
@@ -88,6 +91,7 @@ fn assigned(
     // Nobody waits for anything else to be over before it may write again.
     lift_forgotten(world, assignment, decision);
     tidy_helpers(world, decision);
+    answer(world, assignment, decision);
 }
 
 fn alone(

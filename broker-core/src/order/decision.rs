@@ -1,7 +1,7 @@
 //! What is decided about one order: the writes to make now, what to tell, when to look again.
 
 use super::{Assignment, AssignmentStatus, CopyRef, OrderIdentity};
-use crate::migration::Migration;
+use crate::migration::{Answer, Migration};
 use crate::resource::{Object, ObjectRef};
 use crate::time::Timestamp;
 
@@ -103,6 +103,20 @@ pub enum Action {
     },
     /// Create the record of a move (guard: the name must be free).
     CreateMigration(Migration),
+    /// Make what a person asked for the record of a move: what was made of its names is written into it, once
+    /// (guard: its resource version).
+    AdoptMigration(Migration),
+    /// Tell a person why what was asked for does not begin (guard: its resource version).
+    AnswerRequest {
+        /// Name of the object.
+        name: String,
+        /// Its uid.
+        uid: String,
+        /// The version it was read at.
+        resource_version: String,
+        /// What to say.
+        answer: Answer,
+    },
     /// Apply the status of the record (guard: its resource version).
     UpdateMigration(Migration),
     /// Delete the record (guard: uid).
@@ -206,6 +220,8 @@ impl Action {
             Self::ApplyAssignmentStatus { .. } => "apply-assignment-status",
             Self::DeleteAssignment { .. } => "delete-assignment",
             Self::CreateMigration(_) => "create-migration",
+            Self::AdoptMigration(_) => "adopt-migration",
+            Self::AnswerRequest { .. } => "answer-request",
             Self::UpdateMigration(_) => "update-migration",
             Self::DeleteMigration { .. } => "delete-migration",
             Self::CreateCopy { .. } => "create-copy",

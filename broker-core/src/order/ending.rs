@@ -14,6 +14,7 @@ use super::lost::{holds_our_finalizer, is_taken_over, unnamed_copies, was_restor
 use super::record::{Assignment, CopyRef};
 use super::staging::{Remains, remains, removal};
 use super::world::{CopyView, World};
+use crate::migration::{Event, Origin};
 use crate::offer::OfferId;
 use crate::resource::{Object, ObjectRef, marker};
 use crate::sabotage::{self, Bug};
@@ -41,7 +42,18 @@ pub(super) fn end(world: &World<'_>, order: Option<&Arc<Object>>, decision: &mut
         return;
     }
     for migration in &world.migrations {
-        decision.act(Action::DeleteMigration { name: migration.name.clone(), uid: migration.uid.clone() });
+        match migration.origin {
+            Origin::Broker => {
+                let (name, uid) = (migration.name.clone(), migration.uid.clone());
+                decision.act(Action::DeleteMigration { name, uid });
+            }
+            // What a person made is the person's to delete.
+            Origin::Person => {
+                if let Ok(next) = migration.advanced(Event::OrderGone, world.now, "the order was deleted") {
+                    decision.act(Action::UpdateMigration(next));
+                }
+            }
+        }
     }
     if !decision.actions.is_empty() {
         return;

@@ -31,8 +31,10 @@ pub(super) fn is_quiesced(live: &Object) -> bool {
 /// Whether a move is made under a fence.
 pub(super) fn is_wanted(world: &World<'_>, migration: &Migration) -> bool {
     let Some(playbook) = &migration.playbook else { return false };
+    let has_cutover = playbook.of_phase(Phase::Cutover).next().is_some();
     let required = playbook.copies_data() && world.policy.effective_fence() == Fence::Required;
-    !migration.controls.skip_source && (required || playbook.of_phase(Phase::Cutover).next().is_some())
+    // Without a stage under it, a fence comes too late for what was written since the copy.
+    !migration.controls.skip_source && (has_cutover || required && !migration.controls.allow_loss)
 }
 
 /// Writes the fence of one copy. True when it is as it must be.

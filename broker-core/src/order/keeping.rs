@@ -15,7 +15,7 @@ use super::world::{Blocked, CopyView, Fit, Placement, World};
 use crate::resource::{ConditionStatus, Object, marker};
 use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
-use crate::translate::{Told, Untranslated, assignment_name, copy_name, migration_serial};
+use crate::translate::{Told, Untranslated, assignment_name, copy_name};
 
 /// An order that was never placed: record the choice, or say why there is none.
 pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decision) {
@@ -30,8 +30,7 @@ pub(super) fn place(world: &World<'_>, order: &Arc<Object>, decision: &mut Decis
     };
     let name = assignment_name(&world.identity);
     // Moves of an earlier record may have been kept, and must not be taken for this one's.
-    let moved =
-        world.migrations.iter().filter_map(|migration| migration_serial(&name, &migration.name)).max();
+    let moved = world.migrations.iter().map(|migration| migration.serial).max();
     let serial = moved.unwrap_or_default() + 1;
     decision.report.reason = "Routed";
     decision.report.message = format!("provider selection: {} serves the order", placement.offer);

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::asked;
 use super::decision::{Action, Decision};
 use super::keeping::{created_at, is_ready};
 use super::policy::{Failover, Fence, Moves};
@@ -13,7 +14,7 @@ use super::record::{Assignment, CopyRef};
 use super::setback::{Setback, shunned};
 use super::silence::{does_not_answer, is_given_up, silent_until, span};
 use super::world::{Compute, CopyView, Fit, Placement, World};
-use crate::migration::{Controls, Migration, Position, Receipt};
+use crate::migration::{Controls, Migration, Origin, Position, Receipt};
 use crate::offer::OfferId;
 use crate::playbook::{Phase, Playbook};
 use crate::resource::{ClusterName, ConditionStatus, Gvk};
@@ -41,10 +42,26 @@ pub(super) enum Stand {
     Silent,
     /// It can stay.
     MayStay,
+    /// It can stay, and a person wants it to move.
+    Asked,
+}
+
+/// Whether the order can stay with what a move takes it from.
+pub(super) fn stand_of(
+    world: &World<'_>,
+    assignment: &Assignment,
+    copy: &CopyRef,
+    migration: &Migration,
+) -> Stand {
+    match (stand(world, assignment, copy), migration.origin) {
+        (Stand::MayStay, Origin::Person) => Stand::Asked,
+        (Stand::Silent, _) if migration.is_failover() => Stand::Asked,
+        (stand, _) => stand,
+    }
 }
 
 /// Whether the order can stay with this copy.
-pub(super) fn stand(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> Stand {
+fn stand(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> Stand {
     let fit = world.fit(copy);
     if matches!(world.copy(copy), CopyView::Gone) || fit.is_over() {
         return Stand::MustLeave;
@@ -72,7 +89,7 @@ fn fails_over(world: &World<'_>, assignment: &Assignment) -> bool {
 }
 
 /// Whether the consumer holds, or ever held, anything of a copy.
-fn is_handed_out(world: &World<'_>, assignment: &Assignment) -> bool {
+pub(super) fn is_handed_out(world: &World<'_>, assignment: &Assignment) -> bool {
     assignment.pointer.is_some() || !world.mirrored.is_empty()
 }
 
@@ -85,6 +102,9 @@ pub(super) fn leave(
     record_changes: bool,
     decision: &mut Decision,
 ) -> Leaving {
+    if !record_changes && asked::begin(world, assignment, copy, decision) {
+        return Leaving::Begins(begun());
+    }
     let departure = Departure { world, assignment, copy, record_changes };
     if fit.is_over() || matches!(world.copy(copy), CopyView::Gone) {
         return departure.no_longer_fits(decision);
@@ -298,20 +318,12 @@ impl Departure<'_> {
         matches!(fit, Fit::Fits(placement) if !placement.is_kind_of(self.copy))
     }
 
-    /// The number of the next copy. A move that was called off before it named one has used its number up.
-    fn next_serial(&self) -> u32 {
-        let assignment = self.assignment;
-        let moves = self.world.migrations.iter();
-        let planned = moves.filter_map(|migration| migration_serial(&assignment.name, &migration.name)).max();
-        planned.unwrap_or_default().max(assignment.serial) + 1
-    }
-
     fn playbook(&self, placement: &Placement, handed_out: bool) -> Result<Option<Arc<Playbook>>, Unmet> {
         if !handed_out {
             return Ok(None);
         }
         let (from, to) = (self.copy.gvk(), placement.gvk());
-        playbook(self.world, (&from, &self.copy.offer.cluster), (&to, &placement.offer.cluster))
+        playbook(self.world, (&from, &self.copy.offer.cluster), (&to, &placement.offer.cluster), false)
     }
 
     fn begin(
@@ -327,18 +339,37 @@ impl Departure<'_> {
                 format!("the order must move, but {halted}; it stays where it is"),
             );
         }
+        if let Some(running) = self.world.migrations.iter().find(|it| !it.state().is_final()) {
+            return refused("Migrating", format!("the order must move; {} is not over", running.name));
+        }
         if !self.record_changes {
-            let name = migration_name(&self.assignment.name, self.next_serial());
+            let serial = next_serial(self.world, self.assignment);
+            let name = migration_name(&self.assignment.name, serial);
             let mut record = record_of_move(self.world, name, &self.copy.offer, &placement.offer, why);
+            record.serial = serial;
             record.playbook = playbook;
             decision.act(Action::CreateMigration(record));
         }
-        Leaving::Begins(Told {
-            status: ConditionStatus::True,
-            reason: "Migrating",
-            message: "a replacement is being made first".to_owned(),
-        })
+        Leaving::Begins(begun())
     }
+}
+
+/// What the consumer is told of a move that begins.
+fn begun() -> Told {
+    Told {
+        status: ConditionStatus::True,
+        reason: "Migrating",
+        message: "a replacement is being made first".to_owned(),
+    }
+}
+
+/// The number of the next copy. A move that was called off before it named one has used its number up, and so has
+/// whoever took the name that a move would have.
+pub(super) fn next_serial(world: &World<'_>, assignment: &Assignment) -> u32 {
+    let moves = world.migrations.iter().map(|migration| migration.serial);
+    let requests = world.requests.iter();
+    let taken = requests.filter_map(|asked| migration_serial(&assignment.name, &asked.request.name));
+    moves.chain(taken).max().unwrap_or_default().max(assignment.serial) + 1
 }
 
 /// Why an order cannot move by itself: a reason, and its words.
@@ -349,6 +380,7 @@ pub(super) fn playbook(
     world: &World<'_>,
     (from, source): (&Gvk, &ClusterName),
     (to, target): (&Gvk, &ClusterName),
+    allow_loss: bool,
 ) -> Result<Option<Arc<Playbook>>, Unmet> {
     match world.playbooks.choose(from, to, source, target) {
         Err(ambiguous) => Err(("AmbiguousPlaybook", ambiguous.to_string())),
@@ -356,7 +388,7 @@ pub(super) fn playbook(
             Err(("NoPlaybook", "its objects hold data and no playbook says how".to_owned()))
         }
         Ok(None) => Ok(None),
-        Ok(Some(playbook)) => match unmet(world, &playbook) {
+        Ok(Some(playbook)) => match unmet(world, &playbook, allow_loss) {
             Some(unmet) => Err(unmet),
             None => Ok(Some(playbook)),
         },
@@ -364,10 +396,11 @@ pub(super) fn playbook(
 }
 
 /// What a playbook needs and does not have.
-fn unmet(world: &World<'_>, playbook: &Playbook) -> Option<Unmet> {
+fn unmet(world: &World<'_>, playbook: &Playbook, allow_loss: bool) -> Option<Unmet> {
     let name = &playbook.name;
     let has_cutover = playbook.of_phase(Phase::Cutover).next().is_some();
-    if world.policy.effective_fence() == Fence::Required && playbook.copies_data() && !has_cutover {
+    let fenced = has_cutover || allow_loss || !playbook.copies_data();
+    if world.policy.effective_fence() == Fence::Required && !fenced {
         let why = format!("the playbook {name} copies data and has no stage in which writes are held up");
         return Some(("FenceRequired", why));
     }
@@ -394,6 +427,8 @@ pub(super) fn record_of_move(
         name,
         uid: String::new(),
         resource_version: String::new(),
+        origin: Origin::Broker,
+        serial: 0,
         order: world.identity.clone(),
         kind: world.policy.kind.clone(),
         from: from.clone(),

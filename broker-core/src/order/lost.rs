@@ -12,7 +12,7 @@ use super::record::{Assignment, OrderIdentity};
 use super::world::{CopyView, World};
 use crate::migration::{Migration, MigrationState};
 use crate::resource::{Gvr, Object, ObjectKey, marker};
-use crate::translate::{assignment_name, copy_serials, migration_serial};
+use crate::translate::{assignment_name, copy_serials};
 
 /// How many copies further than its record an order can have come and still be known again.
 const FURTHEST: u32 = 256;
@@ -138,8 +138,7 @@ pub fn moves_beyond(assignment: &Assignment, migrations: &[Migration]) -> bool {
     migrations.iter().any(|migration| {
         // Before its replacement is named, a move can only wait or be called off.
         let begun = !matches!(migration.state(), MigrationState::Pending | MigrationState::Cancelled);
-        let ahead = migration_serial(&assignment.name, &migration.name)
-            .is_some_and(|serial| serial > assignment.serial);
+        let ahead = migration.serial > assignment.serial;
         let switched =
             matches!(migration.state(), MigrationState::CutoverCompleted | MigrationState::Completed);
         let not_switched = assignment.moving().is_some_and(|(_, target)| {

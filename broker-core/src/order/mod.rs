@@ -4,6 +4,7 @@
 //! Sequences come about by deciding again on the world that a write left behind, so a crash after any write leaves a
 //! world from which the same function goes on.
 
+mod asked;
 mod decide;
 mod decision;
 mod ending;
@@ -30,7 +31,8 @@ pub use lost::{Loss, Stray, Traces, judge_stray, loss, moves_beyond, waits_for_r
 pub use policy::{Failover, Fence, Glob, Moves, Policy};
 pub use record::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
 pub use world::{
-    Blocked, Chooser, Compute, CopyView, Fit, Helpers, LastWord, Placement, Provided, Settled, Silence, World,
+    Blocked, Chooser, Compute, CopyView, Fit, Helpers, LastWord, Placement, Provided, Settled, Silence,
+    Unfit, World,
 };
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::decision::{Action, Decision};
 use super::keeping::{Step, created_at, is_ready, keep, keep_in_step, new_copy, tell_platform};
-use super::leaving::{Stand, playbook, record_of_move, stand};
+use super::leaving::{Stand, playbook, record_of_move, stand_of};
 use super::leftovers::{is_the_copy, left_behind};
 use super::policy::{Failover, Moves};
 use super::readiness::{Readiness, readiness};
@@ -16,7 +16,7 @@ use super::record::{Assignment, CopyRef, Phase};
 use super::serving::{Holds, Sight, can_hand_over, serve};
 use super::silence::{is_given_up, silent_until};
 use super::world::{CopyView, Fit, World};
-use crate::migration::{Event, Migration, MigrationState};
+use crate::migration::{Event, Migration, MigrationState, Origin};
 use crate::resource::{ConditionStatus, Object};
 use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
@@ -34,7 +34,9 @@ pub(super) fn go_on(
     migration: &Migration,
     decision: &mut Decision,
 ) {
-    if copy.migration.as_deref() == Some(migration.name.as_str()) {
+    // A person may have moved the order before by a record of the same name.
+    let was_made = migration.serial <= assignment.serial;
+    if was_made && copy.migration.as_deref() == Some(migration.name.as_str()) {
         // The old copy left the assignment: all that is missing is to write so.
         let left = assignment.leftovers.iter().any(|left| left.offer == migration.from);
         let what = if left {
@@ -48,13 +50,13 @@ pub(super) fn go_on(
         advance(world, migration, event, what, decision);
         return;
     }
-    let stand = stand(world, assignment, copy);
+    let stand = stand_of(world, assignment, copy, migration);
     if stand == Stand::Silent {
         // Neither begun nor called off on a guess.
         keep(world, order, assignment, copy, decision);
         return;
     }
-    let still_wanted = stand == Stand::MustLeave && !migration.controls.cancel;
+    let still_wanted = matches!(stand, Stand::MustLeave | Stand::Asked) && !migration.controls.cancel;
     if still_wanted && migration.controls.paused {
         let told = told(ConditionStatus::True, "Migrating", "the move is held up before it begins");
         let sight = if assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
@@ -67,8 +69,7 @@ pub(super) fn go_on(
     match world.chooser.fit(&migration.to) {
         Fit::Fits(placement) if still_wanted && migration.state() == MigrationState::Pending => {
             let mut next = assignment.clone();
-            let planned = migration_serial(&assignment.name, &migration.name).unwrap_or_default();
-            next.serial = planned.max(assignment.serial + 1);
+            next.serial = migration.serial.max(assignment.serial + 1);
             next.copies.push(new_copy(world, placement, next.serial, Some(migration.name.clone())));
             decision.report.reason = "Migrating";
             decision.report.message = format!("migration: {} replaces {}", migration.to, migration.from);
@@ -96,10 +97,16 @@ pub(super) fn moving(
     let Some(migration) = world.migrations.iter().find(|migration| migration.name == name) else {
         // Somebody deleted the record. The move is half done all the same, and must not be forgotten.
         let mut record = record_of_move(world, name, &source.offer, &target.offer, "the record was missing");
-        if assignment.pointer.is_some() {
+        record.serial = assignment.serial;
+        if migration_serial(&assignment.name, &record.name).is_none() {
+            // Whoever takes back what was asked for wants the order to stay. Once it was switched it goes on.
+            record.origin = Origin::Person;
+            record.controls.cancel = !assignment.points_to(target);
+        }
+        if assignment.pointer.is_some() && !record.controls.cancel {
             let (from, to) = (source.gvk(), target.gvk());
             let ends = ((&from, &source.offer.cluster), (&to, &target.offer.cluster));
-            match playbook(world, ends.0, ends.1) {
+            match playbook(world, ends.0, ends.1, false) {
                 Ok(playbook) => record.playbook = playbook,
                 Err((reason, why)) => {
                     let told = told(
@@ -140,6 +147,10 @@ pub(super) struct Move<'w> {
 impl Move<'_> {
     fn before_the_switch(&self, decision: &mut Decision) {
         let told = match self.migration.state() {
+            MigrationState::Pending if self.migration.controls.cancel => {
+                self.advance(Event::Cancelled, "a person called it off", decision);
+                told(ConditionStatus::True, "Migrating", "the move is being called off")
+            }
             MigrationState::Pending => {
                 self.advance(Event::Provisioned, "the replacement is being made", decision);
                 self.make_replacement(decision).1
@@ -184,7 +195,7 @@ impl Move<'_> {
     /// The replacement is on its way: give up, wait, or switch.
     fn towards_the_switch(&self, decision: &mut Decision) -> Told {
         let world = self.world;
-        let stand = stand(world, self.assignment, self.source);
+        let stand = stand_of(world, self.assignment, self.source, self.migration);
         if self.migration.controls.cancel {
             self.advance(Event::Cancelled, "a person called it off", decision);
             return told(ConditionStatus::True, "Migrating", "the move is being called off");
@@ -227,6 +238,7 @@ impl Move<'_> {
         if stand == Stand::Silent {
             // The replacement is kept; the switch waits until what it replaces answers, or was silent for long enough.
             wake_when_given_up(world, self.source, decision);
+            self.note_silence(decision);
             return told_now;
         }
         if !world.policy.migrations_enabled {
@@ -480,6 +492,16 @@ impl Move<'_> {
 
     pub(super) fn advance(&self, event: Event, message: &str, decision: &mut Decision) {
         advance(self.world, self.migration, event, message, decision);
+    }
+
+    /// Says in what a person asked for that it waits for the source, and what would let it go on.
+    pub(super) fn note_silence(&self, decision: &mut Decision) {
+        if self.migration.origin == Origin::Person {
+            self.note(
+                "what serves now does not answer; with spec.skipSource the order moves without it",
+                decision,
+            );
+        }
     }
 
     /// Says in the record what is waited for, where it does not say so yet.

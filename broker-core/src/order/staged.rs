@@ -62,7 +62,9 @@ impl Move<'_> {
                     self.staged(staged, decision);
                 }
             }
-        } else if stand != Stand::Silent && is_ready(self.world, self.target) {
+        } else if stand == Stand::Silent {
+            self.note_silence(decision);
+        } else if is_ready(self.world, self.target) {
             self.begin_cutover(playbook, decision);
         }
         told_now

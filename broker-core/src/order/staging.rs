@@ -226,7 +226,8 @@ impl Staging<'_> {
 
 /// Whether everything of the stage was made before: what its templates were filled from may have gone since.
 fn is_given(stage: &Stage, helpers: &BTreeMap<String, Arc<Object>>) -> bool {
-    stage.templates.keys().all(|key| helpers.contains_key(key))
+    let mut made = stage.templates.iter().filter(|(_, template)| !template.creates_nothing());
+    made.all(|(key, _)| helpers.contains_key(key))
 }
 
 /// The name of a copy's credentials beside the helpers: no two of one move are equal, and each move has its own

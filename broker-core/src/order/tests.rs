@@ -9,7 +9,7 @@ use super::readiness::{Readiness, readiness};
 use super::*;
 use crate::audit::{Violation, audit};
 use crate::expression::Expression;
-use crate::migration::{Controls, Migration, MigrationState, Position, Receipt};
+use crate::migration::{Controls, Migration, MigrationState, Origin, Position, Receipt};
 use crate::offer::OfferId;
 use crate::resource::{Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use crate::time::Timestamp;
@@ -141,6 +141,7 @@ fn world<'a>(policy: &'a Policy, new_is_ready: &str) -> World<'a> {
         order: Some(Arc::new(Object::try_from(order).unwrap())),
         assignment: Some(assignment()),
         migrations: Vec::new(),
+        requests: Vec::new(),
         copies: [
             (copy("old").key, present(&copy("old"), "True")),
             (copy("new").key, present(&copy("new"), new_is_ready)),
@@ -191,6 +192,8 @@ fn the_source_is_deleted_only_after_the_recorded_point_of_no_return() {
         name: "m".to_owned(),
         uid: String::new(),
         resource_version: String::new(),
+        origin: Origin::Broker,
+        serial: 1,
         order: identity(),
         kind: "Certificate".to_owned(),
         from: copy("old").offer,
@@ -315,6 +318,8 @@ fn silence_moves_an_order_only_after_the_stated_time_and_where_it_may() {
             name: "m".to_owned(),
             uid: String::new(),
             resource_version: String::new(),
+            origin: Origin::Broker,
+            serial: 1,
             order: identity(),
             kind: "Certificate".to_owned(),
             from: copy("old").offer,

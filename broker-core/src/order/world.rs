@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Assignment, CopyRef, OrderIdentity, Policy, Traces};
-use crate::migration::Migration;
+use crate::migration::{Asked, Migration};
 use crate::offer::OfferId;
 use crate::port::PlaybookRegistry;
 use crate::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, ObjectRef};
@@ -29,6 +29,8 @@ pub struct World<'a> {
     pub assignment: Option<Assignment>,
     /// All migrations of the order, oldest first.
     pub migrations: Vec<Migration>,
+    /// What people ask for this order and is not taken up yet, oldest first.
+    pub requests: Vec<Asked>,
     /// The copies that the assignment names, by key, in the terms of the order
     /// ([`in_order_terms`](crate::translate::in_order_terms)). A copy that is not in here was not observed, and waits.
     pub copies: BTreeMap<ObjectKey, CopyView>,
@@ -200,6 +202,14 @@ pub trait Chooser: std::fmt::Debug {
     fn fit(&self, offer: &OfferId) -> Fit;
     /// The best offer for the order that is not excluded.
     fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement>;
+    /// The best offer of one provider for the order, taken as a new one: cordoned and full ones take none.
+    ///
+    /// # Errors
+    /// Why none of its offers takes the order.
+    fn within(&self, provider: &ClusterName) -> Result<Placement, Unfit> {
+        let _ = provider;
+        Err(Unfit { reason: "NotFeasible", message: "it has no offer of this API".to_owned() })
+    }
     /// How an offer makes copies of its provider's own kind, where it does.
     fn translation(&self, offer: &OfferId) -> Option<Arc<Translation>> {
         let _ = offer;
@@ -209,6 +219,15 @@ pub trait Chooser: std::fmt::Debug {
     fn explain(&self) -> serde_json::Value;
     /// Why nothing fits, in the consumer's own terms: its field, its value, what would be accepted.
     fn refusal(&self) -> String;
+}
+
+/// Why no offer of a provider takes an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// `PascalCase` reason: that of its only offer, or `NotFeasible`.
+    pub reason: &'static str,
+    /// For the platform: each offer with what speaks against it.
+    pub message: String,
 }
 
 /// Whether an offer serves an order.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use broker_core::migration::Migration;
+use broker_core::migration::{Answer, Migration};
 use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, Severity};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
@@ -17,7 +17,10 @@ use super::target::{Target, port_error};
 use crate::controller::{Gate, Urgency};
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiErrorKind, Resource};
-use crate::record::{assignment_status, migration_status, new_assignment, new_migration, spec_of_assignment};
+use crate::record::{
+    adoption, answer_status, assignment_status, migration_status, new_assignment, new_migration,
+    spec_of_assignment,
+};
 
 /// Writes on their way at once. A kcp on two cores has its best throughput with about half of that; more only queue there.
 const IN_FLIGHT: usize = 16;
@@ -184,6 +187,36 @@ impl KcpMigrationExecutor {
         target.create(&new_migration(migration, &template)).await
     }
 
+    async fn adopt_migration(&self, migration: &Migration) -> Result<Written, PortError> {
+        let target = Target::migrations(&self.fleet);
+        let mut patch = adoption(migration);
+        if let Some(metadata) = patch.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+            metadata.insert("uid".into(), migration.uid.clone().into());
+            metadata.insert("resourceVersion".into(), migration.resource_version.clone().into());
+        }
+        let result = target.api.merge(&target.resource, "", &migration.name, &patch, marker::MANAGER).await;
+        result.map(|object| target.show(object)).map_err(|error| port_error(&error))
+    }
+
+    async fn answer_request(
+        &self,
+        name: &str,
+        uid: &str,
+        resource_version: &str,
+        answer: &Answer,
+    ) -> Result<Written, PortError> {
+        let target = Target::migrations(&self.fleet);
+        let Some(before) = target.cache.get(&ObjectKey::new(PLATFORM, "", name)) else {
+            return Ok(Written::default());
+        };
+        let patch = json!({
+            "metadata": { "uid": uid, "resourceVersion": resource_version },
+            "status": answer_status(answer, &before, self.fleet.now()),
+        });
+        let result = target.api.merge_status(&target.resource, "", name, &patch, marker::MANAGER).await;
+        result.map(|object| target.show(object)).map_err(|error| port_error(&error))
+    }
+
     async fn update_migration(&self, migration: &Migration) -> Result<Written, PortError> {
         let target = Target::migrations(&self.fleet);
         let before = target.cache.get(&ObjectKey::new(PLATFORM, "", &migration.name));
@@ -243,6 +276,10 @@ impl KcpMigrationExecutor {
                 Target::assignments(&self.fleet).delete("", name, uid).await
             }
             Action::CreateMigration(migration) => self.create_migration(migration).await,
+            Action::AdoptMigration(migration) => self.adopt_migration(migration).await,
+            Action::AnswerRequest { name, uid, resource_version, answer } => {
+                self.answer_request(name, uid, resource_version, answer).await
+            }
             Action::UpdateMigration(migration) => self.update_migration(migration).await,
             Action::DeleteMigration { name, uid } => {
                 Target::migrations(&self.fleet).delete("", name, uid).await
@@ -289,14 +326,16 @@ fn urgency(action: &Action) -> Urgency {
     match action {
         Action::AddFinalizer { .. } | Action::CreateCopy { .. } => Urgency::Placing,
         Action::CreateAssignment(_) => Urgency::Beginning,
-        Action::Tell { .. } | Action::ApplyAssignmentStatus { .. } | Action::DeleteMigration { .. } => {
-            Urgency::Telling
-        }
+        Action::Tell { .. }
+        | Action::ApplyAssignmentStatus { .. }
+        | Action::AnswerRequest { .. }
+        | Action::DeleteMigration { .. } => Urgency::Telling,
         Action::RemoveFinalizer { .. }
         | Action::ApplyStatus { .. }
         | Action::UpdateAssignment(_)
         | Action::DeleteAssignment { .. }
         | Action::CreateMigration(_)
+        | Action::AdoptMigration(_)
         | Action::UpdateMigration(_)
         | Action::ApplyCopy { .. }
         | Action::DeleteCopy { .. }

@@ -6,6 +6,7 @@ use broker_core::resource::{Object, ObjectKey, marker};
 use serde_json::Value;
 
 use crate::fleet::Indexes;
+use crate::record::is_request;
 use crate::store::Index;
 
 /// Orders, copies and related objects by the assignment that their mark names.
@@ -18,6 +19,12 @@ pub(super) const BY_ORDER: &str = "order";
 pub(super) const BY_COPY: &str = "copy";
 /// Assignments by the offers that have a place for them.
 pub(super) const BY_OFFER: &str = "offer";
+/// Assignments by the name of their order, in whatever cluster and namespace.
+pub(super) const BY_NAME: &str = "name";
+/// What people ask for and nobody took up: under the names of the orders that may be meant, and all under [`ANY`].
+pub(super) const BY_ASKED: &str = "asked";
+/// The text under which everything that is asked for is found; no order has that name.
+pub(super) const ANY: &str = "*";
 
 /// Assignments by what keeps their orders from moving, or else says how they are.
 pub(super) const BY_REASON: &str = "reason";
@@ -31,8 +38,9 @@ pub const INDEXES: Indexes = Indexes {
         Index { name: BY_COPY, texts: copies },
         Index { name: BY_OFFER, texts: offer },
         Index { name: BY_REASON, texts: reason },
+        Index { name: BY_NAME, texts: name },
     ],
-    migrations: &[Index { name: BY_MARK, texts: mark }],
+    migrations: &[Index { name: BY_MARK, texts: mark }, Index { name: BY_ASKED, texts: asked }],
 };
 
 /// The text under which an object of a kind is found by [`BY_RELATED`].
@@ -90,6 +98,19 @@ fn copies(_: &ObjectKey, object: &Object) -> Vec<String> {
 
 fn reason(_: &ObjectKey, object: &Object) -> Vec<String> {
     object.condition("Ready").map(|condition| condition.reason).into_iter().collect()
+}
+
+fn name(_: &ObjectKey, object: &Object) -> Vec<String> {
+    object.text(&["spec", "order", "name"]).map(str::to_owned).into_iter().collect()
+}
+
+fn asked(_: &ObjectKey, object: &Object) -> Vec<String> {
+    if !is_request(object) {
+        return Vec::new();
+    }
+    let names = ["from", "to", "order"].map(|end| object.text(&["spec", end, "name"]));
+    let names: BTreeSet<&str> = names.into_iter().flatten().chain([ANY]).collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn offer(_: &ObjectKey, object: &Object) -> Vec<String> {

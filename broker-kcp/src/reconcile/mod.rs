@@ -29,6 +29,7 @@ mod policy;
 mod reachability;
 mod recover;
 mod registry;
+mod requests;
 mod routes;
 mod service;
 mod target;

@@ -19,6 +19,7 @@ use super::indexes::{BY_COPY, BY_MARK, BY_ORDER, BY_RELATED, object_text, relate
 use super::mentions::Mentions;
 use super::playbooks::{KcpPlaybooks, NamedPlaybooks};
 use super::registry::KcpProviderRegistry;
+use super::requests;
 use crate::fleet::{ComputeCluster, Export, Fleet, Followed, KindOfCopies, PLATFORM};
 use crate::kcp::{Resource, Scope};
 use crate::record::{read_assignment, read_migration};
@@ -64,10 +65,10 @@ impl KcpOrderObserver {
         let mut migrations = Vec::new();
         for (_, object) in found {
             let migration = read_migration(&object).map_err(|error| unreadable(&error.to_string()))?;
-            migrations.extend(migration.map(|migration| (serial(&migration.name), migration)));
+            migrations.extend(migration);
         }
-        migrations.sort_by_key(|(serial, _)| *serial);
-        Ok(migrations.into_iter().map(|(_, migration)| migration).collect())
+        migrations.sort_by_key(|migration| migration.serial);
+        Ok(migrations)
     }
 
     fn copy(&self, copy: &CopyRef) -> CopyView {
@@ -192,6 +193,10 @@ impl OrderObserver for KcpOrderObserver {
         if order.is_none() && assignment.is_none() && migrations.is_empty() {
             return Ok(None);
         }
+        let requests = match &assignment {
+            Some(_) => requests::of_order(&self.fleet, &self.registry, &identity),
+            None => Vec::new(),
+        };
         let terms = Terms { offers: self.registry.offers(), policy: &policy, order: order.as_deref() };
         let copies: BTreeMap<ObjectKey, CopyView> = assignment
             .iter()
@@ -226,6 +231,7 @@ impl OrderObserver for KcpOrderObserver {
             order,
             assignment,
             migrations,
+            requests,
             copies,
             unreachable,
             provided,
@@ -385,11 +391,6 @@ pub(super) fn related_kinds(export: &Export) -> impl Iterator<Item = &Followed> 
     [Resource::secrets(), Resource::config_maps()]
         .into_iter()
         .filter_map(|resource| export.followed(&resource.gvr))
-}
-
-/// The number at the end of a migration's name; they count up.
-fn serial(name: &str) -> u64 {
-    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }
 
 fn unreadable(message: &str) -> PortError {

@@ -1,6 +1,6 @@
 //! The playbooks of the platform: read once for each change of their spec, and told what is wrong with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
 use super::registry::KcpProviderRegistry;
+use super::requests::names;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 use crate::store::{Cache, Table};
@@ -33,16 +34,6 @@ pub(super) struct NamedPlaybooks {
     pub(super) registry: KcpProviderRegistry,
 }
 
-impl NamedPlaybooks {
-    fn names(&self, cluster: &ClusterName) -> BTreeSet<String> {
-        let paths = self.fleet.exports().into_iter().flat_map(|export| export.paths());
-        let paths = paths.filter(|(_, owner)| owner == cluster).map(|(path, _)| path);
-        let policies = self.registry.policies();
-        let aliases = policies.offers.aliases(cluster);
-        paths.chain(aliases).chain([cluster.to_string()]).collect()
-    }
-}
-
 impl PlaybookRegistry for NamedPlaybooks {
     fn choose(
         &self,
@@ -51,7 +42,8 @@ impl PlaybookRegistry for NamedPlaybooks {
         source: &ClusterName,
         target: &ClusterName,
     ) -> Result<Option<Arc<Playbook>>, Ambiguous> {
-        let (source, target) = (self.names(source), self.names(target));
+        let called = |cluster| names(&self.fleet, &self.registry, cluster);
+        let (source, target) = (called(source), called(target));
         let source: Vec<&str> = source.iter().map(String::as_str).collect();
         let target: Vec<&str> = target.iter().map(String::as_str).collect();
         self.playbooks.choose(from, to, &source, &target).map(Option::<&_>::cloned)

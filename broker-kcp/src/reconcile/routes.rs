@@ -16,6 +16,7 @@ use super::mentions::Mentions;
 use super::observe::carries_our_mark;
 use super::reachability;
 use super::registry::KcpProviderRegistry;
+use super::requests;
 use crate::controller::{Laned, Queue};
 use crate::fleet::{Fleet, Observer, PLATFORM, Topic, Turn};
 use crate::store::Change;
@@ -138,6 +139,13 @@ impl Routes {
         }
     }
 
+    /// Everything that people ask for and that waits.
+    pub(super) fn requests_again(&self) {
+        for name in requests::waiting(&self.fleet) {
+            self.chores.add_after(Chore::Later(Asking::Migration, name), GATHER);
+        }
+    }
+
     pub(super) fn all_offers(&self) {
         let Some(export) = self.fleet.offers() else { return };
         for followed in export.kinds().values().filter_map(|kind| export.followed(&kind.gvr)) {
@@ -217,6 +225,7 @@ impl Routes {
     }
 
     fn assignments_changed(&self, changes: &[Change]) {
+        self.requests_again();
         for change in changes {
             for object in [&change.old, &change.new].into_iter().flatten() {
                 if let Some(order) = order_of(object) {
@@ -383,8 +392,9 @@ impl Observer for Routes {
                 });
                 self.asked(Asking::Migration, changes);
                 if changes.iter().any(|change| change.new.is_none()) {
-                    // A person removed the record of one that failed.
+                    // A person removed the record of one that failed, or took back what others waited for.
                     self.held_orders(&["MovesHalted"]);
+                    self.requests_again();
                 }
                 for change in changes.iter().filter(|change| change.new.is_none()) {
                     self.chores.add_after(Chore::Helpers(change.key.name.clone()), ORPHAN_AGE);
@@ -410,6 +420,7 @@ impl Observer for Routes {
                 if changes.iter().any(spec_changed) {
                     self.all_asked(Asking::Configuration);
                     self.held_orders(&WITHOUT_PLAYBOOK);
+                    self.requests_again();
                 }
             }
             Topic::BrokeredApis => {
@@ -421,10 +432,20 @@ impl Observer for Routes {
                     }
                     self.chores.add_after(Chore::Api(change.key.name.clone()), GATHER);
                 }
+                self.requests_again();
             }
-            Topic::Offers => self.offers_changed(changes),
-            Topic::Bindings(export) => self.bindings_changed(export, changes),
-            Topic::Clusters(_) => self.registry.policies_changed(),
+            Topic::Offers => {
+                self.offers_changed(changes);
+                self.requests_again();
+            }
+            Topic::Bindings(export) => {
+                self.bindings_changed(export, changes);
+                self.requests_again();
+            }
+            Topic::Clusters(_) => {
+                self.registry.policies_changed();
+                self.requests_again();
+            }
             Topic::Exports | Topic::Slices | Topic::Schemas => {}
         }
     }

@@ -33,6 +33,10 @@ const WORKERS: usize = 512;
 /// Reports written at the same time.
 const CHORE_WORKERS: usize = 4;
 
+/// Writes after which somebody who asks for a move may be answered otherwise.
+const REQUESTS_DEPEND_ON: [&str; 4] =
+    ["create-assignment", "update-assignment", "delete-assignment", "update-migration"];
+
 /// How a [`Service`] works.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -213,6 +217,9 @@ impl Service {
                         if passed.written.contains(&"update-migration") {
                             self.inner.routes.held_orders(&["MovesHalted"]);
                         }
+                        if passed.written.iter().any(|verb| REQUESTS_DEPEND_ON.contains(verb)) {
+                            self.inner.routes.requests_again();
+                        }
                         settled(key, &passed, self.inner.fleet.now())
                     }
                     Err(error) => failed(key, &error),
@@ -290,7 +297,14 @@ impl Service {
                 Ok(())
             }
             Chore::Api(name) => brokered::report(fleet, registry, name).await,
-            Chore::Later(what, name) => later::report(fleet, playbooks, *what, name).await,
+            Chore::Later(what, name) => {
+                later::report(fleet, registry, playbooks, *what, name).await.map(|order| {
+                    // Asked for before the next chore: whoever asked waits for it.
+                    if let Some(order) = order {
+                        self.inner.routes.orders.add(order);
+                    }
+                })
+            }
             Chore::Orphan(api, key) => orphans::examine(fleet, registry, api, key).await.map(drop),
             Chore::Helpers(migration) => orphans::remove_helpers(fleet, migration).await,
         };

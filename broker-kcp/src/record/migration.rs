@@ -1,31 +1,41 @@
-//! Migrations that the broker makes.
+//! Migrations as records: those that the broker makes, and those of people that it took up.
 
 use std::sync::Arc;
 
-use broker_core::migration::{Controls, Migration, MigrationState, Position, Receipt, Standing};
+use broker_core::migration::{Controls, Migration, MigrationState, Origin, Position, Receipt, Standing};
 use broker_core::order::OrderIdentity;
 use broker_core::playbook::{Phase, Playbook};
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use broker_core::time::Timestamp;
-use broker_core::translate::assignment_name;
-use serde_json::{Value, json};
+use broker_core::translate::{assignment_name, migration_serial};
+use serde_json::{Map, Value, json};
 
 use super::assignment::gvr;
 use super::{RecordError, offer_id, offer_ref};
 use crate::api::v1alpha1 as api;
 
-/// Reads a Migration that the broker made. `None` for one that a person made: it names neither offer nor uid.
+/// Reads the record of a move. `None` for what a person asks for and nobody took up: it says neither offer nor uid.
 pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError> {
     let failed = |reason: String| RecordError { kind: "Migration", name: object.name().to_owned(), reason };
     let value = Value::Object(object.fields().clone());
     let record: api::Migration = serde_json::from_value(value).map_err(|error| failed(error.to_string()))?;
     let spec = record.spec;
-    let Some(order) = &spec.order else { return Ok(None) };
-    let (Some(from), Some(to), Some(uid), Some(api)) =
-        (&spec.from.offer, &spec.to.offer, &order.uid, &order.gvr)
-    else {
+    let Some(bound) = Bound::of(&spec) else { return Ok(None) };
+    let (order, Some(uid), Some(api)) = (bound.order, &bound.order.uid, &bound.order.gvr) else {
         return Ok(None);
     };
+    let identity = OrderIdentity {
+        gvr: gvr(api),
+        key: ObjectKey::new(
+            order.cluster_name.as_str(),
+            order.namespace.clone().unwrap_or_default(),
+            &order.name,
+        ),
+        uid: uid.clone(),
+    };
+    // Of those that the broker makes the name says it; they count up.
+    let named = || migration_serial(&assignment_name(&identity), object.name());
+    let serial = bound.serial.or_else(named).unwrap_or_default();
     let status = record.status.unwrap_or_default();
     let receipt = status.receipt.unwrap_or_default();
     let progress = status.progress.unwrap_or_default();
@@ -45,27 +55,14 @@ pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError>
         name: object.name().to_owned(),
         uid: object.uid().to_owned(),
         resource_version: object.resource_version().to_owned(),
-        order: OrderIdentity {
-            gvr: gvr(api),
-            key: ObjectKey::new(
-                order.cluster_name.as_str(),
-                order.namespace.clone().unwrap_or_default(),
-                &order.name,
-            ),
-            uid: uid.clone(),
-        },
-        kind: spec.from.gvk.as_ref().map(|gvk| gvk.kind.clone()).unwrap_or_default(),
-        from: offer_id(from),
-        to: offer_id(to),
+        origin: bound.origin,
+        serial,
+        order: identity,
+        kind: bound.kind.to_owned(),
+        from: offer_id(bound.from),
+        to: offer_id(bound.to),
         playbook,
-        controls: Controls {
-            paused: spec.paused.unwrap_or_default(),
-            cancel: spec.cancel.unwrap_or_default(),
-            rollback: spec.rollback.unwrap_or_default(),
-            approved: spec.approved_stages.into_iter().collect(),
-            skip_source: spec.skip_source.unwrap_or_default(),
-            allow_loss: spec.allow_loss.unwrap_or_default(),
-        },
+        controls: controls(&spec),
         position: Position {
             state: status.state.map(state).unwrap_or_default(),
             passed: usize::try_from(progress.stages_completed).unwrap_or_default(),
@@ -89,6 +86,51 @@ pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError>
     }))
 }
 
+/// What a record is about, wherever it says so.
+struct Bound<'s> {
+    origin: Origin,
+    serial: Option<u32>,
+    kind: &'s str,
+    order: &'s api::MigrationOrder,
+    from: &'s api::OfferRef,
+    to: &'s api::OfferRef,
+}
+
+impl<'s> Bound<'s> {
+    fn of(spec: &'s api::MigrationSpec) -> Option<Self> {
+        if let Some(binding) = &spec.binding {
+            return Some(Self {
+                origin: Origin::Person,
+                serial: Some(u32::try_from(binding.serial).unwrap_or(u32::MAX)),
+                kind: &binding.kind,
+                order: &binding.order,
+                from: &binding.from,
+                to: &binding.to,
+            });
+        }
+        Some(Self {
+            origin: Origin::Broker,
+            serial: None,
+            kind: spec.from.gvk.as_ref().map(|gvk| gvk.kind.as_str()).unwrap_or_default(),
+            order: spec.order.as_ref()?,
+            from: spec.from.offer.as_ref()?,
+            to: spec.to.offer.as_ref()?,
+        })
+    }
+}
+
+/// What a person says of a move.
+pub(super) fn controls(spec: &api::MigrationSpec) -> Controls {
+    Controls {
+        paused: spec.paused.unwrap_or_default(),
+        cancel: spec.cancel.unwrap_or_default(),
+        rollback: spec.rollback.unwrap_or_default(),
+        approved: spec.approved_stages.iter().cloned().collect(),
+        skip_source: spec.skip_source.unwrap_or_default(),
+        allow_loss: spec.allow_loss.unwrap_or_default(),
+    }
+}
+
 /// The object to create for a Migration.
 pub fn new_migration(migration: &Migration, template: &Object) -> Object {
     let order = &migration.order;
@@ -102,6 +144,28 @@ pub fn new_migration(migration: &Migration, template: &Object) -> Object {
         namespaced(&mut end, &order.key.namespace);
         end
     };
+    let subject = subject(order);
+    let mut object = template.clone();
+    object.set(&["metadata", "labels", marker::ORDER_LABEL], assignment_name(order).into());
+    object
+        .set(&["spec"], json!({ "from": end(&migration.from), "to": end(&migration.to), "order": subject }));
+    for (field, value) in written_by_the_broker(migration) {
+        object.set(&["spec", &field], value);
+    }
+    if migration.origin == Origin::Person {
+        // The record of a move that a person asked for and took back, made anew so that it ends well.
+        if let Some(binding) = adoption(migration).pointer("/spec/binding") {
+            object.set(&["spec", "binding"], binding.clone());
+        }
+        if migration.controls.cancel {
+            object.set(&["spec", "cancel"], true.into());
+        }
+    }
+    object
+}
+
+/// The order with all that tells it from others.
+fn subject(order: &OrderIdentity) -> Value {
     let mut subject = json!({
         "clusterName": order.key.cluster,
         "name": order.key.name,
@@ -109,17 +173,37 @@ pub fn new_migration(migration: &Migration, template: &Object) -> Object {
         "gvr": { "group": order.gvr.group, "version": order.gvr.version, "resource": order.gvr.resource },
     });
     namespaced(&mut subject, &order.key.namespace);
-    let mut object = template.clone();
-    object.set(&["metadata", "labels", marker::ORDER_LABEL], assignment_name(order).into());
-    object
-        .set(&["spec"], json!({ "from": end(&migration.from), "to": end(&migration.to), "order": subject }));
+    subject
+}
+
+/// What is written into the spec of what a person asked for when it becomes the record of a move.
+pub fn adoption(migration: &Migration) -> Value {
+    let mut spec = json!({ "binding": {
+        "serial": migration.serial,
+        "kind": migration.kind,
+        "order": subject(&migration.order),
+        "from": offer_ref(&migration.from),
+        "to": offer_ref(&migration.to),
+    }});
+    if let Some(fields) = spec.as_object_mut() {
+        fields.extend(written_by_the_broker(migration));
+    }
+    json!({
+        "metadata": { "labels": { marker::ORDER_LABEL: assignment_name(&migration.order) } },
+        "spec": spec,
+    })
+}
+
+/// What the spec of every record says beside what it is about.
+fn written_by_the_broker(migration: &Migration) -> Map<String, Value> {
+    let mut fields = Map::new();
     if let Some(playbook) = &migration.playbook {
-        object.set(&["spec", "playbook"], json!({ "name": playbook.name, "spec": playbook.written }));
+        fields.insert("playbook".into(), json!({ "name": playbook.name, "spec": playbook.written }));
     }
     if migration.failed_before > 0 {
-        object.set(&["spec", "failedBefore"], migration.failed_before.into());
+        fields.insert("failedBefore".into(), migration.failed_before.into());
     }
-    object
+    fields
 }
 
 /// The status of a Migration; fields that are not there are null, so that a merge removes them.
@@ -189,9 +273,9 @@ fn progress(migration: &Migration) -> Value {
     })
 }
 
-/// What counts of a Migration for the limits; `None` for one that a person made and nobody carries out.
+/// What counts of a Migration for the limits; `None` for one that a person made and nobody took up.
 pub fn standing(object: &Object) -> Option<Standing> {
-    let order = object.get(&["spec", "order"])?;
+    let order = object.get(&["spec", "binding", "order"]).or_else(|| object.get(&["spec", "order"]))?;
     let text = |pointer: &str| order.pointer(pointer).and_then(Value::as_str);
     let gvr = Gvr::new(text("/gvr/group").unwrap_or_default(), "", text("/gvr/resource")?);
     Some(Standing {
@@ -233,7 +317,7 @@ fn namespaced(value: &mut Value, namespace: &str) {
     }
 }
 
-fn state(state: api::MigrationState) -> MigrationState {
+pub(super) fn state(state: api::MigrationState) -> MigrationState {
     match state {
         api::MigrationState::Pending => MigrationState::Pending,
         api::MigrationState::InitialInProgress => MigrationState::InitialInProgress,

@@ -1,10 +1,11 @@
-//! The broker's records as the domain knows them and as the API server keeps them.
+//! The broker's records, and what people ask for, as the domain knows them and as the API server keeps them.
 //!
 //! Reading and writing are inverse to each other for everything a decision depends on: what a broker wrote, its
 //! successor reads back. A record that cannot be read is an error that names the field, never a guess.
 
 mod assignment;
 mod migration;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,8 @@ use broker_core::offer::OfferId;
 use serde_json::{Value, json};
 
 pub use assignment::{assignment_status, new_assignment, read_assignment, spec_of_assignment};
-pub use migration::{migration_status, new_migration, read_migration, standing};
+pub use migration::{adoption, migration_status, new_migration, read_migration, standing};
+pub use request::{answer_status, is_request, read_request};
 
 use crate::api::v1alpha1::OfferRef;
 

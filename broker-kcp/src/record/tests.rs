@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 use broker_core::matching::Candidates;
-use broker_core::migration::{Controls, Migration, MigrationState, Position, Receipt};
+use broker_core::migration::{Answer, Controls, Migration, MigrationState, Origin, Position, Receipt};
 use broker_core::offer::OfferId;
 use broker_core::order::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
 use broker_core::resource::{Gvk, Gvr, Object, ObjectKey};
 use broker_core::time::Timestamp;
+use broker_core::translate::{assignment_name, migration_name};
 use serde_json::{Value, json};
 
 use super::*;
@@ -146,9 +147,11 @@ fn a_broken_record_is_refused_by_name() {
 #[test]
 fn a_migration_that_was_written_is_read_back() {
     let migration = Migration {
-        name: "a-1-2".to_owned(),
+        name: migration_name(&assignment_name(&identity()), 2),
         uid: "record-uid".to_owned(),
         resource_version: "7".to_owned(),
+        origin: Origin::Broker,
+        serial: 2,
         order: identity(),
         kind: "Certificate".to_owned(),
         from: OfferId::new("provider", "ca", "internal-ca"),
@@ -165,7 +168,7 @@ fn a_migration_that_was_written_is_read_back() {
             ..Receipt::default()
         },
     };
-    let mut object = new_migration(&migration, &template("Migration", "a-1-2"));
+    let mut object = new_migration(&migration, &template("Migration", &migration.name));
     let mut status = migration_status(&migration, None, Timestamp::from_millis(2_032));
     assert_eq!(status.pointer("/receipt/switchPauseMillis"), Some(&json!(30)));
     drop_nulls(&mut status);
@@ -174,10 +177,53 @@ fn a_migration_that_was_written_is_read_back() {
 }
 
 #[test]
-fn a_migration_of_a_person_is_not_taken_for_ours() {
+fn what_a_person_asks_for_is_no_record_until_it_is_taken_up_and_then_keeps_its_name() {
     let mut object = template("Migration", "by-hand");
-    object.set(&["spec"], json!({"from": {"clusterName": "a"}, "to": {"clusterName": "b"}}));
+    let end = |cluster: &str| json!({"name": "my-app-cert", "clusterName": cluster});
+    object.set(&["spec"], json!({"from": end("a"), "to": end("b"), "allowLoss": true}));
     assert_eq!(read_migration(&object), Ok(None));
+    let asked = read_request(&object).unwrap().unwrap();
+    assert_eq!((asked.from.cluster.as_str(), asked.to.name.as_deref()), ("a", Some("my-app-cert")));
+    assert!(asked.controls.allow_loss && asked.told.is_none());
+
+    // What was answered is read back, as long as nothing else is asked for.
+    let answer = Answer::waits("UnknownProvider", "nobody is called `b`");
+    object.set(&["metadata", "generation"], 1.into());
+    object.set(&["status"], answer_status(&answer, &object, Timestamp::from_millis(0)));
+    assert_eq!(read_request(&object).unwrap().unwrap().told, Some(answer));
+    object.set(&["metadata", "generation"], 2.into());
+    assert_eq!(read_request(&object).unwrap().unwrap().told, None);
+
+    // Taken up.
+    let migration = Migration {
+        name: "by-hand".to_owned(),
+        uid: "record-uid".to_owned(),
+        resource_version: "7".to_owned(),
+        origin: Origin::Person,
+        serial: 3,
+        order: identity(),
+        kind: "Certificate".to_owned(),
+        from: OfferId::new("a-id", "ca", "internal-ca"),
+        to: OfferId::new("b-id", "", "public-ca"),
+        playbook: None,
+        controls: Controls { allow_loss: true, ..Controls::default() },
+        position: Position::default(),
+        message: String::new(),
+        failed_before: 0,
+        receipt: Receipt::default(),
+    };
+    object.fields_mut().remove("status");
+    let adopted = adoption(&migration);
+    object.set(&["spec", "binding"], adopted["spec"]["binding"].clone());
+    assert_eq!(read_migration(&object).unwrap().unwrap(), migration);
+    assert_eq!(read_request(&object), Ok(None));
+    assert_eq!(standing(&object).unwrap().order, "order-uid");
+
+    // Taken back by its deletion, and made anew so that what it began is undone.
+    let controls = Controls { cancel: true, ..Controls::default() };
+    let undone = Migration { controls, ..migration };
+    let object = new_migration(&undone, &template("Migration", "by-hand"));
+    assert_eq!(read_migration(&object).unwrap().unwrap(), undone);
 }
 
 /// As a server does with a merge patch.

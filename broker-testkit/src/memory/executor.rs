@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker_core::migration::Migration;
 use broker_core::order::{Action, Compute};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Gvk, Object, ObjectRef, marker};
@@ -61,6 +62,8 @@ impl State {
             | Action::ApplyAssignmentStatus { .. }
             | Action::DeleteAssignment { .. }
             | Action::CreateMigration(_)
+            | Action::AdoptMigration(_)
+            | Action::AnswerRequest { .. }
             | Action::UpdateMigration(_)
             | Action::DeleteMigration { .. } => self.record(action).map(|()| None),
             Action::CreateCopy { copy, object } => self.create(&copy.object_ref(), object, action),
@@ -110,6 +113,8 @@ impl State {
             | Action::ApplyAssignmentStatus { .. }
             | Action::DeleteAssignment { .. }
             | Action::CreateMigration(_)
+            | Action::AdoptMigration(_)
+            | Action::AnswerRequest { .. }
             | Action::UpdateMigration(_)
             | Action::DeleteMigration { .. } => return false,
         };
@@ -155,13 +160,34 @@ impl State {
                 }
             }
             Action::CreateMigration(record) => {
-                if self.migrations.contains_key(&record.name) {
+                let taken = self.migrations.contains_key(&record.name);
+                if taken || self.requests.contains_key(&record.name) {
                     return Err(refuse(PortErrorKind::AlreadyExists));
                 }
                 let mut record = record.clone();
                 record.uid = format!("uid-{version}");
                 record.resource_version = version;
                 self.migrations.insert(record.name.clone(), record);
+            }
+            Action::AdoptMigration(record) => {
+                let asked = self.requests.get(&record.name).ok_or_else(|| refuse(PortErrorKind::NotFound))?;
+                if asked.resource_version != record.resource_version || asked.uid != record.uid {
+                    return Err(refuse(PortErrorKind::Conflict));
+                }
+                self.requests.remove(&record.name);
+                let record = Migration { resource_version: version, ..record.clone() };
+                self.migrations.insert(record.name.clone(), record);
+            }
+            Action::AnswerRequest { name, resource_version, answer, .. } => {
+                let asked = self.requests.get_mut(name).ok_or_else(|| refuse(PortErrorKind::NotFound))?;
+                if asked.resource_version != *resource_version {
+                    return Err(refuse(PortErrorKind::Conflict));
+                }
+                asked.told = Some(answer.clone());
+                asked.resource_version = version;
+                if answer.state.is_final() {
+                    self.requests.remove(name);
+                }
             }
             Action::UpdateMigration(record) => {
                 let there =
@@ -337,7 +363,10 @@ fn describe(action: &Action) -> String {
             format!("{name} {:?} {}", status.phase, status.reason)
         }
         Action::DeleteAssignment { name, .. } | Action::DeleteMigration { name, .. } => name.clone(),
-        Action::CreateMigration(record) | Action::UpdateMigration(record) => {
+        Action::AnswerRequest { name, answer, .. } => format!("{name} {}: {}", answer.reason, answer.message),
+        Action::CreateMigration(record)
+        | Action::AdoptMigration(record)
+        | Action::UpdateMigration(record) => {
             format!("{} {} ({})", record.name, record.state().as_str(), record.message)
         }
         Action::CreateCopy { copy, .. }

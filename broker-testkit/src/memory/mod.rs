@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use broker_core::matching::{
     ApiPolicy, IndexMatcher, Matcher, OfferSet, Offered, Policies, Reservations, Reserved,
 };
-use broker_core::migration::{Migration, Standing};
+use broker_core::migration::{Migration, Request, Standing};
 use broker_core::offer::{ApiPattern, CopyKind, Offer, OfferId, OfferSpec, Reachability};
 use broker_core::order::{Assignment, Compute, Policy};
 use broker_core::playbook::Playbooks;
@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) objects: BTreeMap<ObjectRef, Arc<Object>>,
     pub(crate) assignments: BTreeMap<String, Assignment>,
     pub(crate) migrations: BTreeMap<String, Migration>,
+    /// What people ask for and the broker has not taken up, by name.
+    pub(crate) requests: BTreeMap<String, Request>,
     pub(crate) offers: BTreeMap<OfferId, OfferSpec>,
     /// The kinds that copies may have beside the orders' own, in every cluster.
     pub(crate) kinds: Vec<CopyKind>,
@@ -125,6 +127,7 @@ impl MemoryFleet {
             objects: BTreeMap::new(),
             assignments: BTreeMap::new(),
             migrations: BTreeMap::new(),
+            requests: BTreeMap::new(),
             offers: BTreeMap::new(),
             kinds: Vec::new(),
             unreachable: BTreeMap::new(),

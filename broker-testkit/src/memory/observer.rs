@@ -1,9 +1,10 @@
 //! Observing: everything of one order, as it is in the map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_core::matching::OfferSet;
+use broker_core::migration::{Answer, Asked, Candidate, Request};
 use broker_core::offer::{CopyKind, OfferId};
 use broker_core::order::{
     Assignment, CopyRef, CopyView, Helpers, LastWord, OrderIdentity, Policy, Provided, Silence, Traces,
@@ -38,7 +39,8 @@ impl OrderObserver for MemoryFleet {
         };
         let mut migrations: Vec<_> =
             state.migrations.values().filter(|migration| migration.order == identity).cloned().collect();
-        migrations.sort_by_key(|migration| (migration.receipt.started_at, migration.name.clone()));
+        migrations.sort_by_key(|migration| migration.serial);
+        let requests = state.requests_for(&identity);
         let mut copies = BTreeMap::new();
         let mut unreachable = BTreeMap::new();
         let mut provided = BTreeMap::new();
@@ -77,6 +79,7 @@ impl OrderObserver for MemoryFleet {
             order,
             assignment,
             migrations,
+            requests,
             copies,
             unreachable,
             provided,
@@ -97,6 +100,37 @@ struct Terms<'t> {
 }
 
 impl State {
+    /// What people ask for one order, oldest first.
+    fn requests_for(&self, identity: &OrderIdentity) -> Vec<Asked> {
+        let mut requests: Vec<&Request> = self
+            .requests
+            .values()
+            .filter(|request| self.resolve(request).is_ok_and(|order| order == *identity))
+            .collect();
+        requests.sort_by_key(|request| (request.created_at, &request.name));
+        let providers = || {
+            let clusters: BTreeSet<_> = self.offers.keys().map(|offer| offer.cluster.clone()).collect();
+            clusters.into_iter().map(|cluster| {
+                let name = cluster.to_string();
+                (cluster, vec![name])
+            })
+        };
+        requests.into_iter().map(|request| Asked::of(request.clone(), providers())).collect()
+    }
+
+    /// Which order a request is about.
+    pub(super) fn resolve(&self, request: &Request) -> Result<OrderIdentity, Answer> {
+        request.resolve(self.assignments.values().filter_map(|assignment| {
+            let serving = assignment.serving()?;
+            Some(Candidate {
+                order: assignment.order.clone(),
+                consumer: vec![assignment.order.key.cluster.to_string()],
+                provider: vec![serving.key.cluster.to_string()],
+                kinds: vec![self.policy.gvk(), serving.gvk()],
+            })
+        }))
+    }
+
     /// What is there beside what the order's assignment names, and what such copies hand over.
     fn traces(
         &self,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::migration::{Controls, Migration, MigrationState};
+use broker_core::migration::{Answer, Controls, Migration, MigrationState, Request};
 use broker_core::offer::{CopyKind, OfferId, OfferSpec};
 use broker_core::order::{Compute, Policy};
 use broker_core::playbook::{Playbook, Playbooks};
@@ -95,6 +95,31 @@ impl MemoryFleet {
         self.lock().migrations.clear();
     }
 
+    /// A person asks for a move.
+    pub fn ask(&self, mut request: Request) {
+        let mut state = self.lock();
+        let version = state.next_version();
+        request.uid = format!("uid-{version}");
+        request.resource_version = version;
+        request.created_at = Some(state.now);
+        state.requests.insert(request.name.clone(), request);
+    }
+
+    /// What was said last to what a person asks for, as far as it was not taken up: why nobody knows which order is meant,
+    /// or why that cannot move.
+    pub fn answered(&self, request: &str) -> Option<Answer> {
+        let state = self.lock();
+        let request = state.requests.get(request)?;
+        state.resolve(request).err().or_else(|| request.told.clone())
+    }
+
+    /// A person deletes the record of a move, or what was asked for.
+    pub fn take_back(&self, migration: &str) {
+        let mut state = self.lock();
+        state.migrations.remove(migration);
+        state.requests.remove(migration);
+    }
+
     /// A person says something about a move.
     pub fn control(&self, migration: &str, change: impl FnOnce(&mut Controls)) {
         let mut state = self.lock();
@@ -102,6 +127,9 @@ impl MemoryFleet {
         if let Some(record) = state.migrations.get_mut(migration) {
             change(&mut record.controls);
             record.resource_version = version;
+        } else if let Some(request) = state.requests.get_mut(migration) {
+            change(&mut request.controls);
+            request.resource_version = version;
         }
     }
 

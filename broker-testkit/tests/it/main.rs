@@ -7,6 +7,7 @@ mod fault;
 mod findings;
 mod kcp;
 mod order_life;
+mod people_moves;
 mod playbook_moves;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::order_life::{GRACE, Story};
 
 /// Copies under no fence, catches up under it, verifies, finalizes; each stage waits for a field of the new copy.
-fn stages() -> Value {
+pub(crate) fn stages() -> Value {
     json!([
         { "name": "copy", "phase": "Initial", "successConditions": ["status.copyProgress == 100"], "templates": {
             "mover": { "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "move-${to.metadata.name}" },
@@ -34,7 +34,7 @@ fn stages() -> Value {
     ])
 }
 
-fn playbook(stages: &Value, rollback: &Value) -> Playbook {
+pub(crate) fn playbook(stages: &Value, rollback: &Value) -> Playbook {
     let certificate = json!({ "group": "example.com", "version": "v1alpha1", "kind": "Certificate" });
     let spec = json!({ "from": certificate, "to": certificate, "stages": stages, "rollback": rollback });
     Playbook::parse_json("certificates", &spec).unwrap_or_else(|faults| panic!("{faults:#?}"))

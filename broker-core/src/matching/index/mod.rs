@@ -28,13 +28,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::shelf::Shelf;
-use super::scan::{choose_by_scan, choose_held, route_facts, verdict_on};
-use super::{Listing, Matcher, OfferSet, OrderFacts, Routing, Verdict};
+use super::scan::{choose_by_scan, choose_held, choose_of, route_facts, verdict_on};
+use super::{Listing, Matcher, OfferSet, OrderFacts, Refusal, Routing, Verdict};
 use crate::offer::OfferId;
 use crate::offer::hashing::same;
 use crate::offer::read::Digest;
-use crate::resource::Gvr;
-use crate::selection::Choice;
+use crate::resource::{ClusterName, Gvr};
+use crate::selection::{Choice, Chosen};
 
 /// Where more than one of this many offers changed, building costs less than updating.
 const REBUILT: usize = 16;
@@ -157,6 +157,14 @@ impl Matcher for IndexMatcher {
 
     fn listing(&self, offer: &OfferId) -> Option<&Arc<Listing>> {
         self.offers.get(offer)
+    }
+
+    fn choose_within(
+        &self,
+        order: &OrderFacts<'_>,
+        provider: &ClusterName,
+    ) -> Result<Chosen, Vec<(OfferId, Refusal)>> {
+        choose_of(&self.offers, order, provider)
     }
 
     fn judge_offer(&self, order: &OrderFacts<'_>, offer: &OfferId) -> Verdict {

@@ -31,6 +31,7 @@ use super::{Condition, Gvk, Gvr, OfferRef, rules::rule};
 #[schemars(extend("x-kubernetes-validations" = [
     rule("self.from == oldSelf.from && self.to == oldSelf.to", "a migration keeps its from and to: make another one"),
     rule("!has(oldSelf.playbook) || (has(self.playbook) && self.playbook == oldSelf.playbook)", "a migration keeps the playbook that it follows"),
+    rule("!has(oldSelf.binding) || (has(self.binding) && self.binding == oldSelf.binding)", "a migration keeps what was made of its names"),
     rule("!has(oldSelf.order) || (has(self.order) && self.order == oldSelf.order)", "a migration stays with its order"),
     rule("!(self.?cancel.orValue(false) && self.?rollback.orValue(false))", "cancel (before the switch) and rollback (after it) exclude each other")
 ]))]
@@ -66,9 +67,30 @@ pub struct MigrationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub failed_before: Option<i64>,
-    /// The playbook that it follows, as it was when the move began, in migrations that the broker made.
+    /// What the broker made of the names, in migrations that a person made: written once, when the move begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<MigrationBinding>,
+    /// The playbook that it follows, as it was when the move began; written by the broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playbook: Option<FollowedPlaybook>,
+}
+
+/// What a person's names stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationBinding {
+    /// The serial number of the copy that the move makes.
+    #[schemars(range(min = 1))]
+    pub serial: i64,
+    /// The order's kind.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// The order, with the id of its cluster, its uid and its API.
+    pub order: MigrationOrder,
+    /// The offer that serves it.
+    pub from: OfferRef,
+    /// The offer that is to serve it.
+    pub to: OfferRef,
 }
 
 /// A playbook as it was when a move began: a later edit is for later moves.

@@ -1,0 +1,129 @@
+//! What people ask for: which order each request is about, from caches alone.
+//!
+//! Whether that order can move is decided with the order. Here it is told only why nobody knows which order is meant; it is
+//! looked at again whenever an order, a provider or a name changes that it may depend on.
+
+use std::collections::BTreeSet;
+
+use broker_core::migration::{Answer, Asked, Candidate, Request};
+use broker_core::order::OrderIdentity;
+use broker_core::port::ProviderRegistry as _;
+use broker_core::resource::{ClusterName, Gvk, ObjectKey, marker};
+use serde_json::json;
+
+use super::indexes::{ANY, BY_ASKED, BY_NAME};
+use super::registry::KcpProviderRegistry;
+use super::routes::OrderKey;
+use crate::fleet::{Fleet, PLATFORM};
+use crate::kcp::{ApiError, Resource};
+use crate::record::{answer_status, read_assignment, read_request};
+
+/// What a cluster is called: the word that is best for people first.
+pub(super) fn names(fleet: &Fleet, registry: &KcpProviderRegistry, cluster: &ClusterName) -> Vec<String> {
+    let mut names = paths(fleet, cluster);
+    let policies = registry.policies();
+    names.extend(policies.offers.aliases(cluster));
+    names.push(cluster.to_string());
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+fn paths(fleet: &Fleet, cluster: &ClusterName) -> Vec<String> {
+    let paths = fleet.exports().into_iter().flat_map(|export| export.paths());
+    paths.filter(|(_, owner)| owner == cluster).map(|(path, _)| path).collect()
+}
+
+/// Which order a request is about.
+pub(super) fn resolve(
+    fleet: &Fleet,
+    registry: &KcpProviderRegistry,
+    request: &Request,
+) -> Result<OrderIdentity, Answer> {
+    let name = request.order_name().unwrap_or_default();
+    let policies = registry.policies();
+    let found = fleet.platform().assignments.find(BY_NAME, name);
+    request.resolve(found.into_iter().filter_map(|(_, object)| {
+        let assignment = read_assignment(&object).ok()?;
+        let serving = assignment.serving()?;
+        let gvr = &assignment.order.gvr;
+        let own = policies.orders.get(&gvr.group_resource());
+        let own = own.map(|policy| Gvk::new(&gvr.group, &gvr.version, &policy.kind));
+        let cluster = &assignment.order.key.cluster;
+        let mut consumer = paths(fleet, cluster);
+        consumer.push(cluster.to_string());
+        Some(Candidate {
+            consumer,
+            provider: names(fleet, registry, &serving.key.cluster),
+            kinds: own.into_iter().chain([serving.gvk()]).collect::<BTreeSet<_>>().into_iter().collect(),
+            order: assignment.order,
+        })
+    }))
+}
+
+/// What is asked for one order, oldest first.
+pub(super) fn of_order(
+    fleet: &Fleet,
+    registry: &KcpProviderRegistry,
+    identity: &OrderIdentity,
+) -> Vec<Asked> {
+    let found = fleet.platform().migrations.find(BY_ASKED, &identity.key.name);
+    let read = found.into_iter().filter_map(|(_, object)| read_request(&object).ok().flatten());
+    let mut requests: Vec<Request> = read
+        .filter(|request| resolve(fleet, registry, request).is_ok_and(|order| order == *identity))
+        .collect();
+    if requests.is_empty() {
+        return Vec::new();
+    }
+    requests.sort_by(|one, other| (one.created_at, &one.name).cmp(&(other.created_at, &other.name)));
+    let offers = registry.offers();
+    let clusters: BTreeSet<&ClusterName> = offers.listings().map(|listing| &listing.id().cluster).collect();
+    let providers: Vec<(ClusterName, Vec<String>)> =
+        clusters.into_iter().map(|cluster| (cluster.clone(), names(fleet, registry, cluster))).collect();
+    requests.into_iter().map(|request| Asked::of(request, providers.clone())).collect()
+}
+
+/// Looks at one request: gives back its order, whose turn it is, or tells why nobody knows which it is.
+pub(super) async fn look(
+    fleet: &Fleet,
+    registry: &KcpProviderRegistry,
+    resource: &Resource,
+    name: &str,
+) -> Result<Option<OrderKey>, ApiError> {
+    let cache = &fleet.platform().migrations;
+    let key = ObjectKey::new(PLATFORM, "", name);
+    if !fleet.platform_is_synced() || !fleet.is_planned() {
+        return Ok(None);
+    }
+    let Some(object) = cache.get(&key) else { return Ok(None) };
+    let (answer, told) = match read_request(&object) {
+        Ok(None) => return Ok(None),
+        Ok(Some(request)) if request.controls.cancel => {
+            (Answer::cancelled("called off before it began"), request.told)
+        }
+        Ok(Some(request)) => match resolve(fleet, registry, &request) {
+            Ok(order) => {
+                return Ok(Some(OrderKey { api: order.gvr.group_resource(), key: order.key }));
+            }
+            Err(answer) => (answer, request.told),
+        },
+        Err(error) => (Answer::waits("Unreadable", error.to_string()), None),
+    };
+    if told.as_ref() == Some(&answer) {
+        return Ok(None);
+    }
+    tracing::info!(migration = name, reason = %answer.reason, why = %answer.message, "migration");
+    let patch = json!({
+        "metadata": { "uid": object.uid(), "resourceVersion": object.resource_version() },
+        "status": answer_status(&answer, &object, fleet.now()),
+    });
+    let written = fleet.platform_api().merge_status(resource, "", name, &patch, marker::MANAGER).await?;
+    cache.written(&fleet.platform_source(), key, written);
+    Ok(None)
+}
+
+/// The names of everything that is asked for.
+pub(super) fn waiting(fleet: &Fleet) -> Vec<String> {
+    let found = fleet.platform().migrations.find(BY_ASKED, ANY);
+    found.into_iter().map(|(key, _)| key.name).collect()
+}
