@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use broker_core::offer::Scheduling;
 use clap::{Parser, Subcommand};
 
-use crate::{cordon, definitions, explain, init, offers, recover, run, validate};
+use crate::{cordon, definitions, explain, init, migrate, offers, recover, run, validate};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Tell what is wrong with `AcceptAPIs` and `BrokeredAPIs` in files, or probably not meant.
     Validate(validate::ValidateArgs),
+    /// Move an order to another provider, follow the move, and steer it.
+    Migrate(migrate::MigrateArgs),
     /// Set the records of orders right that say `AssignmentLost`, as after a restored backup.
     Recover(recover::RecoverArgs),
     /// Let a provider keep its orders and get no new ones.
@@ -57,6 +59,7 @@ pub async fn main() -> ExitCode {
         Command::Crds(args) => plain(definitions::print(&args)),
         Command::Offers(args) => plain(Box::pin(offers::print(&args)).await),
         Command::Explain(args) => (Box::pin(explain::explain(&args)).await, ExitCode::from(NO_ANSWER)),
+        Command::Migrate(args) => (Box::pin(migrate::migrate(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Recover(args) => (Box::pin(recover::recover(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
         Command::Drain(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Draining)).await),

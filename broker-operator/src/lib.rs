@@ -18,6 +18,7 @@ pub mod explain;
 pub mod files;
 mod health;
 pub mod init;
+pub mod migrate;
 pub mod offers;
 pub mod operator;
 pub mod recover;

@@ -114,6 +114,27 @@ pub(crate) async fn providers(server: &Server, workspace: &str) -> anyhow::Resul
     Ok(providers)
 }
 
+/// The workspaces that bind any of the platform's exports and show themselves to it: ids by path.
+pub(crate) async fn clusters(server: &Server, workspace: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
+    let slices = slices
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| server.failure(format!("listing the endpoints of exports in {workspace}"), error))?;
+    let mut found = BTreeMap::new();
+    for endpoint in slices.into_iter().flat_map(|slice| slice.status.unwrap_or_default().endpoints) {
+        let bindings: Api<ApiBinding> = Api::all(at(server, &endpoint.url)?);
+        let clusters: Api<LogicalCluster> = Api::all(at(server, &endpoint.url)?);
+        let (bindings, clusters) =
+            (bindings.list(&ListParams::default()).await, clusters.list(&ListParams::default()).await);
+        // What an export has no claim on is not shown by it; another may have one.
+        let told = bindings.iter().flatten().filter_map(path);
+        let told = told.chain(clusters.iter().flatten().filter_map(path));
+        found.extend(told.map(|(id, path)| (path, id)));
+    }
+    Ok(found)
+}
+
 /// Where the offers are served: one address for each shard.
 pub(crate) async fn endpoints(server: &Server, workspace: &str) -> anyhow::Result<Vec<String>> {
     let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
