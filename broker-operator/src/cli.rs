@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use broker_core::offer::Scheduling;
 use clap::{Parser, Subcommand};
 
-use crate::{cordon, definitions, explain, init, migrate, offers, recover, run, validate};
+use crate::{cordon, definitions, explain, init, migrate, offers, plan, recover, run, validate};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Tell what is wrong with `AcceptAPIs` and `BrokeredAPIs` in files, or probably not meant.
     Validate(validate::ValidateArgs),
+    /// What a move would be, and which orders a change of offers or of the platform's word would move.
+    Plan(plan::PlanArgs),
     /// Move an order to another provider, follow the move, and steer it.
     Migrate(migrate::MigrateArgs),
     /// Set the records of orders right that say `AssignmentLost`, as after a restored backup.
@@ -59,6 +61,7 @@ pub async fn main() -> ExitCode {
         Command::Crds(args) => plain(definitions::print(&args)),
         Command::Offers(args) => plain(Box::pin(offers::print(&args)).await),
         Command::Explain(args) => (Box::pin(explain::explain(&args)).await, ExitCode::from(NO_ANSWER)),
+        Command::Plan(args) => (Box::pin(plan::plan(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Migrate(args) => (Box::pin(migrate::migrate(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Recover(args) => (Box::pin(recover::recover(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
@@ -98,6 +101,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_guide_to_moves_are_commands() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/playbooks.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        let mut commands = 0;
+        for line in guide.lines().filter(|line| line.starts_with("resource-broker ")) {
+            let words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let parsed = Cli::try_parse_from(words);
+            assert!(
+                parsed.is_ok(),
+                "{line}: {}",
+                parsed.err().map(|error| error.to_string()).unwrap_or_default()
+            );
+            commands += 1;
+        }
+        assert_eq!(commands, 9);
     }
 
     #[test]

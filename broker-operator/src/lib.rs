@@ -21,6 +21,7 @@ pub mod init;
 pub mod migrate;
 pub mod offers;
 pub mod operator;
+pub mod plan;
 pub mod recover;
 pub mod run;
 pub mod telemetry;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::decision::{Action, Decision};
-use super::policy::Fence;
+use super::policy::{Fence, Policy};
 use super::record::{Assignment, CopyRef};
 use super::world::World;
 use crate::migration::{Migration, MigrationState};
@@ -30,9 +30,14 @@ pub(super) fn is_quiesced(live: &Object) -> bool {
 
 /// Whether a move is made under a fence.
 pub(super) fn is_wanted(world: &World<'_>, migration: &Migration) -> bool {
+    is_fenced(world.policy, migration)
+}
+
+/// Whether a move holds up writes to what it leaves, from its cutover on.
+pub fn is_fenced(policy: &Policy, migration: &Migration) -> bool {
     let Some(playbook) = &migration.playbook else { return false };
     let has_cutover = playbook.of_phase(Phase::Cutover).next().is_some();
-    let required = playbook.copies_data() && world.policy.effective_fence() == Fence::Required;
+    let required = playbook.copies_data() && policy.effective_fence() == Fence::Required;
     // Without a stage under it, a fence comes too late for what was written since the copy.
     !migration.controls.skip_source && (has_cutover || required && !migration.controls.allow_loss)
 }

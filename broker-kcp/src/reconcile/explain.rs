@@ -111,29 +111,40 @@ impl Service {
     /// # Errors
     /// Where there is no such order, or not everything was read yet.
     pub fn explain(&self, query: &OrderQuery) -> Result<Explained, ExplainError> {
+        let (api, address) = self.address(query)?;
+        let routing = self.driver().explain(&address).map_err(|error| refused(&error))?;
+        let Some(routing) = routing else {
+            return Err(ExplainError::UnknownOrder { api, order: address.key });
+        };
+        let paths = paths(self.fleet()).into_iter().map(|(path, cluster)| (cluster, path)).collect();
+        Ok(Explained { api: address.gvr, order: address.key, routing, paths })
+    }
+
+    /// Whether the platform and the offers were read.
+    pub(super) fn is_synced(&self) -> bool {
         let fleet = self.fleet();
-        if !fleet.platform_is_synced()
-            || !fleet.is_planned()
-            || !fleet.offers().is_some_and(|export| export.is_synced())
-        {
+        fleet.platform_is_synced()
+            && fleet.is_planned()
+            && fleet.offers().is_some_and(|export| export.is_synced())
+    }
+
+    /// The API and the address of the order that people mean.
+    pub(super) fn address(&self, query: &OrderQuery) -> Result<(String, OrderAddress), ExplainError> {
+        let fleet = self.fleet();
+        if !self.is_synced() {
             return Err(ExplainError::NotSynced);
         }
         let (api, resource) = api_named(fleet, &query.resource)?;
         if !fleet.is_synced(&api) {
             return Err(ExplainError::NotSynced);
         }
-        let paths = paths(fleet);
-        let cluster = cluster_named(fleet, &api, &paths, &query.cluster)?;
+        let cluster = cluster_named(fleet, &api, &paths(fleet), &query.cluster)?;
         let namespace = match resource.scope {
             Scope::Cluster => "",
             Scope::Namespaced => query.namespace.as_deref().unwrap_or("default"),
         };
-        let order = ObjectKey::new(cluster, namespace, &query.name);
-        let address = OrderAddress { gvr: resource.gvr.clone(), key: order.clone(), uid: None };
-        let routing = self.driver().explain(&address).map_err(|error| refused(&error))?;
-        let Some(routing) = routing else { return Err(ExplainError::UnknownOrder { api, order }) };
-        let paths = paths.into_iter().map(|(path, cluster)| (cluster, path)).collect();
-        Ok(Explained { api: resource.gvr, order, routing, paths })
+        let key = ObjectKey::new(cluster, namespace, &query.name);
+        Ok((api, OrderAddress { gvr: resource.gvr, key, uid: None }))
     }
 }
 
@@ -198,7 +209,8 @@ pub(super) fn cluster_named(
     }
 }
 
-fn refused(error: &PassError) -> ExplainError {
+/// What a failed look means to whoever asked.
+pub(super) fn refused(error: &PassError) -> ExplainError {
     match error {
         PassError::NotReady => ExplainError::NotSynced,
         PassError::Port(port) if port.kind == PortErrorKind::Unavailable => {

@@ -15,6 +15,7 @@ mod conditions;
 mod event;
 mod execute;
 mod explain;
+mod foresee;
 mod forgotten;
 mod indexes;
 mod later;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use execute::KcpMigrationExecutor;
 pub use explain::{ExplainError, Explained, OrderQuery, explain_once};
+pub use foresee::{ForeseeError, Foreseen, Foresight, MoveQuery, Next, Question, Supposed, foresee_once};
 pub use indexes::INDEXES;
 pub use observe::KcpOrderObserver;
 pub use playbooks::KcpPlaybooks;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
 use super::registry::KcpProviderRegistry;
-use super::requests::names;
+use super::requests::Directory;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 use crate::store::{Cache, Table};
@@ -42,8 +42,8 @@ impl PlaybookRegistry for NamedPlaybooks {
         source: &ClusterName,
         target: &ClusterName,
     ) -> Result<Option<Arc<Playbook>>, Ambiguous> {
-        let called = |cluster| names(&self.fleet, &self.registry, cluster);
-        let (source, target) = (called(source), called(target));
+        let directory = Directory::of(&self.fleet, &self.registry);
+        let (source, target) = (directory.names(source), directory.names(target));
         let source: Vec<&str> = source.iter().map(String::as_str).collect();
         let target: Vec<&str> = target.iter().map(String::as_str).collect();
         self.playbooks.choose(from, to, &source, &target).map(Option::<&_>::cloned)

@@ -3,7 +3,8 @@
 //! Whether that order can move is decided with the order. Here it is told only why nobody knows which order is meant; it is
 //! looked at again whenever an order, a provider or a name changes that it may depend on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use broker_core::migration::{Answer, Asked, Candidate, Request};
 use broker_core::order::OrderIdentity;
@@ -12,49 +13,76 @@ use broker_core::resource::{ClusterName, Gvk, ObjectKey, marker};
 use serde_json::json;
 
 use super::indexes::{ANY, BY_ASKED, BY_NAME};
+use super::policy::Policies;
 use super::registry::KcpProviderRegistry;
 use super::routes::OrderKey;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, Resource};
 use crate::record::{answer_status, read_assignment, read_request};
 
-/// What a cluster is called: the word that is best for people first.
-pub(super) fn names(fleet: &Fleet, registry: &KcpProviderRegistry, cluster: &ClusterName) -> Vec<String> {
-    let mut names = paths(fleet, cluster);
-    let policies = registry.policies();
-    names.extend(policies.offers.aliases(cluster));
-    names.push(cluster.to_string());
-    let mut seen = BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    names
+/// What clusters are called.
+pub(super) struct Directory {
+    paths: BTreeMap<ClusterName, Vec<String>>,
+    policies: Arc<Policies>,
 }
 
-fn paths(fleet: &Fleet, cluster: &ClusterName) -> Vec<String> {
-    let paths = fleet.exports().into_iter().flat_map(|export| export.paths());
-    paths.filter(|(_, owner)| owner == cluster).map(|(path, _)| path).collect()
+impl Directory {
+    /// The names that are known now.
+    pub(super) fn of(fleet: &Fleet, registry: &KcpProviderRegistry) -> Self {
+        let mut paths: BTreeMap<ClusterName, Vec<String>> = BTreeMap::new();
+        for (path, cluster) in fleet.exports().into_iter().flat_map(|export| export.paths()) {
+            paths.entry(cluster).or_default().push(path);
+        }
+        Self { paths, policies: registry.policies() }
+    }
+
+    /// All names of a cluster, each once: paths, then aliases, then its id. The first is for people.
+    pub(super) fn names(&self, cluster: &ClusterName) -> Vec<String> {
+        let paths = self.paths.get(cluster).cloned().unwrap_or_default();
+        let mut names = Vec::new();
+        for name in
+            paths.into_iter().chain(self.policies.offers.aliases(cluster)).chain([cluster.to_string()])
+        {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The name for people.
+    pub(super) fn called(&self, cluster: &ClusterName) -> String {
+        self.names(cluster).into_iter().next().unwrap_or_default()
+    }
+}
+
+/// The providers that have offers, with all their names.
+pub(super) fn providers(
+    registry: &KcpProviderRegistry,
+    directory: &Directory,
+) -> Vec<(ClusterName, Vec<String>)> {
+    let offers = registry.offers();
+    let clusters: BTreeSet<&ClusterName> = offers.listings().map(|listing| &listing.id().cluster).collect();
+    clusters.into_iter().map(|cluster| (cluster.clone(), directory.names(cluster))).collect()
 }
 
 /// Which order a request is about.
 pub(super) fn resolve(
     fleet: &Fleet,
-    registry: &KcpProviderRegistry,
+    directory: &Directory,
     request: &Request,
 ) -> Result<OrderIdentity, Answer> {
     let name = request.order_name().unwrap_or_default();
-    let policies = registry.policies();
     let found = fleet.platform().assignments.find(BY_NAME, name);
     request.resolve(found.into_iter().filter_map(|(_, object)| {
         let assignment = read_assignment(&object).ok()?;
         let serving = assignment.serving()?;
         let gvr = &assignment.order.gvr;
-        let own = policies.orders.get(&gvr.group_resource());
+        let own = directory.policies.orders.get(&gvr.group_resource());
         let own = own.map(|policy| Gvk::new(&gvr.group, &gvr.version, &policy.kind));
-        let cluster = &assignment.order.key.cluster;
-        let mut consumer = paths(fleet, cluster);
-        consumer.push(cluster.to_string());
         Some(Candidate {
-            consumer,
-            provider: names(fleet, registry, &serving.key.cluster),
+            consumer: directory.names(&assignment.order.key.cluster),
+            provider: directory.names(&serving.key.cluster),
             kinds: own.into_iter().chain([serving.gvk()]).collect::<BTreeSet<_>>().into_iter().collect(),
             order: assignment.order,
         })
@@ -68,18 +96,16 @@ pub(super) fn of_order(
     identity: &OrderIdentity,
 ) -> Vec<Asked> {
     let found = fleet.platform().migrations.find(BY_ASKED, &identity.key.name);
-    let read = found.into_iter().filter_map(|(_, object)| read_request(&object).ok().flatten());
-    let mut requests: Vec<Request> = read
-        .filter(|request| resolve(fleet, registry, request).is_ok_and(|order| order == *identity))
-        .collect();
-    if requests.is_empty() {
+    if found.is_empty() {
         return Vec::new();
     }
+    let directory = Directory::of(fleet, registry);
+    let read = found.into_iter().filter_map(|(_, object)| read_request(&object).ok().flatten());
+    let mut requests: Vec<Request> = read
+        .filter(|request| resolve(fleet, &directory, request).is_ok_and(|order| order == *identity))
+        .collect();
     requests.sort_by(|one, other| (one.created_at, &one.name).cmp(&(other.created_at, &other.name)));
-    let offers = registry.offers();
-    let clusters: BTreeSet<&ClusterName> = offers.listings().map(|listing| &listing.id().cluster).collect();
-    let providers: Vec<(ClusterName, Vec<String>)> =
-        clusters.into_iter().map(|cluster| (cluster.clone(), names(fleet, registry, cluster))).collect();
+    let providers = providers(registry, &directory);
     requests.into_iter().map(|request| Asked::of(request, providers.clone())).collect()
 }
 
@@ -101,7 +127,7 @@ pub(super) async fn look(
         Ok(Some(request)) if request.controls.cancel => {
             (Answer::cancelled("called off before it began"), request.told)
         }
-        Ok(Some(request)) => match resolve(fleet, registry, &request) {
+        Ok(Some(request)) => match resolve(fleet, &Directory::of(fleet, registry), &request) {
             Ok(order) => {
                 return Ok(Some(OrderKey { api: order.gvr.group_resource(), key: order.key }));
             }

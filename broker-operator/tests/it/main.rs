@@ -101,6 +101,7 @@ on_both_servers! {
     people::the_missions_failover_moves_the_order_and_it_stays_there,
     people::a_failover_that_may_mean_two_orders_says_so_and_begins_when_one_is_named,
     people::the_command_moves_an_order_follows_the_move_and_steers_it,
+    people::plan_tells_what_would_move_and_what_would_hold_it_up_and_writes_nothing,
     predecessor::b11_what_is_missing_when_the_broker_starts_is_followed_when_it_comes,
     restore::an_order_whose_assignment_is_missing_keeps_its_copy_until_it_is_recovered,
     restore::an_assignment_from_before_a_move_is_recovered_with_the_copy_that_serves,

@@ -3,7 +3,7 @@
 use broker_kcp::api::v1alpha1::{ConditionStatus, Migration, MigrationState};
 use broker_operator::files::read_objects;
 use broker_testkit::wait::until;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -203,8 +203,107 @@ pub(crate) async fn the_command_moves_an_order_follows_the_move_and_steers_it(st
     let ran = commands.as_admin(&["migrate", "cancel", &moved]).await;
     assert!(ran.code == 2 && ran.err.contains("is over: Completed"), "{ran:?}");
     let names: Vec<String> =
-        migrations.list(&Default::default()).await.unwrap().iter().map(ResourceExt::name_any).collect();
+        migrations.list(&ListParams::default()).await.unwrap().iter().map(ResourceExt::name_any).collect();
     assert_eq!(names.len(), 2, "{names:?}");
+    drop(commands);
+    stage.close(world).await;
+}
+
+pub(crate) async fn plan_tells_what_would_move_and_what_would_hold_it_up_and_writes_nothing(stage: Stage) {
+    let world = an_order_of_the_failing_provider(&stage).await;
+    let commands = stage.commands();
+    let path = world.consumer.workspace.as_str();
+    let order = format!("certificate/{ORDER}");
+    let one = async |to: &str| commands.as_broker(&["plan", &order, "--cluster", path, "--to", to]).await;
+    let ran = one("healthy-provider").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (from, to) = (&world.internal.workspace, &world.public.workspace);
+    assert!(
+        ran.out.contains(&format!("It would move from {from} to default/internal-too of {to}.")),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("No playbook"), "{ran:?}");
+    let ran = one("nobody").await;
+    assert!(ran.code == 1 && ran.out.contains("UnknownProvider"), "{ran:?}");
+    let ran = one("failing-provider").await;
+    assert!(ran.code == 1 && ran.out.contains("ContradictoryReference"), "{ran:?}");
+
+    // An offer that would no longer take the order.
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, object: Value| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, object.to_string()).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let narrower = write(
+        "offer.json",
+        json!({
+            "apiVersion": "broker.platform-mesh.io/v1alpha1", "kind": "AcceptAPI",
+            "metadata": { "name": "internal-ca-certificates", "namespace": "default" },
+            "spec": {
+                "gvr": { "group": "example.com", "version": "v1alpha1", "resource": "certificates" },
+                "filters": [{ "key": "fqdn", "suffix": ".elsewhere" }],
+            },
+        }),
+    );
+    let changed = async |file: &str| {
+        commands.as_broker(&["plan", "-f", file, "--provider", "failing-provider", "-o", "json"]).await
+    };
+    let ran = changed(&narrower).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let told = ran.json();
+    assert_eq!(told["orders"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!((&told["orders"][0]["name"], &told["orders"][0]["outcome"]), (&json!(ORDER), &json!("Moves")));
+    assert_eq!(told["orders"][0]["to"], format!("default/internal-too of {to}"));
+    assert_eq!(told["concurrentMoves"]["certificates.example.com"], 10);
+
+    // The platform's word, in a file that asks for a playbook and drains the provider.
+    let mut brokered =
+        serde_json::to_value(stage.brokered_apis().get("certificates.example.com").await.unwrap()).unwrap();
+    brokered["spec"]["moves"] = json!("PlaybookOnly");
+    brokered["spec"]["providers"][1]["scheduling"] = json!("Draining");
+    let draining = write("brokered.json", brokered);
+    let ran = changed(&draining).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.json()["orders"][0]["outcome"], "NoPlaybook", "{ran:?}");
+
+    // With a playbook: its stages, what it makes, and that writes are held up.
+    stage.decree(json!({ "moves": "PlaybookOnly" })).await;
+    let certificate = json!({ "group": "example.com", "version": "v1alpha1", "kind": "Certificate" });
+    let playbook = json!({
+        "apiVersion": "broker.platform-mesh.io/v1alpha1", "kind": "MigrationConfiguration",
+        "metadata": { "name": "certificates" },
+        "spec": { "from": certificate, "to": certificate, "stages": [
+            {
+                "name": "copy", "phase": "Initial", "successConditions": ["status.copyProgress == 100"],
+                "templates": { "mover": { "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "mover" } } },
+            },
+            { "name": "catch-up", "phase": "Cutover" },
+        ] },
+    });
+    let playbook = serde_json::from_value(playbook).unwrap();
+    stage.configurations().create(&PostParams::default(), &playbook).await.unwrap();
+    let ran = one("healthy-provider").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for words in [
+        "By the playbook certificates: it is for Certificate to Certificate",
+        "ConfigMap mover",
+        "status.copyProgress == 100",
+        "takes no more writes from the first Cutover stage on",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    let without = ["plan", &order, "--cluster", path, "--to", "healthy-provider", "--no-compute"];
+    let ran = commands.as_broker(&without).await;
+    assert!(ran.code == 1 && ran.out.contains("NoComputeCluster"), "{ran:?}");
+    let wrong =
+        write("other.json", json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "x" } }));
+    let ran = changed(&wrong).await;
+    assert!(ran.code == 2 && ran.err.contains("Secret x says nothing"), "{ran:?}");
+
+    assert!(world.migrations().list(&ListParams::default()).await.unwrap().items.is_empty());
+    let still = world.consumer.orders().get(ORDER).await.unwrap();
+    assert!(look::served_by(&still, "Internal CA"));
     drop(commands);
     stage.close(world).await;
 }
