@@ -9,7 +9,7 @@ use super::readiness::{Readiness, readiness};
 use super::*;
 use crate::audit::{Violation, audit};
 use crate::expression::Expression;
-use crate::migration::{Controls, Migration, MigrationState, Origin, Position, Receipt};
+use crate::migration::{Asked, Controls, End, Migration, MigrationState, Origin, Position, Receipt, Request};
 use crate::offer::OfferId;
 use crate::resource::{Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use crate::time::Timestamp;
@@ -397,4 +397,62 @@ fn a_leftover_goes_only_while_what_serves_is_ready() {
     assert_eq!(found(&world, delete("old")), [Violation::LeftoverDeletedEarly("old".to_owned())]);
     world.copies.insert(copy("new").key, present(&copy("new"), "True"));
     assert_eq!(found(&world, delete("old")), []);
+}
+
+#[test]
+fn a_persons_move_begins_only_as_it_was_asked_for_and_beside_no_other() {
+    let asked = || Asked {
+        request: Request {
+            name: "by-hand".to_owned(),
+            uid: "u".to_owned(),
+            resource_version: "7".to_owned(),
+            created_at: None,
+            from: End::default(),
+            to: End::default(),
+            order: None,
+            controls: Controls::default(),
+            told: None,
+        },
+        target: Ok("elsewhere".into()),
+    };
+    let record = || Migration {
+        name: "by-hand".to_owned(),
+        uid: "u".to_owned(),
+        resource_version: "7".to_owned(),
+        origin: Origin::Person,
+        serial: 3,
+        order: identity(),
+        kind: "Certificate".to_owned(),
+        from: copy("old").offer,
+        to: OfferId::new("elsewhere", "default", "offer"),
+        playbook: None,
+        controls: Controls::default(),
+        position: Position::default(),
+        message: String::new(),
+        failed_before: 0,
+        receipt: Receipt::default(),
+    };
+    let policy = policy();
+    let world = || {
+        let mut world = world(&policy, "True");
+        world.assignment = Some(Assignment { copies: vec![copy("old")], ..assignment() });
+        world.requests = vec![asked()];
+        world
+    };
+    let begin = |world: &World<'_>, record: Migration| found(world, Action::AdoptMigration(record));
+    let unasked = || vec![Violation::MovedUnasked("by-hand".to_owned())];
+    assert_eq!(begin(&world(), record()), []);
+    // To another provider, of another version, away from another offer.
+    assert_eq!(begin(&world(), Migration { to: copy("old").offer, ..record() }), unasked());
+    assert_eq!(begin(&world(), Migration { resource_version: "6".to_owned(), ..record() }), unasked());
+    assert_eq!(begin(&world(), Migration { from: copy("new").offer, ..record() }), unasked());
+    // Nobody asked, or another move runs, or is half done.
+    assert_eq!(begin(&World { requests: Vec::new(), ..world() }, record()), unasked());
+    assert_eq!(begin(&World { migrations: vec![record()], ..world() }, record()), unasked());
+    assert_eq!(begin(&World { assignment: Some(assignment()), ..world() }, record()), unasked());
+    // What is silent is left by a person's word alone.
+    let silent = || World { chooser: &Silent, ..world() };
+    assert_eq!(begin(&silent(), record()), [Violation::MovedTooSoon(copy("old").offer.to_string())]);
+    let controls = Controls { skip_source: true, ..Controls::default() };
+    assert_eq!(begin(&silent(), Migration { controls, ..record() }), []);
 }
