@@ -110,7 +110,10 @@ impl SimulatedProvider {
                     News::Listed(objects, _) => objects,
                     News::Applied(object) => vec![object],
                     News::Deleted(object) => {
-                        begun.remove(object.uid());
+                        // What it has in hand for it would land on its namesake.
+                        if let Some((_, work)) = begun.remove(object.uid()) {
+                            work.abort();
+                        }
                         continue;
                     }
                     News::Reached(_) | News::Following | News::Failed { .. } => continue,

@@ -48,7 +48,7 @@ fn a_case_is_one_history_to_the_byte() {
 }
 
 /// What once broke something, each the smallest case that showed it.
-const FOUND: [&str; 12] = [
+const FOUND: [&str; 13] = [
     // A move away from a first copy that got ready too late was called off and begun again for ever.
     "drawn-17/none",
     // Moves that failed again and again were told with an empty reason.
@@ -71,6 +71,8 @@ const FOUND: [&str; 12] = [
     "drawn-613/w25!crash-before,s13!end",
     // Back to an old copy that was ready and had lost its Secret, and then the only one that worked was removed.
     "drawn-601/none",
+    // The provider went on with a deleted copy, and wrote its Secret over that of a namesake, which then belonged to nobody.
+    "drawn-3903/none",
 ];
 
 #[test]
