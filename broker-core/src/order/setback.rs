@@ -38,7 +38,7 @@ impl<'w> Setback<'w> {
     /// What became of it, for the consumer. The same at every look, so that telling it again writes nothing.
     pub(super) fn told(self) -> String {
         let why = if self.migration.state() == MigrationState::RolledBack {
-            "the replacement did not stay ready"
+            "the replacement did not hold"
         } else {
             self.migration.message.as_str()
         };

@@ -85,8 +85,8 @@ pub struct Table {
     rows: BTreeMap<ObjectKey, Row>,
     /// Up to which version each source has told everything; absent until its first list.
     progress: BTreeMap<Source, u64>,
-    /// Incarnations that we deleted ourselves and whose end the watch has not shown yet.
-    buried: BTreeSet<(ObjectKey, String)>,
+    /// Incarnations that we deleted ourselves and whose end the watch has not shown yet, each with its last version.
+    buried: BTreeMap<(ObjectKey, String), u64>,
     /// Incarnations whose end was seen, by the watch or by ourselves.
     ended: Ended,
     indexes: &'static [Index],
@@ -99,7 +99,7 @@ impl Table {
         Self {
             rows: BTreeMap::new(),
             progress: BTreeMap::new(),
-            buried: BTreeSet::new(),
+            buried: BTreeMap::new(),
             ended: Ended::default(),
             indexes,
             found: BTreeMap::new(),
@@ -183,6 +183,7 @@ impl Table {
         if restored {
             // What ended may be there again.
             self.ended.clear();
+            self.buried.clear();
         }
         let listed: BTreeMap<ObjectKey, Object> = objects.into_iter().collect();
         let vanished: Vec<ObjectKey> = self
@@ -195,7 +196,7 @@ impl Table {
             .map(|(key, _)| key.clone())
             .collect();
         let mut changes: Vec<Change> = vanished.into_iter().filter_map(|key| self.remove(key)).collect();
-        self.buried.retain(|(key, _)| listed.contains_key(key));
+        self.buried.retain(|(key, _), _| listed.contains_key(key));
         for (key, object) in listed {
             let seen = number(object.resource_version());
             let newer = self.rows.get(&key).is_some_and(|row| row.version > seen);
@@ -251,10 +252,8 @@ impl Table {
     /// Takes over that we deleted this incarnation of an object and that nothing of it is left.
     pub fn bury(&mut self, key: ObjectKey, uid: &str) -> Option<Change> {
         self.ended.insert(uid);
-        if self.rows.get(&key).is_none_or(|row| row.object.uid() != uid) {
-            return None;
-        }
-        self.buried.insert((key.clone(), uid.to_owned()));
+        let version = self.rows.get(&key).filter(|row| row.object.uid() == uid)?.version;
+        self.buried.insert((key.clone(), uid.to_owned()), version);
         self.remove(key)
     }
 
@@ -286,10 +285,10 @@ impl Table {
     }
 
     fn insert(&mut self, key: ObjectKey, object: Object, source: &Source, origin: Origin) -> Option<Change> {
-        if !self.buried.is_empty() && self.buried.contains(&(key.clone(), object.uid().to_owned())) {
+        let version = number(object.resource_version());
+        if self.is_buried(&key, object.uid(), version) {
             return None;
         }
-        let version = number(object.resource_version());
         let object = Arc::new(stripped(object));
         let row = Row { object: object.clone(), version, source: source.clone(), origin };
         let old = self.rows.insert(key.clone(), row);
@@ -302,6 +301,16 @@ impl Table {
         }
         self.file(&key, &object);
         Some(Change { key, old: old_object, new: Some(object) })
+    }
+
+    /// Whether this is of an incarnation that we deleted, or of one before it that a watch tells late.
+    fn is_buried(&self, key: &ObjectKey, uid: &str, version: u64) -> bool {
+        if self.buried.is_empty() {
+            return false;
+        }
+        let mut of_key =
+            self.buried.range((key.clone(), String::new())..).take_while(|((of, _), _)| of == key);
+        of_key.any(|((_, of), last)| of == uid || version < *last)
     }
 
     fn remove(&mut self, key: ObjectKey) -> Option<Change> {

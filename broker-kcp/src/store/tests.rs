@@ -268,6 +268,26 @@ proptest! {
 }
 
 #[test]
+fn a_watch_that_lags_does_not_show_who_was_there_before_what_we_deleted() {
+    let source = Source::new("shard");
+    let mut table = Table::new(&[]);
+    table.list(&source, "1", Vec::new());
+    let (before, ours) = (incarnation(0, 5, 5), incarnation(0, 8, 8));
+    table.write(&source, key(0), ours.clone());
+    table.bury(key(0), ours.uid());
+    table.apply(&source, key(0), before.clone());
+    assert!(table.get(&key(0)).is_none());
+    table.delete(&source, key(0), &incarnation(0, 6, 5));
+    table.delete(&source, key(0), &incarnation(0, 9, 8));
+    table.apply(&source, key(0), incarnation(0, 10, 10));
+    assert!(table.get(&key(0)).is_some(), "who comes later is seen");
+    // A server that was restored may have it again.
+    table.bury(key(0), incarnation(0, 10, 10).uid());
+    table.list(&source, "7", vec![(key(0), before)]);
+    assert!(table.get(&key(0)).is_some());
+}
+
+#[test]
 fn a_late_reply_does_not_bring_back_what_was_seen_deleted() {
     let source = Source::new("shard");
     let mut table = Table::new(&[]);

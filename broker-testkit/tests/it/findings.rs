@@ -155,7 +155,7 @@ fn an_order_that_waits_for_the_next_attempt_says_why_and_when() {
     assert_eq!(
         told().message,
         format!(
-            "the order must move, but the last attempt failed (the replacement did not stay ready); the next is at {}; \
+            "the order must move, but the last attempt failed (the replacement did not hold); the next is at {}; \
              what was provided before keeps serving",
             next.to_rfc3339()
         )
