@@ -22,6 +22,7 @@ pub mod migrate;
 pub mod offers;
 pub mod operator;
 pub mod plan;
+mod platform;
 pub mod recover;
 pub mod run;
 pub mod telemetry;

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use broker_kcp::api::v1alpha1::AcceptApi;
 use broker_kcp::kcp::api::{
     ApiBinding, ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster, PATH_ANNOTATION,
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::{Table, presets};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::init::Server;
 use crate::init::plan::ACCEPT_API_EXPORT;
+use crate::platform::{Output, Platform};
 
 /// List what providers offer, and whether it is available.
 #[derive(Clone, Debug, Args)]
@@ -36,13 +37,6 @@ pub struct OffersArgs {
     output: Output,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
-}
-
 /// An offer, and the path of its provider's workspace where it is known.
 struct Offer {
     provider: String,
@@ -51,11 +45,9 @@ struct Offer {
 
 /// Prints the offers.
 pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
-    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
-    let workspace = args.workspace.clone().or_else(|| server.current_workspace()).context(
-        "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
-    )?;
-    let mut offers = read(&server, &workspace).await?;
+    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let Platform { server, workspace } = &platform;
+    let mut offers = read(server, workspace).await?;
     offers.sort_by_key(|offer| (offer.provider.clone(), offer.object.namespace(), offer.object.name_any()));
     match args.output {
         Output::Table if offers.is_empty() => {

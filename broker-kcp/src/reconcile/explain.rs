@@ -152,6 +152,18 @@ impl Service {
 ///
 /// Ends when all that the answer depends on was read; it is the caller's to lose patience.
 pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explained, ExplainError> {
+    ask_once(config, |service| match service.explain(query) {
+        Err(ExplainError::NotSynced) => None,
+        answer => Some(answer),
+    })
+    .await
+}
+
+/// Reads the platform anew, and asks until there is an answer: `None` while not all that it depends on was read.
+pub(super) async fn ask_once<T, E: From<ExplainError>>(
+    config: Config,
+    ask: impl Fn(&Service) -> Option<Result<T, E>>,
+) -> Result<T, E> {
     let (_never_leading, leading) = watch::channel(false);
     let service = Service::new(config, Surroundings::default(), Options::default(), leading)
         .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
@@ -162,15 +174,15 @@ pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explaine
         loop {
             // Nobody else here says when what was taken in while it was read in part counts no more.
             service.driver().registry().invalidate();
-            match service.explain(query) {
-                Err(ExplainError::NotSynced) => routes.progress.notified().await,
-                answer => return answer,
+            match ask(&service) {
+                None => routes.progress.notified().await,
+                Some(answer) => return answer,
             }
         }
     };
     tokio::select! {
         answer = answer => answer,
-        () = following => Err(ExplainError::NotSynced),
+        () = following => Err(ExplainError::NotSynced.into()),
     }
 }
 

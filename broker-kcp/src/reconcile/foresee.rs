@@ -12,14 +12,12 @@ use broker_core::order::{Action, Compute, Decision, is_fenced};
 use broker_core::port::OrderAddress;
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
 use kube::Config;
-use tokio::sync::watch;
 
-use super::explain::{ExplainError, OrderQuery, refused};
+use super::explain::{ExplainError, OrderQuery, ask_once, refused};
 use super::requests::{Directory, providers};
-use super::service::{Options, Service};
+use super::service::Service;
 use crate::fleet::PLATFORM;
 use crate::kcp::Scope;
-use crate::surroundings::Surroundings;
 
 /// The version of what is only supposed: newer than all that a server tells.
 const SUPPOSED: &str = "18446744073709551615";
@@ -383,28 +381,15 @@ pub async fn foresee_once(
     question: &Question,
     compute: Compute,
 ) -> Result<Foresight, ForeseeError> {
-    let (_never_leading, leading) = watch::channel(false);
-    let service = Service::new(config, Surroundings::default(), Options::default(), leading)
-        .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
-    let fleet = service.fleet().clone();
-    let routes = service.routes();
-    let following = fleet.run(routes.clone());
-    let answer = async {
-        loop {
-            // Nobody else here says when what was taken in while it was read in part counts no more.
-            service.driver().registry().invalidate();
-            let answer = match question {
-                Question::Move(query) => service.foresee_move(query, compute),
-                Question::Change(changes) => service.foresee_change(changes, compute),
-            };
-            match answer {
-                Err(ForeseeError::Explain(ExplainError::NotSynced)) => routes.progress.notified().await,
-                answer => return answer,
-            }
+    ask_once(config, |service| {
+        let answer = match question {
+            Question::Move(query) => service.foresee_move(query, compute),
+            Question::Change(changes) => service.foresee_change(changes, compute),
+        };
+        match answer {
+            Err(ForeseeError::Explain(ExplainError::NotSynced)) => None,
+            answer => Some(answer),
         }
-    };
-    tokio::select! {
-        answer = answer => answer,
-        () = following => Err(ExplainError::NotSynced.into()),
-    }
+    })
+    .await
 }

@@ -7,7 +7,7 @@ mod change;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use broker_core::offer::Scheduling;
 use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi, Moves};
 use clap::Args;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use self::change::{Change, Target, change, made_by};
 use crate::init::Server;
 use crate::offers::providers;
+use crate::platform::Platform;
 
 /// The field manager of what is written here: by it a rule is known again that a cordon made.
 const MANAGER: &str = "resource-broker-cordon";
@@ -47,11 +48,8 @@ pub struct CordonArgs {
 
 /// Has the platform say of a provider whether it takes orders, and tells what that does.
 pub async fn schedule(args: &CordonArgs, wanted: Scheduling) -> anyhow::Result<()> {
-    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
-    let workspace = args.workspace.clone().or_else(|| server.current_workspace()).context(
-        "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
-    )?;
-    for line in apply(&server, &workspace, args, wanted).await? {
+    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    for line in apply(&platform.server, &platform.workspace, args, wanted).await? {
         println!("{line}");
     }
     Ok(())

@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use broker_kcp::api::v1alpha1::GoDuration;
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use crate::platform::{Output, duration};
 
 pub use report::{OrderName, Report};
 
@@ -58,13 +59,6 @@ pub struct ExplainArgs {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
 }
 
 /// Explains, and prints the answers.
@@ -113,10 +107,6 @@ fn shown(reports: &[Report], output: Output) -> anyhow::Result<String> {
         }
     }
     Ok(text)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    GoDuration::new(text).parse().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -10,13 +10,9 @@ mod watch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
-use kube::Api;
 
-use broker_kcp::api::v1alpha1::Migration;
-
-use crate::init::Server;
+use crate::platform::Platform;
 
 /// Move an order to another provider, follow the move, and steer it.
 ///
@@ -119,11 +115,8 @@ enum Action {
 
 /// Starts, follows or steers a move.
 pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
-    let server = Server::from_kubeconfig(args.platform.kubeconfig.as_deref()).await?;
-    let workspace = args.platform.workspace.clone().or_else(|| server.current_workspace()).context(
-        "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
-    )?;
-    let platform = Platform { server, workspace };
+    let PlatformArgs { kubeconfig, workspace } = &args.platform;
+    let platform = Platform::open(kubeconfig.as_deref(), workspace.as_deref()).await?;
     let Some(action) = &args.action else {
         let name = start::start(&platform, &args.start).await?;
         println!("{name}");
@@ -140,20 +133,4 @@ pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     };
     println!("{}", steer::steer(&platform, name, &order).await?);
     Ok(ExitCode::SUCCESS)
-}
-
-/// The platform's workspace on its server.
-struct Platform {
-    server: Server,
-    workspace: String,
-}
-
-impl Platform {
-    fn migrations(&self) -> anyhow::Result<Api<Migration>> {
-        Ok(Api::all(self.server.client(&self.workspace)?))
-    }
-
-    fn failure(&self, what: &str, error: kube::Error) -> anyhow::Error {
-        self.server.failure(format!("{what} in {}", self.workspace), error).into()
-    }
 }

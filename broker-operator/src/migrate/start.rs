@@ -7,8 +7,9 @@ use broker_kcp::api::v1alpha1::{
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 
-use super::{Platform, StartArgs};
+use super::StartArgs;
 use crate::offers::clusters;
+use crate::platform::Platform;
 
 /// So much of the order's name is in the Migration's.
 const LONGEST_STEM: usize = 40;

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::Platform;
+use crate::platform::Platform;
 
 /// Somebody else may write meanwhile; nobody writes that often.
 const TRIES: usize = 10;

@@ -12,8 +12,8 @@ use futures::TryStreamExt;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 
-use super::Platform;
 use super::view::{Progress, line, screen};
+use crate::platform::Platform;
 
 /// How it is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

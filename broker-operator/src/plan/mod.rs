@@ -11,15 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use broker_core::order::Compute;
 use broker_core::resource::Object;
-use broker_kcp::api::v1alpha1::GoDuration;
-use broker_kcp::reconcile::{MoveQuery, OrderQuery, Question, Supposed, foresee_once};
-use clap::{Args, ValueEnum};
+use broker_kcp::reconcile::{MoveQuery, Question, Supposed, foresee_once};
+use clap::Args;
 
 pub use report::{Planned, Report};
 
 use crate::files::{files_in, read_objects};
-use crate::init::Server;
-use crate::offers::endpoints;
+use crate::platform::{Output, Platform, duration, order_query};
 
 /// What `plan` ends with where an order would not move, or a change would leave one that must move where it is.
 const HELD_UP: u8 = 1;
@@ -79,32 +77,13 @@ pub struct PlanArgs {
     output: Output,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
-}
-
 /// Plans, and prints what would be.
 pub async fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let question = question(args)?;
-    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
-    let workspace = args.workspace.clone().or_else(|| server.current_workspace()).context(
-        "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
-    )?;
-    // Whatever follows is tried again and again: what cannot work is told first.
-    endpoints(&server, &workspace).await?;
+    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
     let compute = if args.no_compute { Compute::Missing } else { Compute::Answers };
-    let foreseen =
-        tokio::time::timeout(args.timeout, foresee_once(server.config(&workspace)?, &question, compute));
-    let foresight = foreseen.await.with_context(|| {
-        format!(
-            "not all of {workspace} and its exports could be read within {} s: has the kubeconfig the broker's rights, \
-             and does every shard answer? --timeout allows more time",
-            args.timeout.as_secs()
-        )
-    })??;
+    let foreseeing = |config| foresee_once(config, &question, compute);
+    let foresight = platform.ask(args.timeout, "--timeout allows more time", foreseeing).await?;
     let report = Report::new(&foresight);
     match args.output {
         Output::Table => print!("{}", report.text()),
@@ -116,19 +95,9 @@ pub async fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
 
 fn question(args: &PlanArgs) -> anyhow::Result<Question> {
     let Some(order) = &args.order else { return changes(args) };
-    let named = order
-        .split_once('/')
-        .filter(|(resource, name)| !resource.is_empty() && !name.is_empty() && !name.contains('/'));
-    let Some((resource, name)) = named else {
-        bail!("`{order}` names no order: expected RESOURCE/NAME, as in database/production-db");
-    };
+    let (cluster, namespace) = (args.cluster.as_deref(), args.namespace.as_deref());
     Ok(Question::Move(MoveQuery {
-        order: OrderQuery {
-            resource: resource.to_owned(),
-            cluster: args.cluster.clone().unwrap_or_default(),
-            namespace: args.namespace.clone(),
-            name: name.to_owned(),
-        },
+        order: order_query(order, cluster, namespace, "database/production-db")?,
         to: args.to.clone().unwrap_or_default(),
         allow_loss: args.allow_loss,
         skip_source: args.skip_source,
@@ -150,8 +119,4 @@ fn changes(args: &PlanArgs) -> anyhow::Result<Question> {
         bail!("there is no object in what -f names");
     }
     Ok(Question::Change(changes))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    GoDuration::new(text).parse().map_err(|error| error.to_string())
 }

@@ -10,14 +10,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use broker_core::resource::ObjectKey;
-use broker_kcp::api::v1alpha1::GoDuration;
-use broker_kcp::reconcile::{OrderQuery, RecoverRequest, Recoveries, recover_once};
-use clap::{Args, ValueEnum};
+use broker_kcp::reconcile::{RecoverRequest, Recoveries, recover_once};
+use clap::Args;
 
-use crate::init::Server;
-use crate::offers::endpoints;
+use crate::platform::{Output, Platform, duration, order_query};
 
 pub use report::Report;
 
@@ -76,31 +74,13 @@ pub struct RecoverArgs {
     output: Output,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
-}
-
 /// Recovers, and prints what was found and done.
 pub async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let request = request(args)?;
-    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
-    let workspace = args.workspace.clone().or_else(|| server.current_workspace()).context(
-        "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
-    )?;
-    // Whatever follows is tried again and again: what cannot work is told first.
-    endpoints(&server, &workspace).await?;
-    let recovered = tokio::time::timeout(args.timeout, recover_once(server.config(&workspace)?, &request));
-    let recovered = recovered.await.with_context(|| {
-        format!(
-            "not all of {workspace} and its exports could be read within {} s: has the kubeconfig the broker's rights, \
-             and does every shard answer? --timeout allows more time; asking again is safe",
-            args.timeout.as_secs()
-        )
-    })??;
-    let Recoveries { orders, unclaimed, paths } = recovered;
+    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let advice = "--timeout allows more time; asking again is safe";
+    let recovering = |config| recover_once(config, &request);
+    let Recoveries { orders, unclaimed, paths } = platform.ask(args.timeout, advice, recovering).await?;
     let reports: Vec<Report> =
         orders.iter().map(|recovered| Report::new(recovered, args.dry_run, &paths)).collect();
     for (api, copies) in unclaimed.iter().filter(|_| args.all) {
@@ -115,25 +95,10 @@ pub async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn request(args: &RecoverArgs) -> anyhow::Result<RecoverRequest> {
-    let order = match &args.order {
-        None => None,
-        Some(order) => {
-            let named = order
-                .split_once('/')
-                .filter(|(resource, name)| !resource.is_empty() && !name.is_empty() && !name.contains('/'));
-            let Some((resource, name)) = named else {
-                bail!("`{order}` names no order: expected RESOURCE/NAME, as in certificate/my-app-cert");
-            };
-            Some(OrderQuery {
-                resource: resource.to_owned(),
-                cluster: args.cluster.clone().unwrap_or_default(),
-                namespace: args.namespace.clone(),
-                name: name.to_owned(),
-            })
-        }
-    };
+    let (cluster, namespace) = (args.cluster.as_deref(), args.namespace.as_deref());
+    let named = |order: &String| order_query(order, cluster, namespace, "certificate/my-app-cert");
     Ok(RecoverRequest {
-        order,
+        order: args.order.as_ref().map(named).transpose()?,
         picked: args.copy.clone(),
         place_again: args.place_again,
         dry_run: args.dry_run,
@@ -158,10 +123,6 @@ fn copy(text: &str) -> Result<ObjectKey, String> {
         }
         _ => Err("expected CLUSTER/NAMESPACE/NAME, as in root:internal-ca/default/c-0b6f…".to_owned()),
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    GoDuration::new(text).parse().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -9,20 +9,18 @@
 //! It watches and never polls; errors are retried per object, each time after twice as long. It does not
 //! know who made the `Certificate`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource as _, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -34,6 +32,7 @@ use super::issuer::{BACKDATED, IssueError, Issued, Issuer};
 use super::request::{CertificateRequest, Refusal};
 use super::status::{Outcome, status};
 use super::verify::{AuthorityCertificate, Leaf, verify};
+use super::write::{apply_status, related_secret, secret_of};
 
 /// The name under which the authority owns the fields it writes.
 pub const FIELD_MANAGER: &str = "certificate-authority";
@@ -223,12 +222,12 @@ impl Service {
             || present.is_some_and(|found| is_ours(&found, certificate));
         let related = holds.then(|| match conduct {
             Conduct::Name(related) => related,
-            Conduct::Issue | Conduct::Withhold | Conduct::Away => json!({
-                "secret": {"namespace": namespace, "name": name, "gvk": {"group": "", "version": "v1", "kind": "Secret"}},
-            }),
+            Conduct::Issue | Conduct::Withhold | Conduct::Away => {
+                json!({"secret": related_secret(certificate, &name)})
+            }
         });
-        self.publish(certificate, &namespace, status(certificate, &outcome, related, jiff::Timestamp::now()))
-            .await?;
+        let status = status(certificate, &outcome, related, jiff::Timestamp::now());
+        self.publish(certificate, &namespace, &status).await?;
         Ok(renewal.map_or_else(Action::await_change, Action::requeue))
     }
 
@@ -271,25 +270,13 @@ impl Service {
         &self,
         certificate: &DynamicObject,
         namespace: &str,
-        status: Value,
+        status: &Value,
     ) -> Result<(), AuthorityError> {
-        if certificate.data.get("status") == Some(&status) {
-            return Ok(());
-        }
-        let name = certificate.name_any();
-        // The uid keeps the status of a deleted object from landing on its namesake.
-        let patch = json!({
-            "apiVersion": self.resource.api_version,
-            "kind": self.resource.kind,
-            "metadata": {"namespace": namespace, "name": name, "uid": certificate.metadata.uid},
-            "status": status,
-        });
         let certificates: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), namespace, &self.resource);
-        certificates
-            .patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(patch))
+        apply_status(&certificates, &self.resource, FIELD_MANAGER, certificate, status)
             .await
-            .map_err(failed("apply the status of Certificate", namespace, &name))?;
+            .map_err(failed("apply the status of Certificate", namespace, &certificate.name_any()))?;
         Ok(())
     }
 }
@@ -344,24 +331,9 @@ fn until_renewal(leaf: &Leaf) -> Duration {
 
 fn secret(certificate: &DynamicObject, issued: &Issued) -> Secret {
     let data = [("tls.crt", &issued.chain), ("tls.key", &issued.key), ("ca.crt", &issued.root)];
-    let types = certificate.types.clone().unwrap_or_default();
+    let data = data.map(|(key, pem)| (key, pem.as_bytes().to_vec()));
     Secret {
-        metadata: ObjectMeta {
-            name: Some(secret_name(&certificate.name_any())),
-            namespace: certificate.namespace(),
-            labels: Some(BTreeMap::from([(MANAGED_LABEL.to_owned(), "true".to_owned())])),
-            owner_references: Some(vec![OwnerReference {
-                api_version: types.api_version,
-                kind: types.kind,
-                name: certificate.name_any(),
-                uid: certificate.meta().uid.clone().unwrap_or_default(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]),
-            ..ObjectMeta::default()
-        },
         type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(data.map(|(key, pem)| (key.to_owned(), ByteString(pem.as_bytes().to_vec()))).into()),
-        ..Secret::default()
+        ..secret_of(certificate, secret_name(&certificate.name_any()), data)
     }
 }

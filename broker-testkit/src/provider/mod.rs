@@ -20,6 +20,7 @@ mod reader;
 mod request;
 mod scripted;
 mod status;
+mod write;
 
 pub use authority::{
     AuthorityError, CertificateAuthority, Conduct, FIELD_MANAGER, certificate_resource, secret_name,

@@ -8,15 +8,12 @@
 //! `relatedResources`, `host` and `zone`. Like the [`CertificateAuthority`](super::CertificateAuthority) it watches and never
 //! polls, and does not know who made the objects.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
@@ -27,6 +24,7 @@ use uuid::Uuid;
 
 use super::MANAGED_LABEL;
 use super::status::ready_since;
+use super::write::{apply_status, related_secret, secret_of};
 
 /// The name under which the provider owns the fields it writes.
 const FIELD_MANAGER: &str = "scripted-provider";
@@ -96,7 +94,6 @@ impl ScriptedProvider {
     /// The status of an object that has its Secret.
     fn status(&self, object: &DynamicObject) -> Value {
         let generation = object.metadata.generation.unwrap_or(1);
-        let gvk = json!({"group": "", "version": "v1", "kind": "Secret"});
         json!({
             "observedGeneration": generation,
             "conditions": [{
@@ -106,9 +103,7 @@ impl ScriptedProvider {
             }],
             "host": self.host(object),
             "zone": self.zone,
-            "relatedResources": {
-                "connection": {"namespace": object.namespace(), "name": secret_name(object), "gvk": gvk},
-            },
+            "relatedResources": {"connection": related_secret(object, &secret_name(object))},
         })
     }
 
@@ -118,32 +113,12 @@ impl ScriptedProvider {
 
     /// The Secret of an object; an entry `password` that is there already stays.
     fn secret(&self, object: &DynamicObject, present: Option<&Secret>) -> Secret {
-        let types = object.types.clone().unwrap_or_default();
-        let text = |text: &str| ByteString(text.as_bytes().to_vec());
         let password = present.and_then(|secret| secret.data.as_ref()?.get("password").cloned());
-        let password = password.unwrap_or_else(|| text(&Uuid::new_v4().simple().to_string()));
-        Secret {
-            metadata: ObjectMeta {
-                name: Some(secret_name(object)),
-                namespace: object.namespace(),
-                labels: Some(BTreeMap::from([(MANAGED_LABEL.to_owned(), "true".to_owned())])),
-                owner_references: Some(vec![OwnerReference {
-                    api_version: types.api_version,
-                    kind: types.kind,
-                    name: object.name_any(),
-                    uid: object.uid().unwrap_or_default(),
-                    controller: Some(true),
-                    block_owner_deletion: None,
-                }]),
-                ..ObjectMeta::default()
-            },
-            data: Some(BTreeMap::from([
-                ("host".to_owned(), text(&self.host(object))),
-                ("username".to_owned(), text("admin")),
-                ("password".to_owned(), password),
-            ])),
-            ..Secret::default()
-        }
+        let password =
+            password.map_or_else(|| Uuid::new_v4().simple().to_string().into_bytes(), |known| known.0);
+        let host = self.host(object).into_bytes();
+        let entries = [("host", host), ("username", b"admin".to_vec()), ("password", password)];
+        secret_of(object, secret_name(object), entries)
     }
 }
 
@@ -171,19 +146,10 @@ async fn serve(
     if present.and_then(|found| found.data) != secret.data {
         secrets.patch(&name, &force, &Patch::Apply(&secret)).await.map_err(call("apply Secret", &name))?;
     }
-    let status = provider.status(&object);
-    if object.data.get("status") != Some(&status) {
-        let name = object.name_any();
-        // The uid keeps the status of a deleted object from landing on its namesake.
-        let patch = json!({
-            "apiVersion": provider.resource.api_version, "kind": provider.resource.kind,
-            "metadata": {"namespace": namespace, "name": name, "uid": object.metadata.uid},
-            "status": status,
-        });
-        let objects: Api<DynamicObject> =
-            Api::namespaced_with(client.clone(), &namespace, &provider.resource);
-        let applied = objects.patch_status(&name, &force, &Patch::Apply(patch)).await;
-        applied.map_err(call("apply the status of", &name))?;
+    let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &provider.resource);
+    let (name, status) = (object.name_any(), provider.status(&object));
+    let written = apply_status(&objects, &provider.resource, FIELD_MANAGER, &object, &status).await;
+    if written.map_err(call("apply the status of", &name))? {
         tracing::info!(zone = provider.zone, namespace, name, "provided");
     }
     Ok(Action::await_change())

@@ -7,15 +7,12 @@
 //! It watches, and never polls: whether the server lives is known by a connection that is kept. While it does not, the
 //! objects say so. It does not know who made the objects.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::finalizer::{self, Event, finalizer};
@@ -34,6 +31,7 @@ use super::session::{Account, Session};
 use super::tenant;
 use crate::provider::MANAGED_LABEL;
 use crate::provider::status::since;
+use crate::provider::write::{apply_status, related_secret, secret_of};
 
 /// The name under which the provider owns the fields it writes.
 const FIELD_MANAGER: &str = "postgres-provider";
@@ -204,7 +202,7 @@ impl Service {
 
     async fn serve(&self, api: &Api<DynamicObject>, object: &DynamicObject) -> Result<Action, ProviderError> {
         if !*self.is_alive.borrow() {
-            return self.publish(api, object, self.out_of_service(object)).await;
+            return self.publish(api, object, &self.out_of_service(object)).await;
         }
         let (server, tenant) = (&self.provider.administrator, Self::tenant(object));
         let admin = Session::open(server).await?;
@@ -220,7 +218,7 @@ impl Service {
             }
             Quiesced::NotAsked
         };
-        self.publish(api, object, self.status(object, &account, &quiesced)).await
+        self.publish(api, object, &self.status(object, &account, &quiesced)).await
     }
 
     /// The account of an object: its Secret's, or a new one. The role has the password before the Secret does.
@@ -259,7 +257,6 @@ impl Service {
     }
 
     fn status(&self, object: &DynamicObject, account: &Account, quiesced: &Quiesced) -> Value {
-        let gvk = json!({"group": "", "version": "v1", "kind": "Secret"});
         let mut conditions = vec![condition(object, "Ready", "True", "Provisioned", "at your service")];
         if let Quiesced::NotPossible(why) = quiesced {
             conditions.push(condition(object, "Quiesced", "False", "NotPossible", why));
@@ -272,9 +269,7 @@ impl Service {
             "database": account.database,
             "zone": self.provider.zone,
             "quiesced": *quiesced == Quiesced::Yes,
-            "relatedResources": {
-                "credentials": {"namespace": object.namespace(), "name": secret_name(object), "gvk": gvk},
-            },
+            "relatedResources": {"credentials": related_secret(object, &secret_name(object))},
         })
     }
 
@@ -294,25 +289,11 @@ impl Service {
         &self,
         api: &Api<DynamicObject>,
         object: &DynamicObject,
-        status: Value,
+        status: &Value,
     ) -> Result<Action, ProviderError> {
-        if object.data.get("status") == Some(&status) {
-            return Ok(Action::await_change());
-        }
-        let (resource, name) = (database_resource(), object.name_any());
-        // The uid keeps the status of a deleted object from landing on its namesake.
-        let patch = json!({
-            "apiVersion": resource.api_version, "kind": resource.kind,
-            "metadata": {"namespace": object.namespace(), "name": name, "uid": object.metadata.uid},
-            "status": status,
-        });
-        let force = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch_status(&name, &force, &Patch::Apply(patch)).await.map_err(|source| {
-            ProviderError::Call {
-                action: "apply the status of Database",
-                name: name.clone(),
-                source: Box::new(source),
-            }
+        apply_status(api, &database_resource(), FIELD_MANAGER, object, status).await.map_err(|source| {
+            let (action, name) = ("apply the status of Database", object.name_any());
+            ProviderError::Call { action, name, source: Box::new(source) }
         })?;
         Ok(Action::await_change())
     }
@@ -331,7 +312,6 @@ fn secret_name(object: &DynamicObject) -> String {
 }
 
 fn secret(object: &DynamicObject, account: &Account) -> Secret {
-    let types = object.types.clone().unwrap_or_default();
     let entries = [
         ("host", account.host.clone()),
         ("port", account.port.to_string()),
@@ -340,22 +320,5 @@ fn secret(object: &DynamicObject, account: &Account) -> Secret {
         ("dbname", account.database.clone()),
         ("uri", account.uri()),
     ];
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(secret_name(object)),
-            namespace: object.namespace(),
-            labels: Some(BTreeMap::from([(MANAGED_LABEL.to_owned(), "true".to_owned())])),
-            owner_references: Some(vec![OwnerReference {
-                api_version: types.api_version,
-                kind: types.kind,
-                name: object.name_any(),
-                uid: object.uid().unwrap_or_default(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]),
-            ..ObjectMeta::default()
-        },
-        data: Some(entries.map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes()))).into()),
-        ..Secret::default()
-    }
+    secret_of(object, secret_name(object), entries.map(|(key, value)| (key, value.into_bytes())))
 }

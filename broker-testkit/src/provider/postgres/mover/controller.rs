@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::finalizer::{self, Event, finalizer};
 use kube::runtime::watcher;
@@ -23,6 +23,7 @@ use super::{replication, schema};
 use crate::provider::postgres::PostgresError;
 use crate::provider::postgres::session::{Account, Session};
 use crate::provider::postgres::tenant::digest;
+use crate::provider::write::apply_status;
 
 /// The name under which the mover owns the fields it writes.
 const FIELD_MANAGER: &str = "database-mover";
@@ -376,22 +377,15 @@ impl Service {
         object: &DynamicObject,
         status: &Status,
     ) -> Result<Action, MoverError> {
-        if object.data.get("status").is_some() && Status::of(object) == *status {
-            return Ok(Action::await_change());
-        }
         let (resource, name) = (database_move_resource(), object.name_any());
-        let patch = json!({
-            "apiVersion": resource.api_version, "kind": resource.kind,
-            "metadata": {"namespace": object.namespace(), "name": name, "uid": object.metadata.uid},
-            "status": status,
-        });
-        let force = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch_status(&name, &force, &Patch::Apply(patch)).await.map_err(|source| MoverError::Call {
-            action: "apply the status of DatabaseMove",
-            name: name.clone(),
-            source: Box::new(source),
+        let written = apply_status(api, &resource, FIELD_MANAGER, object, &json!(status)).await;
+        let written = written.map_err(|source| {
+            let action = "apply the status of DatabaseMove";
+            MoverError::Call { action, name: name.clone(), source: Box::new(source) }
         })?;
-        tracing::info!(name, phase = ?status.phase, message = status.message, "database move");
+        if written {
+            tracing::info!(name, phase = ?status.phase, message = status.message, "database move");
+        }
         Ok(Action::await_change())
     }
 }

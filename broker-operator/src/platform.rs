@@ -1,0 +1,125 @@
+//! What the commands that ask a platform have in common: where it is, how long it may take, how answers are printed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use broker_kcp::api::v1alpha1::{GoDuration, Migration};
+use broker_kcp::reconcile::OrderQuery;
+use clap::ValueEnum;
+use kube::{Api, Config};
+
+use crate::init::Server;
+use crate::offers::endpoints;
+
+/// The platform's workspace on its server.
+pub(crate) struct Platform {
+    pub(crate) server: Server,
+    pub(crate) workspace: String,
+}
+
+impl Platform {
+    /// By a kubeconfig, else where `kubectl` looks; the workspace is the one that it points to, where none is named.
+    pub(crate) async fn open(kubeconfig: Option<&Path>, workspace: Option<&str>) -> anyhow::Result<Self> {
+        let server = Server::from_kubeconfig(kubeconfig).await?;
+        let workspace = workspace.map(str::to_owned).or_else(|| server.current_workspace()).context(
+            "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
+        )?;
+        Ok(Self { server, workspace })
+    }
+
+    /// What `question` finds with the platform's configuration, within this time. `advice` ends what is told where that
+    /// does not suffice.
+    pub(crate) async fn ask<T, E, F>(
+        &self,
+        timeout: Duration,
+        advice: &str,
+        question: impl FnOnce(Config) -> F,
+    ) -> anyhow::Result<T>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: Into<anyhow::Error>,
+    {
+        // Whatever follows is tried again and again: what cannot work is told first.
+        endpoints(&self.server, &self.workspace).await?;
+        let config = self.server.config(&self.workspace)?;
+        let answer = tokio::time::timeout(timeout, question(config)).await.with_context(|| {
+            format!(
+                "not all of {} and its exports could be read within {} s: has the kubeconfig the broker's rights, and \
+                 does every shard answer? {advice}",
+                self.workspace,
+                timeout.as_secs()
+            )
+        })?;
+        answer.map_err(Into::into)
+    }
+
+    /// The records of moves.
+    pub(crate) fn migrations(&self) -> anyhow::Result<Api<Migration>> {
+        Ok(Api::all(self.server.client(&self.workspace)?))
+    }
+
+    /// A failed call, with the workspace that it was about.
+    pub(crate) fn failure(&self, what: &str, error: kube::Error) -> anyhow::Error {
+        self.server.failure(format!("{what} in {}", self.workspace), error).into()
+    }
+}
+
+/// The order that `RESOURCE/NAME` names in a consumer's cluster; `example` is for whoever wrote something else.
+pub(crate) fn order_query(
+    order: &str,
+    cluster: Option<&str>,
+    namespace: Option<&str>,
+    example: &str,
+) -> anyhow::Result<OrderQuery> {
+    let named = order
+        .split_once('/')
+        .filter(|(resource, name)| !resource.is_empty() && !name.is_empty() && !name.contains('/'));
+    let Some((resource, name)) = named else {
+        bail!("`{order}` names no order: expected RESOURCE/NAME, as in {example}");
+    };
+    Ok(OrderQuery {
+        resource: resource.to_owned(),
+        cluster: cluster.unwrap_or_default().to_owned(),
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+    })
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+/// A duration as Go writes it, such as `30s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    GoDuration::new(text).parse().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn an_order_is_named_by_resource_and_name() {
+        let query = order_query("database/db", Some("root:acme"), None, "database/production-db").unwrap();
+        assert_eq!((query.resource.as_str(), query.name.as_str()), ("database", "db"));
+        assert_eq!((query.cluster.as_str(), query.namespace), ("root:acme", None));
+        for other in ["database", "/db", "database/", "a/b/c", ""] {
+            let error = order_query(other, None, None, "database/production-db").unwrap_err().to_string();
+            let told = "names no order: expected RESOURCE/NAME, as in database/production-db";
+            assert!(error.contains(told), "{other}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_written_as_in_go() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("soon").is_err());
+    }
+}
