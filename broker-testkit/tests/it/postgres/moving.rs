@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::{Ground, account, number};
+use super::{Ground, number};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_written_to_moves_and_loses_nothing() {
@@ -114,10 +114,4 @@ async fn what_cannot_be_replicated_is_told_before_anything_is_touched() {
     let there = Session::open(&new).await.unwrap();
     assert_eq!(number(&there, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 0);
     here.run("write", "INSERT INTO keyless VALUES (1); UPDATE keyless SET n = 2").await.unwrap();
-    assert_eq!(account_of(&ground, "old").await, old);
-}
-
-async fn account_of(ground: &Ground, name: &str) -> broker_testkit::provider::postgres::Account {
-    let secrets: Api<Secret> = Api::namespaced(ground.clusters[0].clone(), "default");
-    account(&secrets.get(&format!("{name}-credentials")).await.unwrap())
 }
