@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use broker_kcp::api::v1alpha1::{Migration, MigrationState};
 use broker_operator::demo::stage::{Consumer, Provider, Stage};
 use broker_testkit::provider::{CertificateAuthority, Conduct, samples};
 use broker_testkit::wait::until_all;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::E2e;
 use super::numbers::Numbers;
 use super::operator::{self, Operator};
-use super::server::Server;
+use super::server::{Server, until_quiet};
 
 /// Old copies go soon, so that they do not pile up; no measurement waits for it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -42,13 +43,13 @@ pub(crate) async fn measure(server: &Server, asked: &E2e) -> anyhow::Result<Numb
     let folder = tempfile::tempdir()?;
     let kubeconfig = folder.path().join("broker.kubeconfig");
     stage.write_broker_kubeconfig(&kubeconfig)?;
-    let operator = Operator::start(&binary, &kubeconfig)?;
+    let operator = Operator::start(&binary, &kubeconfig, None)?;
 
     eprintln!("{}: placing and moving {} orders, one after the other", server.name(), asked.orders);
-    let mut latencies = latencies(asked, &internal, &public, &consumer).await?;
+    let mut latencies = latencies(asked, &stage, &internal, &public, &consumer).await?;
     eprintln!("{}: letting {} of them rest", server.name(), asked.resting);
     reduce(&consumer, &internal, &public, asked.resting).await?;
-    server.until_quiet().await?;
+    until_quiet(|| server.calls()).await?;
     let before = server.calls().await?;
     tokio::time::sleep(Duration::from_secs(asked.window)).await;
     latencies.at_rest = server.calls().await?.since(before);
@@ -95,6 +96,7 @@ async fn seen(
 
 async fn latencies(
     asked: &E2e,
+    stage: &Stage,
     internal: &Provider,
     public: &Provider,
     consumer: &Consumer,
@@ -102,6 +104,7 @@ async fn latencies(
     let mut numbers = Numbers::default();
     let mut made = follow(internal.copies()).await?;
     let mut ready = follow(internal.copies()).await?;
+    let mut replaced = follow(public.copies()).await?;
     let mut orders = follow(consumer.orders()).await?;
     for index in 0..asked.orders {
         let (name, before, after) = names(index);
@@ -117,10 +120,33 @@ async fn latencies(
 
         let started = Instant::now();
         consumer.change(&name, &after).await?;
-        let switched = seen(&mut orders, "the switch", |order| served_by(order, &name, public)).await?;
+        let (replaced, switched) = tokio::try_join!(
+            seen(&mut replaced, "the ready replacement", |copy| fqdn(copy) == after && is_ready(copy)),
+            seen(&mut orders, "the switch", |order| served_by(order, &name, public)),
+        )?;
         numbers.change_to_switched.push(switched - started);
+        numbers.replaced_to_switched.push(switched.saturating_duration_since(replaced));
+    }
+    let over = |all: &[Migration]| {
+        all.len() == usize::try_from(asked.orders).unwrap_or_default() && all.iter().all(has_ended)
+    };
+    let moves =
+        until_all(&stage.migrations()?, watcher::Config::default(), "the moves to end", DEADLINE, over)
+            .await?;
+    for pause in moves.iter().filter_map(pause) {
+        numbers.switch_pause.push(pause);
     }
     Ok(numbers)
+}
+
+fn has_ended(migration: &Migration) -> bool {
+    migration.status.as_ref().and_then(|status| status.state) == Some(MigrationState::Completed)
+}
+
+/// How long the switch took, by the move's receipt.
+fn pause(migration: &Migration) -> Option<Duration> {
+    let millis = migration.status.as_ref()?.receipt.as_ref()?.switch_pause_millis?;
+    u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
 /// Deletes orders until so many are left, and waits until nothing of the others is.

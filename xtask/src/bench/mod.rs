@@ -2,6 +2,7 @@
 
 mod calls;
 mod e2e;
+mod moves;
 mod numbers;
 mod operator;
 mod server;
@@ -15,6 +16,22 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) enum Bench {
     /// The whole system with the certificates of the demo: latencies, calls at rest, a burst, memory.
     E2e(E2e),
+    /// Many moves by a playbook, all under way at once: calls while they wait, and that all of them end.
+    Moves(Moves),
+}
+
+/// How to measure many moves.
+#[derive(Debug, Args)]
+pub(crate) struct Moves {
+    /// How many orders move at once.
+    #[arg(long = "moves", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    number: u32,
+    /// How long the calls are counted while they wait, in seconds.
+    #[arg(long, default_value_t = 60)]
+    window: u64,
+    /// The operator to measure; by default the one built beside this program.
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
 }
 
 /// How to measure the whole system.
@@ -54,17 +71,25 @@ enum On {
 
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let Self::E2e(e2e) = self;
+        match self {
+            Self::E2e(e2e) => e2e.run().await,
+            Self::Moves(moves) => moves::run(&moves).await,
+        }
+    }
+}
+
+impl E2e {
+    async fn run(self) -> anyhow::Result<()> {
         let mut columns = Vec::new();
-        if e2e.on != On::Kcp {
+        if self.on != On::Kcp {
             let server = server::embedded().await?;
-            columns.push(("embedded", e2e::measure(&server, &e2e).await?));
+            columns.push(("embedded", e2e::measure(&server, &self).await?));
         }
-        if e2e.on != On::Embedded {
+        if self.on != On::Embedded {
             let server = server::kcp().await?;
-            columns.push(("kcp", e2e::measure(&server, &e2e).await?));
+            columns.push(("kcp", e2e::measure(&server, &self).await?));
         }
-        println!("{}", numbers::markdown(&columns, &e2e));
+        println!("{}", numbers::markdown(&columns, &self));
         Ok(())
     }
 }

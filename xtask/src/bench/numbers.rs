@@ -33,6 +33,10 @@ pub(crate) struct Numbers {
     pub(crate) status_to_consumer: Samples,
     /// From the consumer's PATCH to the order served by the other provider on the consumer's watch.
     pub(crate) change_to_switched: Samples,
+    /// From the ready replacement on the provider's watch to the order served by it on the consumer's watch.
+    pub(crate) replaced_to_switched: Samples,
+    /// From the moment a switch was begun to the one when the consumer was seen to hold all of it, by the receipts.
+    pub(crate) switch_pause: Samples,
     /// Calls while orders were at rest.
     pub(crate) at_rest: Calls,
     /// From the first POST of the burst to its last copy.
@@ -45,10 +49,14 @@ type Row = (String, fn(&Numbers, &E2e) -> String);
 
 /// The table of the README.
 pub(crate) fn markdown(columns: &[(&str, Numbers)], asked: &E2e) -> String {
-    let rows: [Row; 8] = [
+    let rows: [Row; 10] = [
         ("order → copy, P50 / P99".to_owned(), |numbers, _| pair(&numbers.order_to_copy)),
         ("status → consumer, P50 / P99".to_owned(), |numbers, _| pair(&numbers.status_to_consumer)),
         ("change → switched, P50 / P99".to_owned(), |numbers, _| pair(&numbers.change_to_switched)),
+        ("ready replacement → switched, P50 / P99".to_owned(), |numbers, _| {
+            pair(&numbers.replaced_to_switched)
+        }),
+        ("pause of the switch, P50 / P99".to_owned(), |numbers, _| pair(&numbers.switch_pause)),
         (format!("calls in {} s with {} orders at rest", asked.window, asked.resting), |numbers, _| {
             numbers.at_rest.others.to_string()
         }),

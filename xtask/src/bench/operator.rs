@@ -13,12 +13,14 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts it with this kubeconfig.
-    pub(crate) fn start(binary: &Path, kubeconfig: &Path) -> anyhow::Result<Self> {
-        let child = Command::new(binary)
-            .arg("run")
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
+    /// Starts it with this kubeconfig, and one for the cluster that helpers run in.
+    pub(crate) fn start(binary: &Path, kubeconfig: &Path, compute: Option<&Path>) -> anyhow::Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg("run").arg("--kubeconfig").arg(kubeconfig);
+        if let Some(compute) = compute {
+            command.arg("--compute-kubeconfig").arg(compute);
+        }
+        let child = command
             .env("METRICS_ADDR", "127.0.0.1:0")
             .env("HEALTH_PROBE_ADDR", "127.0.0.1:0")
             .env("LOG_LEVEL", "warn")

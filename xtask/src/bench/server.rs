@@ -73,20 +73,20 @@ impl Server {
             }
         }
     }
+}
 
-    /// Waits until nothing happens any more.
-    pub(crate) async fn until_quiet(&self) -> anyhow::Result<()> {
-        let started = Instant::now();
-        let mut before = self.calls().await?;
-        while started.elapsed() < DEADLINE {
-            // Rest cannot be watched for, only looked for.
-            tokio::time::sleep(QUIET).await;
-            let now = self.calls().await?;
-            if now.since(before).others == 0 {
-                return Ok(());
-            }
-            before = now;
+/// Waits until there are no more calls, but on leases and for watches.
+pub(crate) async fn until_quiet(calls: impl AsyncFn() -> anyhow::Result<Calls>) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let mut before = calls().await?;
+    while started.elapsed() < DEADLINE {
+        // Rest cannot be watched for, only looked for.
+        tokio::time::sleep(QUIET).await;
+        let now = calls().await?;
+        if now.since(before).others == 0 {
+            return Ok(());
         }
-        bail!("the server is not at rest after {DEADLINE:?}")
+        before = now;
     }
+    bail!("there are still calls after {DEADLINE:?}")
 }
