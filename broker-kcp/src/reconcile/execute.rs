@@ -76,6 +76,7 @@ impl KcpMigrationExecutor {
         Ok(target.show(result))
     }
 
+    /// Guarded by the version of the order too: no server looks at the uid of what is written to a status.
     async fn apply_status(
         &self,
         order: &ObjectRef,
@@ -83,11 +84,13 @@ impl KcpMigrationExecutor {
         status: &serde_json::Value,
     ) -> Result<Written, PortError> {
         let target = Target::brokered(&self.fleet, &order.gvk, &order.key)?;
+        let seen = target.incarnation(&order.key, uid)?;
         let there = if self.applies_are_updates.load(Ordering::Relaxed) {
-            target.cache.get(&order.key)
+            seen
         } else {
             let mut object = Object::named(&target.resource.gvk(), &order.key.namespace, &order.key.name);
             object.set(&["metadata", "uid"], uid.into());
+            object.set(&["metadata", "resourceVersion"], seen.resource_version().into());
             object.set(&["status"], status.clone());
             let result = target.api.apply_status(&target.resource, &object, marker::MANAGER).await;
             let applied = result.map_err(|error| port_error(&error))?;
@@ -98,10 +101,11 @@ impl KcpMigrationExecutor {
             if applied.get(&["status"]) == Some(status) {
                 return Ok(target.show(applied));
             }
-            Some(Arc::new(applied))
+            Arc::new(applied)
         };
-        let there = there.as_ref().and_then(|there| there.get(&["status"]));
-        let patch = json!({ "metadata": { "uid": uid }, "status": forgotten::replacement(there, status) });
+        let wanted = forgotten::replacement(there.get(&["status"]), status);
+        let guard = json!({ "uid": uid, "resourceVersion": there.resource_version() });
+        let patch = json!({ "metadata": guard, "status": wanted });
         let (namespace, name) = (&order.key.namespace, &order.key.name);
         let result =
             target.api.merge_status(&target.resource, namespace, name, &patch, marker::MANAGER).await;
@@ -158,10 +162,11 @@ impl KcpMigrationExecutor {
         status: &AssignmentStatus,
     ) -> Result<Written, PortError> {
         let target = Target::assignments(&self.fleet);
-        let before = target.cache.get(&ObjectKey::new(PLATFORM, "", name));
+        let before = target.incarnation(&ObjectKey::new(PLATFORM, "", name), uid)?;
         let mut object = Object::named(&target.resource.gvk(), "", name);
         object.set(&["metadata", "uid"], uid.into());
-        object.set(&["status"], assignment_status(status, before.as_deref(), self.fleet.now()));
+        object.set(&["metadata", "resourceVersion"], before.resource_version().into());
+        object.set(&["status"], assignment_status(status, Some(&before), self.fleet.now()));
         let result = target.api.apply_status(&target.resource, &object, marker::MANAGER).await;
         result.map(|object| target.show(object)).map_err(|error| port_error(&error))
     }

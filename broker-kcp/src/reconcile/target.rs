@@ -109,6 +109,15 @@ impl Target {
         })
     }
 
+    /// The object as it was seen last, if it is this incarnation.
+    pub(super) fn incarnation(&self, key: &ObjectKey, uid: &str) -> Result<Arc<Object>, PortError> {
+        let another = || {
+            let what = format!("{} {key}", self.resource.kind);
+            PortError::new(PortErrorKind::Conflict, what, "it is another one, or gone")
+        };
+        self.cache.get(key).filter(|seen| seen.uid() == uid).ok_or_else(another)
+    }
+
     /// Creates an object. What exists already and is of the same order is shown: it may be our own, whose answer was
     /// lost, and that the watch has not told of it yet must not make a stranger of it.
     pub(super) async fn create(&self, object: &Object) -> Result<Written, PortError> {

@@ -66,6 +66,7 @@ fn prepare() {
 }
 
 on_both_servers! {
+    ports::the_shell_on_kube_rs_keeps_the_contract_of_the_ports,
     story::a_certificate_is_ordered_brokered_and_moved_without_a_gap,
     story::observed_generation_is_the_orders_own,
     routing::orders_of_the_same_name_never_mix,

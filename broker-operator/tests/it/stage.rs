@@ -76,6 +76,17 @@ impl Stage {
         Consumer(self.platform.consumer(name).await.unwrap_or_else(|error| panic!("{}", chain(&error))))
     }
 
+    /// A provider's workspace in which nobody works, seen with its owner's eyes.
+    pub(crate) async fn provider_at_rest(&self, name: &str) -> Client {
+        self.platform.agent(name).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        self.platform.client(name).unwrap()
+    }
+
+    /// What a broker runs with.
+    pub(crate) fn broker(&self) -> Config {
+        self.platform.broker().clone()
+    }
+
     /// A workspace for helper objects, seen with its owner's eyes, and how the broker gets there.
     pub(crate) async fn compute(&self) -> (Client, Config) {
         let workspace = self.consumer("compute").await;
@@ -153,6 +164,11 @@ impl Stage {
             operator.stop().await;
         }
         drop(world);
+        self.shut_down().await;
+    }
+
+    /// Ends the server, where it was this stage's own.
+    pub(crate) async fn shut_down(self) {
         if let Some(server) = self.server.embedded {
             server.shutdown().await;
         }

@@ -34,6 +34,7 @@ pub mod deletion;
 pub mod kcp;
 pub mod objects;
 pub mod patching;
+pub mod ports;
 pub mod rights;
 mod sample;
 mod session;

@@ -155,9 +155,10 @@ impl State {
                 there.resource_version = version;
             }
             Action::DeleteAssignment { name, uid } => {
-                if self.assignments.get(name).is_some_and(|there| &there.uid == uid) {
-                    self.assignments.remove(name);
+                if self.assignments.get(name).is_some_and(|there| &there.uid != uid) {
+                    return Err(refuse(PortErrorKind::Conflict));
                 }
+                self.assignments.remove(name);
             }
             Action::CreateMigration(record) => {
                 let taken = self.migrations.contains_key(&record.name);
@@ -199,9 +200,10 @@ impl State {
                 there.resource_version = version;
             }
             Action::DeleteMigration { name, uid } => {
-                if self.migrations.get(name).is_some_and(|there| &there.uid == uid) {
-                    self.migrations.remove(name);
+                if self.migrations.get(name).is_some_and(|there| &there.uid != uid) {
+                    return Err(refuse(PortErrorKind::Conflict));
                 }
+                self.migrations.remove(name);
             }
             Action::AddFinalizer { .. }
             | Action::RemoveFinalizer { .. }

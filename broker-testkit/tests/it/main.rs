@@ -9,6 +9,7 @@ mod kcp;
 mod order_life;
 mod people_moves;
 mod playbook_moves;
+mod ports;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod predecessor;

@@ -5,6 +5,7 @@ pub(crate) mod deletion;
 pub(crate) mod explain;
 pub(crate) mod people;
 pub(crate) mod playbooks;
+pub(crate) mod ports;
 pub(crate) mod predecessor;
 pub(crate) mod restart;
 pub(crate) mod restore;
