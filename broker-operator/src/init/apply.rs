@@ -1,5 +1,6 @@
 //! Applying objects, and telling what that changed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,26 +118,30 @@ impl Session {
         Ok(())
     }
 
-    /// Makes the BrokeredAPI of an API. One that is there belongs to the platform's people: only `moves`,
-    /// where it was asked for, is written to it.
+    /// Makes the BrokeredAPI of an API. One that is there belongs to the platform's people: only what was asked for, `moves`
+    /// and further exports of copies, is written to it.
     pub(super) async fn apply_brokered_api(
         &mut self,
         workspace: &Entered,
         api: &ApiDefinition,
         moves: Option<Moves>,
+        copies: &BTreeSet<String>,
     ) -> Result<(), InitError> {
-        let object = plan::brokered_api(api, moves);
-        let target = Target::of(workspace, &object);
+        let target = Target::of(workspace, &plan::brokered_api(api, moves, copies));
         let existing: Api<BrokeredApi> = Api::all(workspace.client.clone());
         let found = self.patiently(&target, || existing.get_opt(&target.name)).await?;
-        let Some(found) = found.filter(|_| moves.is_none()) else {
-            return self.apply(workspace, &object).await;
+        let Some(found) = found.map(|found| found.spec) else {
+            return self.apply(workspace, &plan::brokered_api(api, moves, copies)).await;
         };
-        let note = api.moves().filter(|moves| *moves != found.spec.moves).map(|wanted| {
-            format!(
-                "keeps moves: {:?}, the file says {wanted:?}; --moves {wanted:?} changes it",
-                found.spec.moves
-            )
+        let named: BTreeSet<String> = found.copy_exports.into_iter().collect();
+        if moves.is_some() || !named.is_superset(copies) {
+            // What an earlier run wrote and this one leaves out would go.
+            let all = named.union(copies).cloned().collect();
+            let wanted = plan::brokered_api(api, moves.or(Some(found.moves)), &all);
+            return self.apply(workspace, &wanted).await;
+        }
+        let note = api.moves().filter(|moves| *moves != found.moves).map(|wanted| {
+            format!("keeps moves: {:?}, the file says {wanted:?}; --moves {wanted:?} changes it", found.moves)
         });
         self.report(Change {
             object: format!("{}/{}", target.kind, target.name),

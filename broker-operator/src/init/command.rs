@@ -8,7 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::{
-    ApiDefinition, Change, DefinitionError, Init, InitError, MemberOptions, PlatformOptions, Role, Server,
+    ApiDefinition, Change, CopyExport, DefinitionError, Init, InitError, MemberOptions, PlatformOptions,
+    Role, Server,
 };
 use crate::files::read_objects;
 
@@ -24,7 +25,7 @@ enum RoleArgs {
     /// Prepare the platform: schemas, exports, the broker's own kinds, and the broker's access.
     Platform(PlatformArgs),
     /// Prepare a provider: it binds AcceptAPI and the APIs it may offer.
-    Provider(MemberArgs),
+    Provider(ProviderArgs),
     /// Prepare a consumer: it binds the APIs it may order.
     Consumer(MemberArgs),
 }
@@ -54,6 +55,10 @@ struct PlatformArgs {
     /// playbook-only].
     #[arg(long, value_enum, ignore_case = true)]
     moves: Option<MovesArg>,
+    /// Serve the kinds of a file by an export of this name, such as cert-manager.io=crds.yaml, and let orders of the APIs
+    /// given be translated into them; may be given several times.
+    #[arg(long, value_name = "EXPORT=FILE", value_parser = named_file)]
+    copies: Vec<(String, PathBuf)>,
     /// Write a kubeconfig for the broker here: `resource-broker run --kubeconfig FILE`.
     #[arg(long, value_name = "FILE")]
     write_kubeconfig: Option<PathBuf>,
@@ -71,6 +76,15 @@ struct MemberArgs {
     write_kubeconfig: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, Args)]
+struct ProviderArgs {
+    #[command(flatten)]
+    member: MemberArgs,
+    /// Bind this export of the platform, too, whose kinds orders are translated into here; may be given several times.
+    #[arg(long, value_name = "EXPORT")]
+    copies: Vec<String>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MovesArg {
     /// Objects hold no data: replace, switch, remove.
@@ -85,8 +99,8 @@ enum MovesArg {
 pub async fn init(args: &InitArgs) -> anyhow::Result<()> {
     match &args.role {
         RoleArgs::Platform(args) => platform(args).await?,
-        RoleArgs::Provider(args) => member(Role::Provider, args).await?,
-        RoleArgs::Consumer(args) => member(Role::Consumer, args).await?,
+        RoleArgs::Provider(args) => member(Role::Provider, &args.member, &args.copies).await?,
+        RoleArgs::Consumer(args) => member(Role::Consumer, args, &[]).await?,
     }
     Ok(())
 }
@@ -99,6 +113,7 @@ async fn platform(args: &PlatformArgs) -> Result<(), anyhow::Error> {
             MovesArg::Free => Moves::Free,
             MovesArg::PlaybookOnly => Moves::PlaybookOnly,
         }),
+        copies: copies(&args.copies)?,
     };
     if args.common.dry_run {
         return print_objects(&Init::platform_objects(&options)?);
@@ -112,11 +127,12 @@ async fn platform(args: &PlatformArgs) -> Result<(), anyhow::Error> {
     Ok(())
 }
 
-async fn member(role: Role, args: &MemberArgs) -> Result<(), anyhow::Error> {
+async fn member(role: Role, args: &MemberArgs, copies: &[String]) -> Result<(), anyhow::Error> {
     let options = MemberOptions {
         workspace: args.common.workspace.clone(),
         platform: args.platform.clone(),
         apis: definitions(&args.common.api)?.iter().map(|api| api.name().to_owned()).collect(),
+        copies: copies.to_vec(),
     };
     let init = connect(&args.common).await?;
     if args.common.dry_run {
@@ -154,6 +170,19 @@ fn definitions(files: &[PathBuf]) -> anyhow::Result<Vec<ApiDefinition>> {
         }
     }
     Ok(all)
+}
+
+/// The exports of kinds that copies may have.
+fn copies(given: &[(String, PathBuf)]) -> anyhow::Result<Vec<CopyExport>> {
+    let read = |(name, file): &(String, PathBuf)| {
+        Ok(CopyExport::parse(name, &file.display().to_string(), &read_objects(file)?)?)
+    };
+    given.iter().map(read).collect()
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("write EXPORT=FILE, such as cert-manager.io=crds.yaml")?;
+    Ok((name.to_owned(), PathBuf::from(file)))
 }
 
 fn print_change(change: &Change) {

@@ -12,7 +12,7 @@ use thiserror::Error;
 pub enum DefinitionError {
     /// It is neither of the two kinds.
     #[error(
-        "{origin}: a {kind} defines no API: --api takes CustomResourceDefinitions and APIResourceSchemas"
+        "{origin}: a {kind} defines no API; what does are CustomResourceDefinitions and APIResourceSchemas"
     )]
     Kind {
         /// Where it was read.
@@ -61,9 +61,17 @@ pub enum DefinitionError {
         /// The API.
         name: String,
     },
+    /// An export cannot be called like this.
+    #[error(
+        "{name:?} is no name for an export of kinds that copies may have: lower-case letters, digits, dots and dashes, such as cert-manager.io"
+    )]
+    Export {
+        /// The name.
+        name: String,
+    },
     /// A file has no definition in it.
     #[error(
-        "{origin}: there is no object in it; --api takes CustomResourceDefinitions and APIResourceSchemas"
+        "{origin}: there is no object in it, but CustomResourceDefinitions or APIResourceSchemas are asked for"
     )]
     Empty {
         /// The file.
@@ -84,28 +92,7 @@ pub struct ApiDefinition {
 impl ApiDefinition {
     /// Reads a CustomResourceDefinition or an APIResourceSchema; `origin` names its file in errors.
     pub fn parse(origin: &str, object: &Value) -> Result<Self, DefinitionError> {
-        let broken = |source| DefinitionError::Schema { origin: origin.to_owned(), source };
-        let schema = match object.get("kind").and_then(Value::as_str) {
-            Some("CustomResourceDefinition") => {
-                let prefix = content_prefix(object).map_err(broken)?;
-                api_resource_schema(object, &prefix).map_err(broken)?
-            }
-            Some("APIResourceSchema") => object.clone(),
-            other => {
-                let kind = other.unwrap_or("file without kind").to_owned();
-                return Err(DefinitionError::Kind { origin: origin.to_owned(), kind });
-            }
-        };
-        let text = |path: &'static str| {
-            schema.pointer(path).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-                broken(SchemaError::Field {
-                    field: path.trim_start_matches('/').replace('/', "."),
-                    expected: "text",
-                })
-            })
-        };
-        text("/metadata/name")?;
-        let (group, resource) = (text("/spec/group")?, text("/spec/names/plural")?);
+        let Schema { group, resource, object: schema } = Schema::parse(origin, object)?;
         check_status(origin, &schema)?;
         Ok(Self {
             name: format!("{resource}.{group}"),
@@ -139,6 +126,43 @@ impl ApiDefinition {
     /// Whether its objects may move without a playbook, as its definition says.
     pub fn moves(&self) -> Option<Moves> {
         self.moves
+    }
+}
+
+/// What serves a kind, and what it is called.
+pub(super) struct Schema {
+    pub(super) group: String,
+    pub(super) resource: String,
+    /// The APIResourceSchema.
+    pub(super) object: Value,
+}
+
+impl Schema {
+    /// Reads a CustomResourceDefinition or an APIResourceSchema.
+    pub(super) fn parse(origin: &str, object: &Value) -> Result<Self, DefinitionError> {
+        let broken = |source| DefinitionError::Schema { origin: origin.to_owned(), source };
+        let object = match object.get("kind").and_then(Value::as_str) {
+            Some("CustomResourceDefinition") => {
+                let prefix = content_prefix(object).map_err(broken)?;
+                api_resource_schema(object, &prefix).map_err(broken)?
+            }
+            Some("APIResourceSchema") => object.clone(),
+            other => {
+                let kind = other.unwrap_or("file without kind").to_owned();
+                return Err(DefinitionError::Kind { origin: origin.to_owned(), kind });
+            }
+        };
+        let text = |path: &'static str| {
+            object.pointer(path).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+                broken(SchemaError::Field {
+                    field: path.trim_start_matches('/').replace('/', "."),
+                    expected: "text",
+                })
+            })
+        };
+        text("/metadata/name")?;
+        let (group, resource) = (text("/spec/group")?, text("/spec/names/plural")?);
+        Ok(Self { group, resource, object })
     }
 }
 

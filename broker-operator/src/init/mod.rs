@@ -6,6 +6,7 @@
 
 mod apply;
 mod command;
+mod copies;
 mod credentials;
 mod definition;
 mod error;
@@ -18,12 +19,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use broker_kcp::api::v1alpha1::{BrokeredApi, Moves};
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 pub use apply::{Action, Change};
 pub use command::{InitArgs, init};
+pub use copies::CopyExport;
 pub use credentials::Credentials;
 pub use definition::{ApiDefinition, DefinitionError};
 pub use error::InitError;
@@ -39,6 +42,14 @@ pub struct PlatformOptions {
     /// Whether their objects may move without a playbook; where it is not given, what the API's definition
     /// says, else not.
     pub moves: Option<Moves>,
+    /// Kinds of providers' own, which orders of all these APIs may be translated into.
+    pub copies: Vec<CopyExport>,
+}
+
+impl PlatformOptions {
+    fn copy_names(&self) -> BTreeSet<String> {
+        self.copies.iter().map(|copies| copies.name().to_owned()).collect()
+    }
 }
 
 /// What a provider or a consumer is made of.
@@ -48,8 +59,10 @@ pub struct MemberOptions {
     pub workspace: String,
     /// The path of the platform's workspace.
     pub platform: String,
-    /// The exports to bind, such as `certificates.example.com`; all of the platform's where it is empty.
+    /// The exports to bind, such as `certificates.example.com`; all of the platform's APIs' where it is empty.
     pub apis: Vec<String>,
+    /// The exports of a provider's own kinds to bind, such as `cert-manager.io`.
+    pub copies: Vec<String>,
 }
 
 /// The role a workspace is prepared for.
@@ -102,14 +115,17 @@ impl Init {
         for object in plan::platform_kinds() {
             session.apply(&workspace, &object).await?;
         }
-        for object in plan::exports(&options.apis)? {
+        for object in plan::exports(&options.apis)?.into_iter().chain(plan::copy_exports(&options.copies)) {
             session.apply(&workspace, &object).await?;
         }
         session.settle().await?;
+        let copies = options.copy_names();
         for api in &options.apis {
-            session.apply_brokered_api(&workspace, api, options.moves).await?;
+            session.apply_brokered_api(&workspace, api, options.moves, &copies).await?;
         }
-        let exports = self.exports(&options.workspace).await?;
+        let mut exports = self.exports(&options.workspace).await?;
+        exports.extend(self.copy_exports(&options.workspace).await?);
+        exports.extend(copies);
         for object in plan::broker_rights(&exports) {
             session.apply(&workspace, &object).await?;
         }
@@ -118,11 +134,11 @@ impl Init {
 
     /// Prepares a provider's or a consumer's workspace, and returns what that changed.
     pub async fn member(&self, role: Role, options: &MemberOptions) -> Result<Vec<Change>, InitError> {
-        let apis = self.wanted(options).await?;
+        let bound = self.bound(options).await?;
         let mut session = self.session();
         session.ensure_workspace(&options.workspace).await?;
         let workspace = session.enter(&options.workspace)?;
-        for binding in plan::bindings(role, &options.platform, &apis) {
+        for binding in plan::bindings(role, &options.platform, &bound) {
             session.bind(&workspace, binding).await?;
         }
         session.settle().await?;
@@ -156,7 +172,8 @@ impl Init {
         let apis = self.wanted(options).await?;
         let mut session = self.session();
         let workspace = session.enter(&options.workspace)?;
-        for object in plan::member_rights(role, &apis) {
+        let own = self.own_kinds(options).await?;
+        for object in plan::member_rights(role, &apis, &own) {
             session.apply(&workspace, &object).await?;
         }
         let credentials = session.credentials(&options.workspace, plan::account_name(role)).await?;
@@ -169,8 +186,11 @@ impl Init {
         let within = |object| (options.workspace.clone(), object);
         objects.extend(plan::platform_kinds().into_iter().map(within));
         objects.extend(plan::exports(&options.apis)?.into_iter().map(within));
-        objects.extend(options.apis.iter().map(|api| within(plan::brokered_api(api, options.moves))));
-        let exports = options.apis.iter().map(|api| api.name().to_owned()).collect();
+        objects.extend(plan::copy_exports(&options.copies).into_iter().map(within));
+        let copies = options.copy_names();
+        let brokered = |api| within(plan::brokered_api(api, options.moves, &copies));
+        objects.extend(options.apis.iter().map(brokered));
+        let exports = options.apis.iter().map(|api| api.name().to_owned()).chain(copies.clone()).collect();
         objects.extend(plan::broker_rights(&exports).into_iter().map(within));
         Ok(objects)
     }
@@ -181,14 +201,21 @@ impl Init {
         role: Role,
         options: &MemberOptions,
     ) -> Result<Vec<(String, Value)>, InitError> {
-        let apis = self.wanted(options).await?;
+        let bound = self.bound(options).await?;
         let mut objects = plan::workspaces(&options.workspace);
-        let bindings = plan::bindings(role, &options.platform, &apis);
+        let bindings = plan::bindings(role, &options.platform, &bound);
         objects.extend(bindings.into_iter().map(|object| (options.workspace.clone(), object)));
         Ok(objects)
     }
 
-    /// The exports to bind: those named, else all of the platform's.
+    /// The exports to bind: those of APIs, and those of the provider's own kinds.
+    async fn bound(&self, options: &MemberOptions) -> Result<BTreeSet<String>, InitError> {
+        let mut bound = self.wanted(options).await?;
+        bound.extend(options.copies.iter().cloned());
+        Ok(bound)
+    }
+
+    /// The exports of APIs to bind: those named, else all of the platform's.
     async fn wanted(&self, options: &MemberOptions) -> Result<BTreeSet<String>, InitError> {
         if !options.apis.is_empty() {
             return Ok(options.apis.iter().cloned().collect());
@@ -202,11 +229,36 @@ impl Init {
 
     /// The exports of all APIs that the platform brokers.
     async fn exports(&self, platform: &str) -> Result<BTreeSet<String>, InitError> {
+        let apis = self.brokered(platform).await?;
+        Ok(apis.into_iter().map(|api| api.spec.export.clone().unwrap_or_else(|| api.name_any())).collect())
+    }
+
+    /// The exports of the kinds that copies of these APIs may have.
+    async fn copy_exports(&self, platform: &str) -> Result<BTreeSet<String>, InitError> {
+        let apis = self.brokered(platform).await?;
+        Ok(apis.into_iter().flat_map(|api| api.spec.copy_exports).collect())
+    }
+
+    async fn brokered(&self, platform: &str) -> Result<Vec<BrokeredApi>, InitError> {
         let api: Api<BrokeredApi> = Api::all(self.server.client(platform)?);
         let list = api.list(&ListParams::default()).await.map_err(|error| {
             self.server.failure(format!("listing the APIs that {platform} brokers"), error)
         })?;
-        Ok(list.into_iter().map(|api| api.spec.export.clone().unwrap_or_else(|| api.name_any())).collect())
+        Ok(list.items)
+    }
+
+    /// The provider's own kinds, as (group, resource), by the exports that serve them.
+    async fn own_kinds(&self, options: &MemberOptions) -> Result<BTreeSet<(String, String)>, InitError> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apis.kcp.io", "v1alpha2", "APIExport"));
+        let api: Api<DynamicObject> = Api::all_with(self.server.client(&options.platform)?, &resource);
+        let mut kinds = BTreeSet::new();
+        for name in &options.copies {
+            let export = api.get(name).await.map_err(|error| {
+                self.server.failure(format!("reading the export {name} of {}", options.platform), error)
+            })?;
+            kinds.extend(plan::kinds_of(&export.data));
+        }
+        Ok(kinds)
     }
 
     fn session(&self) -> apply::Session {

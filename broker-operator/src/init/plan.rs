@@ -8,8 +8,9 @@ use broker_core::resource::marker;
 use broker_kcp::api::crds::{accept_api_crd, platform_crds, to_json};
 use broker_kcp::api::v1alpha1::Moves;
 use broker_kcp::kcp::api::{AcceptedClaim, Workspace, WorkspaceSpec, WorkspaceType};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::copies::CopyExport;
 use super::definition::{ApiDefinition, DefinitionError};
 use super::{InitError, Role};
 
@@ -82,17 +83,35 @@ pub fn exports(apis: &[ApiDefinition]) -> Result<Vec<Value>, InitError> {
     let own = |source| DefinitionError::Schema { origin: "AcceptAPI".to_owned(), source };
     let prefix = broker_kcp::api::content_prefix(&crd).map_err(own)?;
     let schema = broker_kcp::api::api_resource_schema(&crd, &prefix).map_err(own)?;
-    let export = export(ACCEPT_API_EXPORT, &schema);
+    let export = export(ACCEPT_API_EXPORT, std::slice::from_ref(&schema));
     let mut objects = vec![schema, export];
     for api in apis {
         objects.push(api.schema().clone());
-        objects.push(self::export(api.name(), api.schema()));
+        objects.push(self::export(api.name(), std::slice::from_ref(api.schema())));
     }
     Ok(objects)
 }
 
-fn export(name: &str, schema: &Value) -> Value {
-    let part = |path| schema.pointer(path).cloned().unwrap_or_default();
+/// The schemas and exports of kinds that copies may have.
+pub fn copy_exports(copies: &[CopyExport]) -> Vec<Value> {
+    let objects_of = |copies: &CopyExport| {
+        let export = export(copies.name(), copies.schemas());
+        copies.schemas().iter().cloned().chain([export]).collect::<Vec<_>>()
+    };
+    copies.iter().flat_map(objects_of).collect()
+}
+
+fn export(name: &str, schemas: &[Value]) -> Value {
+    let resource = |schema: &Value| {
+        let part = |path| schema.pointer(path).cloned().unwrap_or_default();
+        json!({
+            "group": part("/spec/group"),
+            "name": part("/spec/names/plural"),
+            "schema": part("/metadata/name"),
+            "storage": {"crd": {}},
+        })
+    };
+    let resources: Vec<Value> = schemas.iter().map(resource).collect();
     let claims: Vec<Value> = claims_of(name)
         .iter()
         .map(|(group, resource, verbs, _)| json!({"group": group, "resource": resource, "verbs": verbs}))
@@ -102,20 +121,22 @@ fn export(name: &str, schema: &Value) -> Value {
         "kind": "APIExport",
         "metadata": {"name": name},
         "spec": {
-            "resources": [{
-                "group": part("/spec/group"),
-                "name": part("/spec/names/plural"),
-                "schema": part("/metadata/name"),
-                "storage": {"crd": {}},
-            }],
+            "resources": resources,
             "permissionClaims": claims,
         },
     })
 }
 
-/// The BrokeredAPI of an API. What nobody asked for is left to the defaults, and to people.
-pub fn brokered_api(api: &ApiDefinition, moves: Option<Moves>) -> Value {
-    let spec = moves.or(api.moves()).map_or_else(|| json!({}), |moves| json!({ "moves": moves }));
+/// The BrokeredAPI of an API, whose orders may become objects of these exports' kinds. What nobody asked for is left to
+/// the defaults, and to people.
+pub fn brokered_api(api: &ApiDefinition, moves: Option<Moves>, copies: &BTreeSet<String>) -> Value {
+    let mut spec = Map::new();
+    if let Some(moves) = moves.or(api.moves()) {
+        spec.insert("moves".to_owned(), json!(moves));
+    }
+    if !copies.is_empty() {
+        spec.insert("copyExports".to_owned(), json!(copies));
+    }
     json!({
         "apiVersion": "broker.platform-mesh.io/v1alpha1",
         "kind": "BrokeredAPI",
@@ -168,8 +189,8 @@ pub fn account_name(role: Role) -> &'static str {
 }
 
 /// The ServiceAccount of a member's own programs, and its rights. A provider's: to offer, to serve the
-/// copies of these APIs, to hand over what belongs to them. A consumer's: to order.
-pub fn member_rights(role: Role, apis: &BTreeSet<String>) -> Vec<Value> {
+/// copies of these APIs, to hand over what belongs to them, and all about its own kinds. A consumer's: to order.
+pub fn member_rights(role: Role, apis: &BTreeSet<String>, own: &BTreeSet<(String, String)>) -> Vec<Value> {
     let mut rules = vec![
         rule("", &["secrets", "configmaps"], &["*"]),
         rule("", &["events"], &["get", "list", "watch", "create", "update", "patch"]),
@@ -190,7 +211,19 @@ pub fn member_rights(role: Role, apis: &BTreeSet<String>) -> Vec<Value> {
             }
         }
     }
+    for (group, resource) in own {
+        let (status, finalizers) = (format!("{resource}/status"), format!("{resource}/finalizers"));
+        rules.push(rule(group, &[resource, &status, &finalizers], &["*"]));
+    }
     account(account_name(role), &json!(rules))
+}
+
+/// What an export serves, as (group, resource).
+pub(super) fn kinds_of(export: &Value) -> Vec<(String, String)> {
+    let resources = export.pointer("/spec/resources").and_then(Value::as_array);
+    let text =
+        |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    resources.into_iter().flatten().map(|entry| (text(entry, "group"), text(entry, "name"))).collect()
 }
 
 /// A ServiceAccount that may enter its workspace and do this there.

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi};
+use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi, Moves};
 use broker_kcp::kcp::api::ApiExportEndpointSlice;
 use broker_operator::init::{
-    Action, ApiDefinition, Change, Init, MemberOptions, PlatformOptions, Role, Server,
+    Action, ApiDefinition, Change, CopyExport, Init, MemberOptions, PlatformOptions, Role, Server,
 };
 use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kcp::Kcp;
@@ -65,11 +65,12 @@ impl Ground {
     }
 
     fn platform(&self, apis: Vec<ApiDefinition>) -> PlatformOptions {
-        PlatformOptions { workspace: self.path("platform"), apis, moves: None }
+        PlatformOptions { workspace: self.path("platform"), apis, ..PlatformOptions::default() }
     }
 
     fn member(&self, name: &str) -> MemberOptions {
-        MemberOptions { workspace: self.path(name), platform: self.path("platform"), apis: Vec::new() }
+        let platform = self.path("platform");
+        MemberOptions { workspace: self.path(name), platform, ..MemberOptions::default() }
     }
 }
 
@@ -157,12 +158,47 @@ pub(crate) async fn what_people_changed_is_kept(ground: Ground) {
     assert!(note.contains("keeps moves: PlaybookOnly"), "{note}");
     assert_eq!(moves().await, ("PlaybookOnly".to_owned(), "5s".to_owned()));
 
-    options.moves = Some(broker_kcp::api::v1alpha1::Moves::Free);
+    options.moves = Some(Moves::Free);
     assert_eq!(
         made(&init.platform(&options).await.unwrap()),
         [format!("brokeredapi/{CERTIFICATES} configured")]
     );
     assert_eq!(moves().await, ("Free".to_owned(), "5s".to_owned()));
+}
+
+pub(crate) async fn kinds_of_a_providers_own_are_served_named_and_not_forgotten(ground: Ground) {
+    let init = ground.init();
+    let text = certificate_crd().to_string().replace("example.com", "cert.example.com");
+    let own = CopyExport::parse("own", "own.yaml", &[serde_json::from_str(&text).unwrap()]).unwrap();
+    let plain = ground.platform(vec![certificate()]);
+    init.platform(&plain).await.unwrap();
+    init.platform(&PlatformOptions { copies: vec![own], ..plain.clone() }).await.unwrap();
+
+    let api: Api<BrokeredApi> = Api::all(ground.client("platform"));
+    let spec = async || api.get(CERTIFICATES).await.unwrap().spec;
+    assert_eq!(spec().await.copy_exports, ["own"]);
+    assert_eq!(spec().await.moves, Moves::Free);
+    let provider = MemberOptions { copies: vec!["own".to_owned()], ..ground.member("internal-ca") };
+    init.provider(&provider).await.unwrap();
+    let (agent, _) = init.member_credentials(Role::Provider, &provider).await.unwrap();
+    let agent = Client::try_from(agent.config().await.unwrap()).unwrap();
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("cert.example.com", "v1alpha1", "Certificate"));
+    let copies: Api<DynamicObject> = Api::default_namespaced_with(agent, &kind);
+    let mut copy = DynamicObject::new("own", &kind);
+    copy.data = json!({"spec": {"fqdn": "app.internal.corp"}});
+    copies.create(&PostParams::default(), &copy).await.unwrap();
+
+    // Whoever prepares the platform again for its own APIs takes nothing away.
+    assert_eq!(made(&init.platform(&plain).await.unwrap()), [""; 0]);
+    let (broker, _) = init.broker_credentials(&plain.workspace).await.unwrap();
+    let mut config = broker.config().await.unwrap();
+    let slices: Api<ApiExportEndpointSlice> = Api::all(Client::try_from(config.clone()).unwrap());
+    config.cluster_url = format!("{}/clusters/*", endpoint(&slices, "own").await).parse().unwrap();
+    let everywhere: Api<DynamicObject> = Api::all_with(Client::try_from(config).unwrap(), &kind);
+    assert_eq!(everywhere.list(&ListParams::default()).await.unwrap().items.len(), 1);
+    let stricter = PlatformOptions { moves: Some(Moves::PlaybookOnly), ..plain };
+    init.platform(&stricter).await.unwrap();
+    assert_eq!(spec().await.copy_exports, ["own"]);
 }
 
 pub(crate) async fn a_changed_schema_gets_a_new_name_and_reaches_those_who_are_bound(ground: Ground) {
@@ -220,7 +256,7 @@ pub(crate) async fn the_brokers_rights_are_enough_and_no_more(ground: Ground) {
     );
 
     let slices: Api<ApiExportEndpointSlice> = Api::all(broker);
-    let url = endpoint(&slices).await;
+    let url = endpoint(&slices, CERTIFICATES).await;
     let at = |path: &str| {
         let mut config = config.clone();
         config.cluster_url = path.parse().unwrap();
@@ -273,12 +309,12 @@ async fn records_lease_and_events_can_be_written(broker: &Client) {
 }
 
 /// The address of the export's virtual workspace; there is one once somebody has bound it.
-async fn endpoint(slices: &Api<ApiExportEndpointSlice>) -> String {
+async fn endpoint(slices: &Api<ApiExportEndpointSlice>, export: &str) -> String {
     let url = |slice: &ApiExportEndpointSlice| {
         slice.status.as_ref().and_then(|status| status.endpoints.first()).map(|endpoint| endpoint.url.clone())
     };
     let deadline = std::time::Duration::from_secs(30);
-    let found = broker_testkit::wait::until(slices, CERTIFICATES, "an endpoint", deadline, |slice| {
+    let found = broker_testkit::wait::until(slices, export, "an endpoint", deadline, |slice| {
         slice.and_then(url).is_some()
     });
     url(&found.await.unwrap().unwrap()).unwrap()
@@ -309,6 +345,7 @@ macro_rules! on_both {
 on_both! {
     a_second_run_changes_nothing,
     what_people_changed_is_kept,
+    kinds_of_a_providers_own_are_served_named_and_not_forgotten,
     a_changed_schema_gets_a_new_name_and_reaches_those_who_are_bound,
     the_brokers_rights_are_enough_and_no_more,
 }

@@ -94,8 +94,35 @@ fn the_broker_may_touch_the_content_of_its_exports_and_of_no_other() {
 }
 
 #[test]
+fn kinds_that_copies_may_have_are_served_together() {
+    let text = certificate().schema().to_string();
+    let other: Value =
+        serde_json::from_str(&text.replace("certificates", "issuers").replace("Certificate", "Issuer"))
+            .unwrap();
+    let copies = CopyExport::parse("own", "own.yaml", &[certificate().schema().clone(), other]).unwrap();
+    let objects = copy_exports(&[copies]);
+    assert_eq!(of_kind(&objects, "APIResourceSchema").len(), 2);
+    let export = of_kind(&objects, "APIExport")[0];
+    assert_eq!(export["metadata"]["name"], "own");
+    let kinds = kinds_of(export);
+    assert_eq!(
+        kinds.iter().map(|(_, resource)| resource.as_str()).collect::<Vec<_>>(),
+        ["certificates", "issuers"]
+    );
+    assert_eq!(export["spec"]["permissionClaims"].as_array().unwrap().len(), API_CLAIMS.len());
+
+    let rights = member_rights(Role::Provider, &BTreeSet::new(), &kinds.into_iter().collect());
+    let role = of_kind(&rights, "ClusterRole")[0];
+    let rules = role["rules"].as_array().unwrap();
+    assert!(
+        rules.iter().any(|rule| rule["resources"][0] == "issuers" && rule["verbs"] == json!(["*"])),
+        "{rules:?}"
+    );
+}
+
+#[test]
 fn moves_come_from_the_command_then_from_the_file_then_from_the_default() {
-    let moves = |api: &ApiDefinition, asked| brokered_api(api, asked)["spec"].clone();
+    let moves = |api: &ApiDefinition, asked| brokered_api(api, asked, &BTreeSet::new())["spec"].clone();
     let api = certificate();
     assert_eq!(moves(&api, Some(Moves::PlaybookOnly)), json!({"moves": "PlaybookOnly"}));
     assert_eq!(moves(&api, None), json!({"moves": "Free"}));
