@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`control_plane`] | a test needs a Kubernetes or kcp API server in milliseconds, in its own process |
 //! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
+//! | [`cert_manager`] | software that people run is to provide: cert-manager's own controllers, at work in any cluster or workspace |
 //! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
 //! | [`memory`] | a decision of the broker is to be tried without any server |
 //! | [`fault`] | something is to go wrong at exactly this write, request or event: crashes, lost replies, lies, silence |
@@ -12,6 +13,7 @@
 //! | `simulation` (feature) | whole histories are to replay from one number, judged by an oracle and shown to people |
 //! | [`wait`] | a test waits for a condition: by watch, with a deadline and a useful last word |
 
+pub mod cert_manager;
 pub mod contract;
 pub mod control_plane;
 pub mod fault;
