@@ -85,8 +85,8 @@ impl CertManager {
     /// Waits for its end.
     async fn end(&mut self) -> io::Result<CertManagerError> {
         loop {
-            let log = self.keeper.last_words();
             if let Some(status) = self.keeper.ended()? {
+                let log = self.keeper.last_words();
                 return Ok(CertManagerError::Ended { status: status.to_string(), log });
             }
             sleep(LOOK).await;

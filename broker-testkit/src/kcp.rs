@@ -124,8 +124,9 @@ impl Kcp {
     async fn ready(&mut self) -> Result<(), KcpError> {
         let deadline = Instant::now() + START;
         loop {
+            let ended = self.keeper.ended()?;
             let log = self.keeper.last_words();
-            if let Some(status) = self.keeper.ended()? {
+            if let Some(status) = ended {
                 return Err(KcpError::NotReady { what: format!("ended with {status}"), log });
             }
             if Instant::now() > deadline {

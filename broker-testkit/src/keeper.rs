@@ -1,7 +1,8 @@
 //! Runs a server of the tests and ends it with them, however they end.
 //!
 //! The server is a grandchild: a shell between holds the other end of a pipe, and stops the server and removes its
-//! folder when the pipe is closed, which the system does when the test process is gone.
+//! folder when the pipe is closed, which the system does when the test process is gone. Where the server ended before, its
+//! folder stays until the keeper is dropped: its log says why.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,12 +15,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 const KEEPER: &str = r#"
 trap '' INT HUP
 folder=$1 signal=$2; shift 2
+rm -f "$folder/stopped"
 exec 3<&0
 (trap - INT HUP; exec "$@" </dev/null >>"$folder/log" 2>&1 3<&-) & server=$!
-{ cat <&3 >/dev/null; kill "-$signal" "$server" 2>/dev/null; } & watch=$!
+{ cat <&3 >/dev/null; true >"$folder/stopped"; kill "-$signal" "$server" 2>/dev/null; } & watch=$!
 wait "$server"; code=$?
 kill "$watch" 2>/dev/null
-[ -e "$folder/keep" ] || rm -rf "$folder"
+[ -e "$folder/keep" ] || [ ! -e "$folder/stopped" ] || rm -rf "$folder"
 exit "$code"
 "#;
 
@@ -83,6 +85,10 @@ impl Drop for Keeper {
         drop(self.shell.stdin.take());
         // An error means that there is no child to wait for.
         self.shell.wait().ok();
+        if !self.folder.join("keep").exists() {
+            // Mostly gone already.
+            fs::remove_dir_all(&self.folder).ok();
+        }
     }
 }
 
