@@ -45,11 +45,12 @@ async fn main() -> anyhow::Result<()> {
     }
     rustls::crypto::ring::default_provider().install_default().ok();
     if arguments.kcp {
-        println!("Starting a kcp …");
+        println!("Starting a kcp, cert-manager and all the rest …");
         let kcp = Kcp::start().await?;
         let tree = kcp.workspace("cert-manager").await?;
         play(Scene::open(kcp.admin_config("root").await?, tree.path(), GRACE).await?).await
     } else {
+        println!("Starting a control plane, cert-manager and all the rest …");
         let server = ControlPlane::builder().start().await?;
         let played = play(Scene::open(server.admin_config(), "root", GRACE).await?).await;
         server.shutdown().await;
@@ -73,8 +74,9 @@ async fn play(mut scene: Scene) -> anyhow::Result<()> {
     );
     let all = scene.certificates().list(&ListParams::default()).await?;
     for copy in all.iter().filter(|copy| copy.name_any() != INTERNAL) {
-        let spec = serde_json::to_string(copy.data.get("spec").unwrap_or(&Value::Null))?;
-        println!("             at {INTERNAL}: {} {}\n             {spec}", kind(copy), copy.name_any());
+        let spec = serde_saphyr::to_string(copy.data.get("spec").unwrap_or(&Value::Null))?;
+        println!("at {INTERNAL} it is a {} {}:", kind(copy), copy.name_any());
+        spec.lines().for_each(|line| println!("    {line}"));
     }
 
     let reader = scene.keep_reading();

@@ -97,6 +97,11 @@ impl Scene {
         let authorities = vec![root, public.authority.certificate().clone()];
         let consumer = stage.consumer(CONSUMER).await?;
         let operator = run_operator(stage.broker().clone()).await?;
+        for offers in [offers, public.offers()] {
+            let taken = |all: &[AcceptApi]| !all.is_empty() && all.iter().all(is_available);
+            until_all(&offers, watcher::Config::default(), "an offer to be available", DEADLINE, taken)
+                .await?;
+        }
         let cert_manager = Some(cert_manager);
         Ok(Self { stage, kubeconfig, cert_manager, internal, public, consumer, authorities, operator })
     }
@@ -190,9 +195,11 @@ impl Scene {
         let of_root_alone = |found: &[DynamicObject]| found.iter().all(of_root);
         until_all(&requests, all(), "no requests of copies", DEADLINE, of_root_alone).await?;
         let secrets: Api<Secret> = Api::namespaced(self.internal.clone(), NAMESPACE);
-        let by_cert_manager = all().labels("controller.cert-manager.io/fao=true");
-        let root_alone = |found: &[Secret]| found.iter().all(|one| one.name_any() == INTERNAL);
-        until_all(&secrets, by_cert_manager, "no Secrets of copies", DEADLINE, root_alone).await?;
+        // The account that cert-manager works with has a Secret, too.
+        let is_token = |one: &Secret| one.type_.as_deref() == Some("kubernetes.io/service-account-token");
+        let root_alone =
+            |found: &[Secret]| found.iter().all(|one| one.name_any() == INTERNAL || is_token(one));
+        until_all(&secrets, all(), "no Secrets of copies", DEADLINE, root_alone).await?;
         Ok(())
     }
 
@@ -214,6 +221,14 @@ impl Scene {
         running.await.context("the operator broke down")??;
         Ok(())
     }
+}
+
+/// Whether the broker takes an offer.
+fn is_available(offer: &AcceptApi) -> bool {
+    let conditions = offer.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .filter(|found| found.type_ == "Available")
+        .any(|found| found.reason.as_deref() == Some("ProviderReady"))
 }
 
 /// What `work` comes to; where cert-manager is to run, unless it ends before.

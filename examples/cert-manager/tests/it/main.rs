@@ -7,6 +7,7 @@ mod serving;
 
 use std::time::Duration;
 
+use broker_testkit::cert_manager::CertManager;
 use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kcp::Kcp;
 use cert_manager_example::Scene;
@@ -57,4 +58,18 @@ fn prepare() {
 on_both_servers! {
     serving::an_order_is_served_by_cert_manager_and_moves_on_when_it_no_longer_fits,
     serving::what_cert_manager_has_not_seen_yet_is_not_taken_for_served,
+}
+
+#[tokio::test]
+async fn a_cert_manager_that_ended_is_told_with_its_last_words_instead_of_being_waited_for() {
+    let mut broken = CertManager::start("a kubeconfig: [").await.unwrap();
+    let folder = broken.keep_folder().unwrap().to_owned();
+    std::fs::remove_file(folder.join("keep")).unwrap();
+    let error = broken.while_running(std::future::pending::<()>()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("ended with exit status: 1") && error.contains("error creating rest config"),
+        "{error}"
+    );
+    drop(broken);
+    assert!(!folder.exists(), "nothing stays behind");
 }
