@@ -42,10 +42,30 @@ pub enum Bug {
     ConsumerToldToProvider,
     /// The reply to a write counts as the newest state, however late it comes.
     LateReplyBelieved,
+    /// A move switches as soon as the replacement is ready, before what it needs was copied.
+    SwitchedBeforeStages,
+    /// The fence stays up on what serves again.
+    FenceNeverLifted,
+    /// A move by a playbook switches without waiting until what it leaves takes no more writes.
+    SwitchedUnfenced,
+    /// A stage makes its helpers before its precondition holds.
+    PreconditionIgnored,
+    /// The helpers of a move that is over stay.
+    HelpersLeftBehind,
+    /// A move is called off on a person's word after the switch.
+    CancelledAfterSwitch,
+    /// The pointer goes back after the switch although that loses what the new copy acknowledged.
+    WentBackWithLoss,
+    /// The stages of the way back run while the new copy still takes writes.
+    WayBackUnfenced,
+    /// A cutover whose time is up goes on, and the fence with it.
+    CutoverWithoutEnd,
+    /// A move that is only recorded does not count for how many may run.
+    RecordedMovesUncounted,
 }
 
 impl Bug {
-    /// All of them.
+    /// Those that simulated histories of the whole operator are shown to notice.
     pub const ALL: &[Self] = &[
         Self::OldCopyDeletedFirst,
         Self::WrongCopyShown,
@@ -65,6 +85,21 @@ impl Bug {
         Self::StatusNeverTheSame,
         Self::ConsumerToldToProvider,
         Self::LateReplyBelieved,
+    ];
+
+    /// Those of moves by a playbook and of the limits on moves, which the model of the migration engine is shown to
+    /// notice (docs/model.md).
+    pub const OF_MOVES: &[Self] = &[
+        Self::SwitchedBeforeStages,
+        Self::FenceNeverLifted,
+        Self::SwitchedUnfenced,
+        Self::PreconditionIgnored,
+        Self::HelpersLeftBehind,
+        Self::CancelledAfterSwitch,
+        Self::WentBackWithLoss,
+        Self::WayBackUnfenced,
+        Self::CutoverWithoutEnd,
+        Self::RecordedMovesUncounted,
     ];
 }
 

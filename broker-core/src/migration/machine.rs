@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::route::Route;
 use crate::playbook::Phase;
+use crate::sabotage::{self, Bug};
 
 /// Where a move stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -175,7 +176,10 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
     let to = |state| Ok(Position { state, in_stage: false, ..at });
     let next = route.stage(at.passed, at.reverting);
     // All stages of a phase, and those before it, are over.
-    let over = |phase| !at.reverting && route.next_phase(at.passed).is_none_or(|next| next > phase);
+    let over = |phase| {
+        sabotage::is(Bug::SwitchedBeforeStages)
+            || !at.reverting && route.next_phase(at.passed).is_none_or(|next| next > phase)
+    };
     let before_switch =
         matches!(at.state, S::Pending | S::InitialInProgress | S::InitialCompleted | S::CutoverInProgress);
     let failed_late = at.state == S::Failed && at.switched;
@@ -215,7 +219,7 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
             })
         }
         Event::SourceRemoved if at.state == S::CutoverCompleted && over(Phase::Finalize) => to(S::Completed),
-        Event::Cancelled if before_switch => to(S::Cancelled),
+        Event::Cancelled if before_switch || sabotage::is(Bug::CancelledAfterSwitch) => to(S::Cancelled),
         Event::OrderGone if !at.state.is_final() => to(S::Cancelled),
         Event::Failed if before_switch || at.state == S::CutoverCompleted => to(S::Failed),
         Event::RolledBack

@@ -14,6 +14,7 @@ use super::world::World;
 use crate::migration::{Migration, MigrationState};
 use crate::playbook::Phase;
 use crate::resource::{Object, marker};
+use crate::sabotage::{self, Bug};
 
 /// How long a provider may take to answer a fence: meanwhile it may hold up writes already.
 pub(super) const FENCE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -55,7 +56,7 @@ pub(super) fn set(world: &World<'_>, copy: &CopyRef, raised: bool, decision: &mu
 /// Lifts every fence that no move holds up, from whatever serves or is about to. Adds no action to a decision that has
 /// one about the same copy.
 pub(super) fn lift_forgotten(world: &World<'_>, assignment: &Assignment, decision: &mut Decision) {
-    for copy in &assignment.copies {
+    for copy in assignment.copies.iter().filter(|_| !sabotage::is(Bug::FenceNeverLifted)) {
         let touched = decision.actions.iter().any(|action| {
             matches!(
                 action,

@@ -316,12 +316,7 @@ impl Move<'_> {
         if matches!(state, MigrationState::RolledBack | MigrationState::Failed | MigrationState::Cancelled)
             && !failed_late
         {
-            // Recorded first, done now.
-            let mut next = self.assignment.clone();
-            next.pointer = Some(self.source.key.name.clone());
-            next.offer = self.source.offer.clone();
-            decision.report.reason = "RolledBack";
-            decision.act(Action::UpdateAssignment(next));
+            self.point_back(decision);
             return;
         }
         let fit = world.fit(self.target);
@@ -383,6 +378,11 @@ impl Move<'_> {
                     decision,
                 );
             }
+            MigrationState::CutoverCompleted
+                if self.migration.controls.cancel && sabotage::is(Bug::CancelledAfterSwitch) =>
+            {
+                self.advance(Event::Cancelled, "a person called it off", decision);
+            }
             MigrationState::CutoverCompleted | MigrationState::Completed => {
                 if !self.verifies(decision) {
                     self.retire_source(step.in_sync, decision);
@@ -391,6 +391,30 @@ impl Move<'_> {
             MigrationState::Failed if failed_late => self.failed_late(decision),
             MigrationState::Failed | MigrationState::RolledBack | MigrationState::Cancelled => {}
         }
+    }
+
+    /// What was recorded is done: the pointer goes back, as soon as there is something ready to go back to.
+    fn point_back(&self, decision: &mut Decision) {
+        let world = self.world;
+        decision.report.reason = "RolledBack";
+        let mut next = self.assignment.clone();
+        let lost = world.live(self.source).is_none() && !matches!(world.copy(self.source), CopyView::Unknown);
+        if lost {
+            // There is nothing to go back to any more.
+            next.copies = vec![self.target.clone()];
+        } else if is_ready(world, self.source) {
+            next.pointer = Some(self.source.key.name.clone());
+            next.offer = self.source.offer.clone();
+        } else {
+            let told = told(
+                ConditionStatus::True,
+                "Migrating",
+                "the order goes back to what served it before as soon as that is ready again",
+            );
+            serve(world, &self.assignment.name, self.order, self.target, Sight::Full, told, decision);
+            return;
+        }
+        decision.act(Action::UpdateAssignment(next));
     }
 
     /// Back to the old copy if the new one does not hold and nothing can be lost by it. True if so.

@@ -12,11 +12,16 @@ use super::staging::{Staged, Staging};
 use crate::migration::{Event, MigrationState};
 use crate::playbook::{Phase, Playbook};
 use crate::resource::ConditionStatus;
+use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
 use crate::translate::Told;
 
 /// What is said of a move that a person has to decide about.
 const A_PERSON_DECIDES: &str = "going back would lose what was written since; a person decides";
+/// What is said while the way back waits for what it leads to.
+const OLD_COPY_AWAITED: &str = "the way back waits until the old copy is ready";
+/// What is said when that did not come in time.
+const OLD_COPY_MISSED: &str = "the way back failed: the old copy is not ready; a person decides";
 
 impl Move<'_> {
     fn staging(&self) -> Staging<'_> {
@@ -49,7 +54,12 @@ impl Move<'_> {
             return told(status, reason, "the move is held up; what serves now stays until it goes on");
         }
         if self.migration.state() == MigrationState::InitialInProgress {
-            match self.staging().run(Some(Phase::Initial), decision) {
+            let staged = if sabotage::is(Bug::SwitchedBeforeStages) {
+                Staged::Over
+            } else {
+                self.staging().run(Some(Phase::Initial), decision)
+            };
+            match staged {
                 Staged::Over if is_ready(self.world, self.target) => {
                     self.advance(
                         Event::TargetReady,
@@ -88,7 +98,7 @@ impl Move<'_> {
     fn cut_over(&self, playbook: &Playbook, stand: Stand, decision: &mut Decision) {
         let world = self.world;
         let limit = self.cutover_limit(playbook);
-        if world.now >= limit {
+        if world.now >= limit && !sabotage::is(Bug::CutoverWithoutEnd) {
             self.advance(
                 Event::Failed,
                 "the cutover was not over in time; what served before takes writes again",
@@ -96,11 +106,18 @@ impl Move<'_> {
             );
             return;
         }
-        decision.wake_at(limit);
+        if !sabotage::is(Bug::CutoverWithoutEnd) {
+            decision.wake_at(limit);
+        }
         if fence::is_wanted(world, self.migration) && !self.fenced(decision) {
             return;
         }
-        match self.staging().run(Some(Phase::Cutover), decision) {
+        let staged = if sabotage::is(Bug::SwitchedBeforeStages) {
+            Staged::Over
+        } else {
+            self.staging().run(Some(Phase::Cutover), decision)
+        };
+        match staged {
             Staged::Over => {}
             staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_) | Staged::Failed(_)) => {
                 return self.staged(staged, decision);
@@ -126,7 +143,7 @@ impl Move<'_> {
     /// Whether the source takes no more writes, or the move may go on although it does.
     fn fenced(&self, decision: &mut Decision) -> bool {
         let world = self.world;
-        if self.migration.receipt.loss.is_some() {
+        if self.migration.receipt.loss.is_some() || sabotage::is(Bug::SwitchedUnfenced) {
             return true;
         }
         if !fence::set(world, self.source, true, decision) {
@@ -143,15 +160,31 @@ impl Move<'_> {
             return false;
         }
         let deadline = self.migration.receipt.cutover_at.unwrap_or(world.now).plus(FENCE_TIMEOUT);
-        if self.migration.receipt.fenced_at.is_some() {
+        let required =
+            world.policy.effective_fence() == Fence::Required && !self.migration.controls.allow_loss;
+        if self.migration.receipt.fenced_at.is_some() && !self.has_stages_under_the_fence() {
             self.note(
                 "the provider says that what served before takes writes again; the switch waits",
                 decision,
             );
+        } else if self.migration.receipt.fenced_at.is_some() && required {
+            // What it took meanwhile is in none of the stages that are over.
+            self.advance(
+                Event::Failed,
+                "what served before took writes again although its fence was up; it goes on taking them",
+                decision,
+            );
+        } else if self.migration.receipt.fenced_at.is_some() {
+            let mut next = self.migration.clone();
+            next.receipt.loss =
+                Some("writes may be lost: some were taken although the fence was up".to_owned());
+            "what served before took writes although its fence was up; the move goes on"
+                .clone_into(&mut next.message);
+            record(next, decision);
         } else if world.now < deadline {
             decision.wake_at(deadline);
             self.note("waits until what serves now takes no more writes (status.quiesced)", decision);
-        } else if world.policy.effective_fence() == Fence::Required && !self.migration.controls.allow_loss {
+        } else if required {
             self.advance(
                 Event::Failed,
                 "FenceRequired: the provider did not answer the fence with status.quiesced in time",
@@ -164,6 +197,12 @@ impl Move<'_> {
             record(next, decision);
         }
         false
+    }
+
+    /// Whether a stage under the fence has begun.
+    fn has_stages_under_the_fence(&self) -> bool {
+        let position = self.migration.position;
+        position.in_stage || position.passed > self.migration.route().through(Phase::Initial)
     }
 
     /// Records what the stages came to.
@@ -242,7 +281,8 @@ impl Move<'_> {
     /// Whether the pointer may go back without anything more.
     fn loses_nothing(&self) -> bool {
         let copies = self.migration.playbook.as_ref().is_some_and(|playbook| playbook.copies_data());
-        self.migration.route().reverts() && !self.migration.position.reverting
+        sabotage::is(Bug::WentBackWithLoss)
+            || self.migration.route().reverts() && !self.migration.position.reverting
             || self.world.policy.moves == Moves::Free && !copies
     }
 
@@ -274,35 +314,47 @@ impl Move<'_> {
         }
     }
 
+    /// Waits while writes are held up, and gives the way back up when its time is over, or where it has none.
+    fn wait_within(&self, deadline: Option<Timestamp>, what: &str, why: &str, decision: &mut Decision) {
+        match deadline.filter(|deadline| *deadline > self.world.now) {
+            Some(deadline) => {
+                decision.wake_at(deadline);
+                self.note(what, decision);
+            }
+            None => self.advance(Event::Failed, why, decision),
+        }
+    }
+
     /// The stages of the way back, under a fence on the new copy.
     fn revert(&self, decision: &mut Decision) {
         if !fence::set(self.world, self.target, true, decision) {
             return;
         }
-        if !self.world.live(self.target).is_some_and(|live| fence::is_quiesced(live)) {
+        let quiesced = self.world.live(self.target).is_some_and(|live| fence::is_quiesced(live));
+        let since = self.migration.receipt.stage_since.filter(|_| self.migration.position.in_stage);
+        let deadline = self.migration.stage().zip(since).map(|(stage, since)| since.plus(stage.timeout));
+        if !quiesced && !sabotage::is(Bug::WayBackUnfenced) {
             // Within the time of the stage that has begun: nobody's writes are held up for ever.
-            let since = self.migration.receipt.stage_since;
-            let deadline = self.migration.stage().zip(since).map(|(stage, since)| since.plus(stage.timeout));
-            if deadline.is_some_and(|deadline| deadline <= self.world.now) {
-                let why = "the way back failed: the provider of the new copy did not answer the fence in time; \
-                           a person decides";
-                self.advance(Event::Failed, why, decision);
-                return;
-            }
-            if let Some(deadline) = deadline {
-                decision.wake_at(deadline);
-            }
-            self.note(
-                "the way back waits until the new copy takes no more writes (status.quiesced)",
-                decision,
-            );
+            let why =
+                "the way back failed: the new copy takes writes although its fence is up; a person decides";
+            let what = "the way back waits until the new copy takes no more writes (status.quiesced)";
+            self.wait_within(deadline, what, why, decision);
             return;
         }
         match self.staging().run(None, decision) {
             Staged::Over if self.source_can_serve() => {
                 self.advance(Event::RolledBack, "the way back is over; back to the old copy", decision);
             }
-            Staged::Over => self.note("the way back waits until the old copy is ready", decision),
+            Staged::Over => self.wait_within(None, OLD_COPY_AWAITED, OLD_COPY_MISSED, decision),
+            // The last stage is over when the old copy is ready as well: it has a time, and what comes after it none.
+            Staged::Advances(Event::StagePassed, _)
+                if !self.source_can_serve()
+                    && self.migration.playbook.as_ref().is_some_and(|playbook| {
+                        self.migration.position.passed + 1 == playbook.rollback.len()
+                    }) =>
+            {
+                self.wait_within(deadline, OLD_COPY_AWAITED, OLD_COPY_MISSED, decision);
+            }
             Staged::Failed(why) => {
                 self.advance(
                     Event::Failed,

@@ -13,6 +13,7 @@ use super::world::{Compute, CopyView, Provided, World};
 use crate::migration::{Event, Migration};
 use crate::playbook::{Check, Phase, Place, Places, Scene, Stage, TemplateError};
 use crate::resource::{Gvk, Object, marker};
+use crate::sabotage::{self, Bug};
 use crate::translate::{helper_namespace, references};
 
 /// Where the stages of a phase stand.
@@ -87,6 +88,7 @@ impl Staging<'_> {
         };
         match stage.check_preconditions(&scene) {
             Check::Holds => {}
+            Check::Waiting(_) if sabotage::is(Bug::PreconditionIgnored) => {}
             Check::Waiting(awaited) => return Staged::Waits(format!("stage {name} waits for {awaited}")),
             Check::Failed(awaited) => return Staged::Failed(format!("stage {name} failed: {awaited}")),
         }
@@ -241,7 +243,10 @@ pub(super) fn tidy_helpers(world: &World<'_>, decision: &mut Decision) {
     for migration in world.helpers.keys() {
         let runs =
             world.migrations.iter().any(|record| record.name == *migration && !record.state().is_final());
-        if !runs && let Remains::There(namespace) = remains(world, migration) {
+        if !runs
+            && !sabotage::is(Bug::HelpersLeftBehind)
+            && let Remains::There(namespace) = remains(world, migration)
+        {
             decision.act(removal(migration, namespace));
         }
     }

@@ -14,6 +14,8 @@ use crate::offer::OfferId;
 use crate::resource::{Gvk, Gvr, Object, ObjectKey, ObjectRef, marker};
 use crate::time::Timestamp;
 
+mod found;
+
 fn policy() -> Policy {
     Policy::new(Gvr::new("example.com", "v1alpha1", "certificates"), "Certificate")
 }
