@@ -27,6 +27,6 @@ if tree -p broker-operator --no-default-features | grep -qx broker_testkit; then
 
 # sabotaged EDGES: whether the known bugs of tests are compiled into any crate of the workspace.
 sabotaged() { cargo tree --locked --workspace --edges "$1" --prefix none --no-dedupe --format '{lib} {f}' | grep -qw sabotage; }
-if sabotaged normal,build; then fail "the feature sabotage is for the operator's tests alone"; fi
+if sabotaged normal,build; then fail "the feature sabotage is for tests alone"; fi
 sabotaged normal,build,dev || fail "the feature sabotage could not be found where it is wanted"
 echo "borders kept"
