@@ -39,10 +39,10 @@ impl Limits {
                 "the last moves of {failed} orders failed, and no further one begins until the platform has looked"
             ));
         }
-        let counts = |other: &&Standing| {
-            !other.state.is_final()
-                && !(sabotage::is(Bug::RecordedMovesUncounted) && other.state == MigrationState::Pending)
+        let overlooked = |other: &Standing| {
+            sabotage::is(Bug::RecordedMovesUncounted) && other.state == MigrationState::Pending
         };
+        let counts = |other: &&Standing| !other.state.is_final() && !overlooked(other);
         let running = || others.iter().filter(counts);
         if running().count() >= count(self.concurrent_moves) {
             return Some(format!("{} moves are running, and no more may", self.concurrent_moves));

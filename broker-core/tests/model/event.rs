@@ -122,7 +122,7 @@ pub(super) fn events(stores: &Stores, state: &State, plan: &Plan) -> Vec<(Event,
         let seen = plan.actions.is_empty() || !there.fenced || !is_answered(stores, state);
         if there.quiesced != there.fenced && seen {
             found.push((Event::AnswersFence { copy }, Kind::Helps));
-        } else if there.quiesced && there.fenced {
+        } else if there.quiesced && there.fenced && plan.actions.is_empty() {
             found.push((Event::TakesWrites { copy }, Kind::Disturbs));
         }
         found.push((Event::Stolen { copy }, Kind::Disturbs));

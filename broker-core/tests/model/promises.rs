@@ -74,7 +74,7 @@ impl Judged<'_> {
         let copies = reachable_copies(self.stores, self.after).count();
         breaks(
             Promise::FinalizerHolds,
-            copies > 0 && !held && !matches!(self.after.order, None if self.before.order.is_none()),
+            copies > 0 && !held && (self.after.order.is_some() || self.before.order.is_some()),
         );
         breaks(Promise::OneCopyServes, self.after.order.is_some() && has_stray(self.stores, self.after));
         broken

@@ -25,7 +25,7 @@ fn record(position: Position) -> Migration {
 }
 
 /// The order points to the new copy, and the record of the move stands there.
-fn switched<'a>(policy: &'a Policy, position: Position) -> World<'a> {
+fn switched(policy: &Policy, position: Position) -> World<'_> {
     let mut world = world(policy, "True");
     let mut assignment = Assignment { pointer: Some("new".to_owned()), ..assignment() };
     assignment.copies[1].migration = Some("m".to_owned());
