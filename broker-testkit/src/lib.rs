@@ -9,11 +9,13 @@
 //! | [`memory`] | a decision of the broker is to be tried without any server |
 //! | [`fault`] | something is to go wrong at exactly this write, request or event: crashes, lost replies, lies, silence |
 //! | [`gate`] | a server is to go down, or fall silent, while a test looks on |
+//! | [`compute`] | Jobs of a test are to be run: as processes of this machine, and programs that you allowed |
 //! | [`provider`] | something must provide: a certificate authority with real X.509, and a reader that counts bad reads |
 //! | `simulation` (feature) | whole histories are to replay from one number, judged by an oracle and shown to people |
 //! | [`wait`] | a test waits for a condition: by watch, with a deadline and a useful last word |
 
 pub mod cert_manager;
+pub mod compute;
 pub mod contract;
 pub mod control_plane;
 pub mod fault;

@@ -19,3 +19,5 @@ pub const OFFER_DATABASES_US: &str = include_str!("samples/offer-databases-us.ya
 pub const DATABASE: &str = include_str!("samples/database.yaml");
 /// The MigrationConfiguration by which databases move while they are written to.
 pub const DATABASES_PLAYBOOK: &str = include_str!("samples/databases-playbook.yaml");
+/// The MigrationConfiguration by which databases move by a dump, with Jobs alone, while writes are held up.
+pub const DATABASES_DUMP_PLAYBOOK: &str = include_str!("samples/databases-dump-playbook.yaml");
