@@ -2,4 +2,4 @@
 
 mod scene;
 
-pub use scene::{CONSUMER, MoveFacts, ORDER, SECRET, Scene, ZONES};
+pub use scene::{CONSUMER, MoveFacts, ORDER, SECRET, Scene, Way, ZONES};

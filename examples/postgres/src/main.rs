@@ -11,7 +11,7 @@ use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kcp::Kcp;
 use broker_testkit::provider::postgres::{Load, LoadOptions, Pause};
 use clap::Parser;
-use postgres_example::{SECRET, Scene, ZONES};
+use postgres_example::{SECRET, Scene, Way, ZONES};
 use tracing_subscriber::EnvFilter;
 
 /// Old copies go soon, since somebody is waiting.
@@ -35,6 +35,9 @@ struct Arguments {
     /// The pause of each client between two statements, in milliseconds.
     #[arg(long, default_value_t = 10)]
     pause: u64,
+    /// Move by dump and restore, run by Jobs, while writes are held up.
+    #[arg(long)]
+    dump: bool,
     /// Play on a real kcp, which is started (and built, the first time) for it.
     #[arg(long)]
     kcp: bool,
@@ -70,13 +73,14 @@ async fn main() -> anyhow::Result<()> {
             .init(),
     }
     rustls::crypto::ring::default_provider().install_default().ok();
+    let way = if arguments.dump { Way::Dump } else { Way::Replication };
     if arguments.kcp {
         let kcp = Kcp::start().await?;
         let tree = kcp.workspace("postgres").await?;
-        play(Scene::open(kcp.admin_config("root").await?, tree.path(), GRACE).await?, &arguments).await
+        play(Scene::open(way, kcp.admin_config("root").await?, tree.path(), GRACE).await?, &arguments).await
     } else {
         let server = ControlPlane::builder().start().await?;
-        let played = play(Scene::open(server.admin_config(), "root", GRACE).await?, &arguments).await;
+        let played = play(Scene::open(way, server.admin_config(), "root", GRACE).await?, &arguments).await;
         server.shutdown().await;
         played
     }
@@ -85,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
 async fn play(scene: Scene, arguments: &Arguments) -> anyhow::Result<()> {
     say(
         arguments,
-        "A platform, a provider with a PostgreSQL server in eu and in us, a mover, and the operator.",
+        "A platform, a provider with a PostgreSQL server in eu and in us, what moves databases, and the operator.",
     );
     scene.order().await?;
     let options = LoadOptions {

@@ -7,8 +7,10 @@ use broker_kcp::api::v1alpha1::{AcceptApi, Migration, MigrationConfiguration, Mi
 use broker_operator::demo::stage::{NAMESPACE, Stage};
 use broker_operator::init::Server;
 use broker_operator::{Operator, OperatorError};
+use broker_testkit::compute::{JobController, Programs, job_resource, serve_jobs};
 use broker_testkit::provider::postgres::{
     DATABASE_MOVES, Mover, PostgresProvider, PostgresServer, database_move_resource, database_resource,
+    programs,
 };
 use broker_testkit::provider::samples;
 use broker_testkit::wait::{until, until_all};
@@ -35,6 +37,15 @@ const COMPUTE: &str = "compute";
 /// Longer than anything here takes with a gigabyte on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(15);
 
+/// How the database moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By logical replication, while it is written to.
+    Replication,
+    /// By `pg_dump` and `pg_restore`, run by Jobs, while writes are held up.
+    Dump,
+}
+
 /// Everything at work. It ends when it is dropped.
 pub struct Scene {
     stage: Stage,
@@ -45,6 +56,7 @@ pub struct Scene {
     providers: [Client; 2],
     operator: Option<(CancellationToken, JoinHandle<Result<(), OperatorError>>)>,
     mover: Option<(CancellationToken, JoinHandle<()>)>,
+    jobs: Option<(CancellationToken, JoinHandle<()>)>,
     _until_dropped: DropGuard,
 }
 
@@ -69,7 +81,7 @@ pub struct MoveFacts {
 
 impl Scene {
     /// Opens the platform below `tree`, which exists, on a server whose administrator `admin` is.
-    pub async fn open(admin: Config, tree: &str, grace: Duration) -> anyhow::Result<Self> {
+    pub async fn open(way: Way, admin: Config, tree: &str, grace: Duration) -> anyhow::Result<Self> {
         let stage = Stage::build_with(admin.clone(), tree, grace, &[samples::DATABASES]).await?;
         let stop = CancellationToken::new();
         let [eu, us] = ZONES;
@@ -87,12 +99,12 @@ impl Scene {
         }
         let consumer = stage.consumer(CONSUMER).await?.client;
         let compute = stage.consumer(COMPUTE).await?.client;
-        let definitions: Api<CustomResourceDefinition> = Api::all(compute.clone());
-        let definition: CustomResourceDefinition = serde_saphyr::from_str(DATABASE_MOVES)?;
-        definitions.create(&PostParams::default(), &definition).await.context("the mover's kind")?;
-        await_condition(definitions, &definition.name_any(), conditions::is_crd_established()).await?;
+        serve_helpers(&compute, way).await?;
         let playbooks: Api<MigrationConfiguration> = Api::all(stage.client("platform")?);
-        let playbook: MigrationConfiguration = serde_saphyr::from_str(samples::DATABASES_PLAYBOOK)?;
+        let playbook: MigrationConfiguration = serde_saphyr::from_str(match way {
+            Way::Replication => samples::DATABASES_PLAYBOOK,
+            Way::Dump => samples::DATABASES_DUMP_PLAYBOOK,
+        })?;
         playbooks.create(&PostParams::default(), &playbook).await.context("the playbook")?;
         let config = Server::from_config(admin).config(&stage.path(COMPUTE))?;
         let providers = [stage.client(eu)?, stage.client(us)?];
@@ -104,9 +116,13 @@ impl Scene {
             providers,
             operator: None,
             mover: None,
+            jobs: None,
             _until_dropped: stop.drop_guard(),
         };
-        scene.start_the_mover();
+        match way {
+            Way::Replication => scene.start_the_mover(),
+            Way::Dump => scene.start_the_jobs(programs()?),
+        }
         scene.start_the_operator().await?;
         Ok(scene)
     }
@@ -151,6 +167,26 @@ impl Scene {
         }
     }
 
+    /// Starts what runs Jobs in the cluster for helpers, with these programs.
+    pub fn start_the_jobs(&mut self, programs: Programs) {
+        let (stop, client) = (CancellationToken::new(), self.compute.0.clone());
+        let until = stop.clone();
+        let working =
+            tokio::spawn(
+                async move { report("jobs", JobController::new(programs).run(client, until).await) },
+            );
+        self.jobs = Some((stop, working));
+    }
+
+    /// Ends what runs Jobs without a word, with all that runs.
+    pub async fn kill_the_jobs(&mut self) {
+        if let Some((_, working)) = self.jobs.take() {
+            working.abort();
+            // Cancelled, which is what was asked for.
+            working.await.ok();
+        }
+    }
+
     /// The consumer's Secrets.
     pub fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.consumer.clone(), NAMESPACE)
@@ -185,6 +221,14 @@ impl Scene {
         };
         let (all, what) = (watcher::Config::default(), format!("the step {name} to be {phase:?}"));
         until_all(&self.steps(), all, &what, DEADLINE, |steps| steps.iter().any(is_there)).await?;
+        Ok(())
+    }
+
+    /// Waits until a Job of a move is there, by its name.
+    pub async fn until_job(&self, name: &str) -> anyhow::Result<()> {
+        let jobs: Api<DynamicObject> = Api::all_with(self.compute(), &job_resource());
+        let is_there = |jobs: &[DynamicObject]| jobs.iter().any(|job| job.name_any() == name);
+        until_all(&jobs, watcher::Config::default(), &format!("the Job {name}"), DEADLINE, is_there).await?;
         Ok(())
     }
 
@@ -267,8 +311,24 @@ impl Scene {
             stop.cancel();
             working.await.context("the mover broke down")?;
         }
+        if let Some((stop, working)) = self.jobs.take() {
+            stop.cancel();
+            working.await.context("what runs Jobs broke down")?;
+        }
         Ok(())
     }
+}
+
+/// Lets the cluster for helpers serve what the playbook makes.
+async fn serve_helpers(compute: &Client, way: Way) -> anyhow::Result<()> {
+    if way == Way::Dump {
+        return Ok(serve_jobs(compute).await?);
+    }
+    let definitions: Api<CustomResourceDefinition> = Api::all(compute.clone());
+    let definition: CustomResourceDefinition = serde_saphyr::from_str(DATABASE_MOVES)?;
+    definitions.create(&PostParams::default(), &definition).await.context("the mover's kind")?;
+    await_condition(definitions, &definition.name_any(), conditions::is_crd_established()).await?;
+    Ok(())
 }
 
 /// The facts of a move that is over.

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod dumping;
 mod moving;
 mod trouble;
 
@@ -24,7 +25,7 @@ macro_rules! on_both_servers {
                 async fn $scenario() {
                     crate::prepare();
                     let server = crate::ControlPlane::builder().start().await.unwrap();
-                    let scene = crate::Scene::open(server.admin_config(), "root", crate::GRACE).await.unwrap();
+                    let scene = crate::Scene::open(crate::$module::WAY, server.admin_config(), "root", crate::GRACE).await.unwrap();
                     crate::$module::$scenario(scene).await;
                     server.shutdown().await;
                 }
@@ -39,7 +40,7 @@ macro_rules! on_both_servers {
                     let kcp = crate::Kcp::shared().await.unwrap_or_else(|error| panic!("{error}"));
                     let tree = kcp.workspace("postgres").await.unwrap();
                     let admin = kcp.admin_config("root").await.unwrap();
-                    let scene = crate::Scene::open(admin, tree.path(), crate::GRACE).await.unwrap();
+                    let scene = crate::Scene::open(crate::$module::WAY, admin, tree.path(), crate::GRACE).await.unwrap();
                     crate::$module::$scenario(scene).await;
                 }
             )*
@@ -56,6 +57,8 @@ fn prepare() {
 }
 
 on_both_servers! {
+    dumping::a_database_moves_by_a_dump_while_writers_wait_and_readers_do_not,
+    dumping::a_job_that_fails_ends_the_move_before_the_switch_and_lets_everybody_write_on,
     moving::a_database_moves_there_and_back_under_load_and_loses_nothing,
     moving::a_move_that_is_called_off_behind_the_fence_lets_everybody_write_on,
     trouble::whoever_is_killed_at_any_step_the_data_is_whole,

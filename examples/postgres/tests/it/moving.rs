@@ -9,8 +9,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
-use postgres_example::{SECRET, Scene, ZONES};
+use postgres_example::{SECRET, Scene, Way, ZONES};
 use serde_json::json;
+
+pub(crate) const WAY: Way = Way::Replication;
 
 /// More than nothing, and soon copied.
 pub(crate) const SMALL: LoadOptions = LoadOptions { megabytes: 2, ..DEFAULT };

@@ -2,10 +2,12 @@
 
 use broker_kcp::api::v1alpha1::MigrationState;
 use broker_testkit::provider::postgres::{Load, Session};
-use postgres_example::{SECRET, Scene};
+use postgres_example::{SECRET, Scene, Way};
 use serde_json::json;
 
 use crate::moving::{SMALL, held_before_the_cutover, nothing_is_left};
+
+pub(crate) const WAY: Way = Way::Replication;
 
 pub(crate) async fn whoever_is_killed_at_any_step_the_data_is_whole(mut scene: Scene) {
     scene.order().await.unwrap();
