@@ -86,6 +86,8 @@ fn may_be_raised(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> 
         // Once switched, it takes no more writes until it is gone, or serves again.
         state == MigrationState::CutoverInProgress || assignment.points_to(target)
     } else {
-        migration.position.reverting && state == MigrationState::CutoverCompleted
+        // What the order goes back from takes no more writes either: whoever holds it still would lose them.
+        let goes_back = matches!(state, MigrationState::CutoverCompleted | MigrationState::RolledBack);
+        migration.position.reverting && goes_back
     }
 }

@@ -163,6 +163,10 @@ impl Move<'_> {
             | MigrationState::Cancelled
             | MigrationState::CutoverCompleted
             | MigrationState::Completed => {
+                if self.is_all_that_is_left() {
+                    self.stay_on_the_target(decision);
+                    return;
+                }
                 let told = told(
                     ConditionStatus::True,
                     "Migrating",
@@ -171,7 +175,10 @@ impl Move<'_> {
                 let holds = self.serve_source(told, decision);
                 // Whoever holds what the replacement provides holds the old copy's again before the replacement goes.
                 let never_switched = self.migration.receipt.cutover_at.is_none();
-                if decision.actions.is_empty() && (holds == Holds::Everything || never_switched) {
+                // What does not answer may hold nothing of it; what is not there never will.
+                let holds =
+                    holds == Holds::Everything && (self.source_can_serve() || self.is_absent(self.source));
+                if decision.actions.is_empty() && (holds || never_switched) {
                     self.remove(self.target, self.source, decision);
                 }
                 return;
@@ -184,6 +191,41 @@ impl Move<'_> {
         let sight = if self.assignment.pointer.is_some() { Sight::Full } else { Sight::Progress };
         let shown = if sabotage::is(Bug::WrongCopyShown) { self.target } else { self.source };
         serve(self.world, &self.assignment.name, self.order, shown, sight, told, decision)
+    }
+
+    /// Whether a copy that was there is there no more.
+    pub(super) fn is_lost(&self, copy: &CopyRef) -> bool {
+        copy.uid.is_some() && self.is_absent(copy)
+    }
+
+    /// Whether a copy is known not to be there.
+    fn is_absent(&self, copy: &CopyRef) -> bool {
+        self.world.live(copy).is_none() && !matches!(self.world.copy(copy), CopyView::Unknown)
+    }
+
+    /// Whether the replacement served the order and is there, and what it was to go back to is not.
+    fn is_all_that_is_left(&self) -> bool {
+        self.migration.position.switched
+            && self.is_lost(self.source)
+            && self.world.live(self.target).is_some()
+    }
+
+    /// The replacement serves the order again, as soon as it is ready.
+    fn stay_on_the_target(&self, decision: &mut Decision) {
+        if !is_ready(self.world, self.target) {
+            let told = told(
+                ConditionStatus::True,
+                "Migrating",
+                "what served the order before is lost; it stays where it was moved to as soon as that is ready",
+            );
+            self.serve_source(told, decision);
+            return;
+        }
+        let mut next = self.assignment.clone();
+        next.copies = vec![self.target.clone()];
+        next.pointer = Some(self.target.key.name.clone());
+        next.offer = self.target.offer.clone();
+        decision.act(Action::UpdateAssignment(next));
     }
 
     /// Whether the old copy is ready, and what it hands over is there.
@@ -367,7 +409,9 @@ impl Move<'_> {
             }
             MigrationState::CutoverInProgress if world.live(self.target).is_none() => {
                 // What cannot be seen was not handed over, whatever the status says.
-                if self.is_given_up(self.source) && self.is_given_up(self.target) {
+                if self.is_lost(self.target) && self.source_can_serve() {
+                    self.come_back_from_what_is_lost(decision);
+                } else if self.is_given_up(self.source) && self.is_given_up(self.target) {
                     self.leave_behind(self.source, self.target, decision);
                 }
             }
@@ -393,13 +437,22 @@ impl Move<'_> {
         }
     }
 
+    /// The new copy is gone, and with it whatever it took: the old one has all that there is.
+    fn come_back_from_what_is_lost(&self, decision: &mut Decision) {
+        let why = "the replacement is lost; back to the old copy";
+        if let Ok(mut next) = self.migration.advanced(Event::RolledBack, self.world.now, why) {
+            let lost = "writes may be lost: those that the new copy took before it was lost";
+            next.receipt.loss.get_or_insert_with(|| lost.to_owned());
+            decision.act(Action::UpdateMigration(next));
+        }
+    }
+
     /// What was recorded is done: the pointer goes back, as soon as there is something ready to go back to.
     fn point_back(&self, decision: &mut Decision) {
         let world = self.world;
         decision.report.reason = "RolledBack";
         let mut next = self.assignment.clone();
-        let lost = world.live(self.source).is_none() && !matches!(world.copy(self.source), CopyView::Unknown);
-        if lost {
+        if self.is_lost(self.source) {
             // There is nothing to go back to any more.
             next.copies = vec![self.target.clone()];
         } else if is_ready(world, self.source) {

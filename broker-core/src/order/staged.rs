@@ -233,7 +233,8 @@ impl Move<'_> {
             self.revert(decision);
             return true;
         }
-        if self.migration.controls.rollback && self.migration.receipt.point_of_no_return.is_none() {
+        let may_return = self.migration.receipt.point_of_no_return.is_none() && !self.is_lost(self.source);
+        if self.migration.controls.rollback && may_return {
             // Until that is possible, or no longer wanted, the old copy stays.
             self.go_back("a person wants the old copy back", decision);
             return true;
@@ -290,6 +291,14 @@ impl Move<'_> {
     fn go_back(&self, why: &str, decision: &mut Decision) {
         if self.migration.route().reverts() && !self.migration.position.reverting {
             self.advance(Event::RevertBegun, &format!("{why}; the way back begins"), decision);
+            return;
+        }
+        if self.is_lost(self.source) {
+            let why =
+                format!("{why}; the old copy is lost, and the new one goes on serving; a person decides");
+            if self.migration.state() != MigrationState::Failed {
+                self.advance(Event::Failed, &why, decision);
+            }
             return;
         }
         if !self.source_can_serve() {

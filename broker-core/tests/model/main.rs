@@ -64,7 +64,7 @@ fn a_free_move_keeps_every_promise() {
 #[test]
 fn a_staged_move_keeps_every_promise() {
     let way = Way::Staged { back: false, approval: false };
-    holds(&Setting::new("staged", way, Fence::Required).budget(budget(0)));
+    holds(&Setting::new("staged", way, Fence::Required).budget(budget(1)));
 }
 
 #[test]

@@ -191,3 +191,77 @@ fn the_way_back_holds_up_writes_no_longer_than_its_stages_may_take() {
         }
     }
 }
+
+#[test]
+fn what_an_order_goes_back_from_takes_no_writes_until_it_is_gone() {
+    let policy = policy();
+    let back = Position {
+        state: MigrationState::RolledBack,
+        passed: 1,
+        in_stage: false,
+        switched: true,
+        reverting: true,
+    };
+    let lifts = |world: &World<'_>, name: &str| {
+        let lifted = |action: &Action| matches!(action, Action::Fence { copy: of, raised: false, .. } if of.key == copy(name).key);
+        decide(world).actions.iter().any(lifted)
+    };
+    for pointer in ["new", "old"] {
+        let mut world = staged(&policy, pointer, back);
+        seen(&mut world, "old", "True", Some(true));
+        seen(&mut world, "new", "True", Some(true));
+        assert!(!lifts(&world, "new"), "the consumer may hold it still");
+    }
+    let mut world = staged(&policy, "new", Position { state: MigrationState::Failed, ..back });
+    seen(&mut world, "old", "True", Some(true));
+    seen(&mut world, "new", "True", Some(true));
+    assert!(lifts(&world, "new"), "the way back failed, and it goes on serving");
+}
+
+#[test]
+fn the_last_copy_that_works_is_not_removed_for_one_that_cannot_be_had() {
+    let policy = policy();
+    let at = Position { state: MigrationState::RolledBack, switched: true, ..Position::default() };
+    let mut world = switched(&policy, at);
+    world.assignment.as_mut().unwrap().pointer = Some("old".to_owned());
+    let removes = |world: &World<'_>| {
+        let decision = decide(world);
+        assert_eq!(audit(world, &decision), [], "{decision:?}");
+        decision.actions.iter().any(|action| matches!(action, Action::DeleteCopy { .. }))
+    };
+    for view in [CopyView::Gone, CopyView::Absent, CopyView::Unknown] {
+        let known = !matches!(view, CopyView::Unknown);
+        world.copies.insert(copy("old").key, view);
+        assert!(!removes(&world));
+        let next = decide(&world);
+        let pointer = next_assignment(&next).and_then(|next| next.pointer.clone());
+        assert_eq!(pointer.as_deref(), known.then_some("new"), "it serves again where the old copy is lost");
+    }
+    world.copies.insert(copy("old").key, CopyView::Gone);
+    world.copies.insert(copy("new").key, present(&copy("new"), "False"));
+    assert!(!removes(&world), "it may be ready again");
+}
+
+#[test]
+fn an_order_comes_back_from_a_replacement_that_is_lost_at_the_switch() {
+    let policy = policy();
+    let caught_up = Position { state: MigrationState::CutoverInProgress, passed: 2, ..Position::default() };
+    let mut world = staged(&policy, "new", caught_up);
+    seen(&mut world, "old", "True", Some(true));
+    world.copies.insert(copy("new").key, CopyView::Gone);
+    let mut decision = decide(&world);
+    if let Some(at) = decision.actions.iter().position(|it| matches!(it, Action::ApplyStatus { .. })) {
+        let Action::ApplyStatus { status, .. } = decision.actions.remove(at) else { unreachable!() };
+        let mut order = world.order.take().unwrap().as_ref().clone();
+        order.set(&["status"], status);
+        world.order = Some(Arc::new(order));
+        decision = decide(&world);
+    }
+    let next = decision
+        .actions
+        .iter()
+        .find_map(|action| if let Action::UpdateMigration(next) = action { Some(next) } else { None });
+    let next = next.unwrap_or_else(|| panic!("{decision:?}"));
+    assert_eq!(next.state(), MigrationState::RolledBack);
+    assert!(next.receipt.loss.as_ref().is_some_and(|loss| loss.starts_with("writes may be lost")));
+}
