@@ -19,8 +19,8 @@ pub(crate) struct Size {
     pub(crate) singles: usize,
     /// Pairs of faults in the classic story.
     pub(crate) pairs: usize,
-    /// Drawn stories with drawn faults.
-    pub(crate) drawn: u64,
+    /// All together: the others are drawn stories with drawn faults.
+    pub(crate) all: usize,
     /// The first of the drawn ones.
     pub(crate) from: u64,
 }
@@ -52,7 +52,8 @@ pub(crate) fn campaign(size: Size) -> Tally {
         let faults = pair.into_iter().flatten().flat_map(|plan| plan.faults().collect::<Vec<_>>());
         cases.push(Case::classic(faults.collect()));
     }
-    cases.extend((size.from..size.from + size.drawn).map(Case::drawn));
+    let others = size.all.saturating_sub(cases.len());
+    cases.extend((size.from..).take(others).map(Case::drawn));
     play_all(&cases, &clean)
 }
 

@@ -1,4 +1,11 @@
 //! Jobs that run as processes, on the embedded control plane.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod running;
 mod trouble;
