@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use crate::keeper::Keeper;
+use crate::tool;
 
 /// Names a folder with the program `cert-manager` and its definitions (`cert-manager.io_*.yaml`) to use instead of the
 /// cache's.
@@ -136,27 +137,15 @@ async fn folder() -> Result<&'static Path, CertManagerError> {
 
 fn found_or_built() -> Result<PathBuf, CertManagerError> {
     let named = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from);
-    let folder = match named {
-        Some(named) => named,
-        None => built()?,
+    let folder = if let Some(named) = named {
+        named
+    } else {
+        let advice = format!("set {FOLDER_VARIABLE} to a folder with the program and its definitions");
+        tool::built("cert-manager", &advice).map_err(CertManagerError::Program)?
     };
     if folder.join("cert-manager").is_file() {
         Ok(folder)
     } else {
         Err(CertManagerError::Program(format!("there is no program cert-manager in {}", folder.display())))
     }
-}
-
-fn built() -> Result<PathBuf, CertManagerError> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("tools").join("build.sh");
-    if !script.is_file() {
-        let advice = format!("set {FOLDER_VARIABLE} to a folder with the program and its definitions");
-        return Err(CertManagerError::Program(advice));
-    }
-    // The script's own words are for the person who runs the tests, so they are not captured.
-    let output = Command::new("sh").arg(&script).arg("cert-manager").stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        return Err(CertManagerError::Program("tools/build.sh cert-manager failed, see above".to_owned()));
-    }
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }

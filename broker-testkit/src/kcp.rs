@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 use crate::keeper::{Keeper, free_ports};
-use crate::wait;
+use crate::{tool, wait};
 
 /// Names a kcp binary to use instead of the one of the cache.
 pub const BINARY_VARIABLE: &str = "RESOURCE_BROKER_KCP";
@@ -241,15 +241,6 @@ fn binary() -> Result<PathBuf, KcpError> {
             Err(KcpError::Binary(format!("{BINARY_VARIABLE} names {}, which is no file", path.display())))
         };
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("tools").join("build.sh");
-    if !script.is_file() {
-        return Err(KcpError::Binary(format!("set {BINARY_VARIABLE} to a kcp binary (v0.30 or later)")));
-    }
-    // The script's own words are for the person who runs the tests, so they are not captured.
-    let output = Command::new("sh").arg(&script).arg("kcp").stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        return Err(KcpError::Binary("tools/build.sh kcp failed, see above".to_owned()));
-    }
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(PathBuf::from(folder).join("kcp"))
+    let advice = format!("set {BINARY_VARIABLE} to a kcp binary (v0.30 or later)");
+    Ok(tool::built("kcp", &advice).map_err(KcpError::Binary)?.join("kcp"))
 }

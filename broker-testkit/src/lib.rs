@@ -5,6 +5,7 @@
 //! | [`control_plane`] | a test needs a Kubernetes or kcp API server in milliseconds, in its own process |
 //! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
 //! | [`cert_manager`] | software that people run is to provide: cert-manager's own controllers, at work in any cluster or workspace |
+//! | [`kubernetes`] | a test needs the real Kubernetes API server and its controllers, without nodes |
 //! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
 //! | [`memory`] | a decision of the broker is to be tried without any server |
 //! | [`fault`] | something is to go wrong at exactly this write, request or event: crashes, lost replies, lies, silence |
@@ -22,8 +23,10 @@ pub mod fault;
 pub mod gate;
 pub mod kcp;
 mod keeper;
+pub mod kubernetes;
 pub mod memory;
 pub mod provider;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod tool;
 pub mod wait;

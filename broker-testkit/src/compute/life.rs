@@ -135,19 +135,10 @@ impl Life {
 
     /// Writes the status, however long that takes.
     async fn publish(&self, status: &JobStatus) -> Result<(), Gone> {
-        let resource = job_resource();
-        let patch = json!({
-            "apiVersion": resource.api_version, "kind": resource.kind,
-            // The uid keeps the status of a deleted Job from landing on its namesake.
-            "metadata": {"name": self.job.name_any(), "namespace": self.job.namespace(), "uid": self.job.uid()},
-            "status": status,
-        });
-        let (api, force) = (self.api(), PatchParams::apply(FIELD_MANAGER).force());
         let mut pause = AFTER_ERROR;
         loop {
-            match api.patch_status(&self.job.name_any(), &force, &Patch::Apply(&patch)).await {
-                Ok(_) => return Ok(()),
-                Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Err(Gone),
+            match self.write(status).await {
+                Ok(written) => return written,
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(job = self.name(), error, "the status will be written again");
@@ -157,6 +148,29 @@ impl Life {
                 () = sleep(pause) => pause = pause.saturating_mul(2).min(LONG_AFTER_ERROR),
                 () = self.stop.cancelled() => return Err(Gone),
             }
+        }
+    }
+
+    /// Writes the status of this Job, not of a namesake: no server looks at the uid of a status that is applied, so the
+    /// version is the guard.
+    async fn write(&self, status: &JobStatus) -> Result<Result<(), Gone>, kube::Error> {
+        let (api, name, resource) = (self.api(), self.job.name_any(), job_resource());
+        let Some(there) = api.get_metadata_opt(&name).await?.filter(|there| there.uid() == self.job.uid())
+        else {
+            return Ok(Err(Gone));
+        };
+        let patch = json!({
+            "apiVersion": resource.api_version, "kind": resource.kind,
+            "metadata": {
+                "name": name, "namespace": self.job.namespace(), "resourceVersion": there.resource_version(),
+            },
+            "status": status,
+        });
+        let force = PatchParams::apply(FIELD_MANAGER).force();
+        match api.patch_status(&name, &force, &Patch::Apply(&patch)).await {
+            Ok(_) => Ok(Ok(())),
+            Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(Err(Gone)),
+            Err(error) => Err(error),
         }
     }
 

@@ -7,6 +7,7 @@ mod control_plane;
 mod fault;
 mod findings;
 mod kcp;
+mod kubernetes;
 mod order_life;
 mod people_moves;
 mod playbook_moves;

@@ -1,4 +1,4 @@
-//! Jobs that run as processes, on the embedded control plane.
+//! Jobs that run as processes: on the embedded control plane, and on a real Kubernetes, which judges every status.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use broker_testkit::compute::{JobController, Programs, serve_jobs};
 use broker_testkit::control_plane::ControlPlane;
+use broker_testkit::kubernetes::Kubernetes;
 use broker_testkit::wait::until;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::PostParams;
@@ -25,8 +26,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Beside a real Job controller, ours works on what names it.
-const NAME: &str = "broker-testkit.example.com/processes";
 
 /// A cluster, a namespace, a controller at work, and a folder where Jobs leave what they found out.
 pub(crate) struct Bench {
@@ -51,11 +50,17 @@ impl Bench {
 
     pub(crate) fn start_the_controller(&mut self) {
         let programs = Programs::new().allow_from_path(&["true", "false", "cp", "cat", "dd", "sleep"]);
-        let controller = JobController::new(programs).retry_pause(Duration::from_millis(10)).named(NAME);
+        let controller =
+            JobController::new(programs).retry_pause(Duration::from_millis(10)).named(self.manager());
         let client = self.client.clone();
         self.controller = tokio::spawn(async move {
             controller.run(client, CancellationToken::new()).await.unwrap();
         });
+    }
+
+    /// Who works on the Jobs of this test: neither a real Job controller nor that of another test.
+    fn manager(&self) -> String {
+        format!("broker-testkit.example.com/{}", self.namespace)
     }
 
     /// Drops it, with all that it runs.
@@ -75,7 +80,7 @@ impl Bench {
     /// Makes a Job with this pod's spec, and more fields of its own.
     pub(crate) async fn make(&self, name: &str, mut pod: Value, more: &Value) -> Job {
         pod["restartPolicy"] = json!("Never");
-        let mut spec = json!({"managedBy": NAME, "template": {"spec": pod}});
+        let mut spec = json!({"managedBy": self.manager(), "template": {"spec": pod}});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let job = json!({"metadata": {"name": name}, "spec": spec});
         let job: Job = serde_json::from_value(job).unwrap();
@@ -118,7 +123,7 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-macro_rules! on_the_embedded_plane {
+macro_rules! on_both {
     ($($module:ident :: $scenario:ident),* $(,)?) => {
         mod embedded {
             $(
@@ -131,10 +136,23 @@ macro_rules! on_the_embedded_plane {
                 }
             )*
         }
+
+        mod kubernetes {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scenario() {
+                    rustls::crypto::ring::default_provider().install_default().ok();
+                    let server = super::Kubernetes::shared().await.unwrap_or_else(|error| panic!("{error}"));
+                    let namespace = server.namespace("jobs").await.unwrap();
+                    let client = server.admin().await.unwrap();
+                    super::$module::$scenario(super::Bench::set_up(client, &namespace).await).await;
+                }
+            )*
+        }
     };
 }
 
-on_the_embedded_plane! {
+on_both! {
     running::what_init_containers_leave_is_there_for_the_containers,
     running::what_is_missing_and_not_optional_is_waited_for,
     running::a_job_that_is_kept_for_no_time_is_gone_when_it_is_done,
