@@ -30,8 +30,9 @@ use crate::sabotage;
 use crate::time::Timestamp;
 use crate::translate::assignment_name;
 
-/// An order needs a handful of rounds for its longest step; more means that something keeps answering differently.
-const MAX_ROUNDS: usize = 24;
+/// A whole move by a playbook and its way back take some thirty rounds where every provider has answered already; more
+/// means that something keeps answering differently.
+const MAX_ROUNDS: usize = 64;
 /// Drives orders to rest over the ports.
 #[derive(Debug)]
 pub struct Broker<R, O, E, C> {

@@ -8,6 +8,7 @@ mod fault;
 mod findings;
 mod kcp;
 mod kubernetes;
+mod machine;
 mod order_life;
 mod people_moves;
 mod playbook_moves;
