@@ -223,7 +223,8 @@ fn keep(
     let folder = Keeper::folder(&format!("{program}-"))?;
     let mut command = Command::new(binaries.join(program));
     command.args(arguments(&folder)?);
-    Ok(Keeper::start(folder, "TERM", &command)?)
+    // Nothing of it is kept, and an API server that ends well waits for its etcd, which may be gone before.
+    Ok(Keeper::start(folder, "KILL", &command)?)
 }
 
 /// Waits until `/readyz` says ok.
