@@ -71,7 +71,7 @@ pub(crate) async fn run(asked: &Moves) -> anyhow::Result<()> {
     )?;
     internal.offer(samples::OFFER_INTERNAL).await?;
     public.offer(samples::OFFER_PUBLIC).await?;
-    follow_a_playbook(&stage).await?;
+    follow_a_playbook(&stage, asked.number).await?;
     let folder = tempfile::tempdir()?;
     let (kubeconfig, compute) = (folder.path().join("broker"), folder.path().join("compute"));
     stage.write_broker_kubeconfig(&kubeconfig)?;
@@ -149,11 +149,13 @@ where
     Ok(until_all(api, watched, what, DEADLINE, holds).await?)
 }
 
-/// Certificates move by a playbook of one stage, which waits for its helper.
-async fn follow_a_playbook(stage: &Stage) -> anyhow::Result<()> {
+/// Certificates move by a playbook of one stage, which waits for its helper, so many at the same time.
+async fn follow_a_playbook(stage: &Stage, moves: u32) -> anyhow::Result<()> {
     let client = stage.client(PLATFORM)?;
     let brokered: Api<BrokeredApi> = Api::all(client.clone());
-    let decreed = Patch::Merge(json!({ "spec": { "moves": "PlaybookOnly", "fence": "BestEffort" } }));
+    let decreed = Patch::Merge(json!({ "spec": {
+        "moves": "PlaybookOnly", "fence": "BestEffort", "limits": { "concurrentMoves": moves },
+    } }));
     for api in brokered.list(&ListParams::default()).await? {
         brokered.patch(&api.name_any(), &PatchParams::default(), &decreed).await?;
     }
