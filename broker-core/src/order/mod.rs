@@ -18,6 +18,7 @@ mod policy;
 pub mod readiness;
 mod record;
 pub mod recovery;
+mod returning;
 mod serving;
 mod setback;
 mod silence;

@@ -176,7 +176,8 @@ impl ClusterApi {
         self.send(&call, Method::PATCH, url, Some(body), "application/merge-patch+json").await
     }
 
-    /// Changes the status of an object by a JSON merge patch, guarded as [`Self::merge`] is.
+    /// Changes the status of an object by a JSON merge patch. Put the resourceVersion that it is meant for into
+    /// `patch.metadata`: of what is written to a status no server looks at the uid.
     pub async fn merge_status(
         &self,
         resource: &Resource,

@@ -57,7 +57,7 @@ pub(super) async fn apply_status(
         return Ok(false);
     }
     let name = object.name_any();
-    // The uid keeps the status of a deleted object from landing on its namesake.
+    // The uid keeps what is gone from being made again. No server tells a namesake by it: that is reconciled next.
     let patch = json!({
         "apiVersion": resource.api_version, "kind": resource.kind,
         "metadata": {"namespace": object.namespace(), "name": name, "uid": object.metadata.uid},

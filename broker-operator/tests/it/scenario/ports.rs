@@ -98,6 +98,7 @@ pub(crate) async fn the_shell_on_kube_rs_keeps_the_contract_of_the_ports(stage: 
     };
     let both = [ground.consumer.clone(), ground.provider.clone()];
     let bound = || fleet.exports().iter().any(|export| both.iter().all(|cluster| export.is_bound(cluster)));
+    // Nobody is told when a fleet has seen a binding.
     let started = tokio::time::Instant::now();
     while !bound() {
         assert!(started.elapsed() < DEADLINE, "the broker does not see both workspaces");

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::migration::{Controls, Migration, Origin, Position, Receipt};
 use broker_core::order::{Action, Helpers};
 use broker_core::port::PortErrorKind;
 use broker_core::resource::{Gvk, Object, ObjectRef, marker};
-use broker_core::translate::{helper_namespace, migration_name};
+use broker_core::translate::helper_namespace;
 use serde_json::json;
 
 use super::work::{NO_UID, Work, with_uid};
@@ -27,25 +26,8 @@ impl<'s, S: Shell> Move<'s, S> {
     /// An order that moves, with the namespace for its helpers.
     async fn new(shell: &'s S, name: &str) -> Result<Self, Broken> {
         let work = Work::new(shell, name).await?;
-        let record = work.record();
-        work.act(&Action::CreateAssignment(record.clone())).await?;
-        let migration = Migration {
-            name: migration_name(&record.name, 2),
-            uid: String::new(),
-            resource_version: String::new(),
-            origin: Origin::Broker,
-            serial: 2,
-            order: work.identity.clone(),
-            kind: work.order.gvk.kind.clone(),
-            from: record.offer.clone(),
-            to: record.offer,
-            playbook: None,
-            controls: Controls::default(),
-            position: Position::default(),
-            message: String::new(),
-            failed_before: 0,
-            receipt: Receipt::default(),
-        };
+        work.act(&Action::CreateAssignment(work.record())).await?;
+        let migration = work.migration(None);
         work.act(&Action::CreateMigration(migration.clone())).await?;
         let namespace = helper_namespace(&migration.name);
         let it = Self { work, name: migration.name, namespace };

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use broker_core::migration::{Controls, Event, Migration, Origin, Position, Receipt};
+use broker_core::migration::{Event, Migration};
 use broker_core::order::Action;
 use broker_core::playbook::Playbook;
 use broker_core::port::PortErrorKind;
 use broker_core::time::Timestamp;
-use broker_core::translate::migration_name;
 use serde_json::json;
 
 use super::work::{NO_UID, Work};
@@ -25,24 +24,7 @@ fn of<S: Shell>(work: &Work<'_, S>) -> Result<Migration, Broken> {
     });
     let playbook = Playbook::parse_json("contract", &spec)
         .map_err(|faults| Broken::new("the playbook can be read", format!("{faults:?}")))?;
-    let record = work.record();
-    Ok(Migration {
-        name: migration_name(&record.name, 2),
-        uid: String::new(),
-        resource_version: String::new(),
-        origin: Origin::Broker,
-        serial: 2,
-        order: work.identity.clone(),
-        kind: work.order.gvk.kind.clone(),
-        from: record.offer.clone(),
-        to: record.offer,
-        playbook: Some(Arc::new(playbook)),
-        controls: Controls::default(),
-        position: Position::default(),
-        message: String::new(),
-        failed_before: 1,
-        receipt: Receipt::default(),
-    })
+    Ok(work.migration(Some(Arc::new(playbook))))
 }
 
 /// A record that came a step further, at a time that every shell can write down.

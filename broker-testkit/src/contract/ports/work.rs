@@ -1,13 +1,16 @@
 //! An order of a sentence's own, and how it is worked on.
 
-use broker_core::migration::Migration;
+use std::sync::Arc;
+
+use broker_core::migration::{Controls, Migration, Origin, Position, Receipt};
 use broker_core::offer::OfferId;
 use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, CopyView, OrderIdentity};
+use broker_core::playbook::Playbook;
 use broker_core::port::{
     MigrationExecutor as _, Observed, OrderAddress, OrderObserver as _, PortErrorKind, Written,
 };
 use broker_core::resource::{Object, ObjectKey, ObjectRef, marker};
-use broker_core::translate::{assignment_name, copy_name};
+use broker_core::translate::{assignment_name, copy_name, migration_name};
 use serde_json::json;
 
 use super::{Broken, Shell};
@@ -152,6 +155,28 @@ impl<'s, S: Shell> Work<'s, S> {
             serial: 1,
             created_at: None,
             status: AssignmentStatus::default(),
+        }
+    }
+
+    /// The record of a move of the order from its offer to the same, not written yet.
+    pub(super) fn migration(&self, playbook: Option<Arc<Playbook>>) -> Migration {
+        let record = self.record();
+        Migration {
+            name: migration_name(&record.name, 2),
+            uid: String::new(),
+            resource_version: String::new(),
+            origin: Origin::Broker,
+            serial: 2,
+            order: self.identity.clone(),
+            kind: self.order.gvk.kind.clone(),
+            from: record.offer.clone(),
+            to: record.offer,
+            playbook,
+            controls: Controls::default(),
+            position: Position::default(),
+            message: String::new(),
+            failed_before: 1,
+            receipt: Receipt::default(),
         }
     }
 

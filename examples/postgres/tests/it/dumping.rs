@@ -4,30 +4,12 @@ use broker_kcp::api::v1alpha1::MigrationState;
 use broker_testkit::provider::postgres::{Load, programs};
 use postgres_example::{SECRET, Scene, Way};
 
-use crate::moving::{SMALL, nothing_is_left};
+use crate::moving::{SMALL, nothing_is_left, there_and_back};
 
 pub(crate) const WAY: Way = Way::Dump;
 
 pub(crate) async fn a_database_moves_by_a_dump_while_writers_wait_and_readers_do_not(scene: Scene) {
-    scene.order().await.unwrap();
-    let load = Load::start(scene.secrets(), SECRET, SMALL).await.unwrap();
-    for zone in ["us", "eu"] {
-        let before = scene.ended_moves().await.unwrap();
-        load.until_all_wrote().await;
-        scene.relocate(zone).await.unwrap();
-        let facts = scene.until_moved(&before).await.unwrap();
-        assert_eq!(facts.state, MigrationState::Completed, "{}", facts.message);
-        assert_eq!(facts.receipt.verified, ["verification.status.succeeded == 1"]);
-        assert_eq!(facts.receipt.loss, None);
-        assert!(facts.receipt.fence_millis.is_some());
-        load.until_all_wrote().await;
-        scene.until_served(zone).await.unwrap();
-    }
-    let report = load.finish().await.unwrap();
-    println!("{report:?}");
-    assert!(report.is_clean() && report.acknowledged > 0 && report.reads > 0, "{report:?}");
-    nothing_is_left(&scene).await;
-    scene.close().await.unwrap();
+    there_and_back(scene, SMALL, "verification.status.succeeded == 1").await;
 }
 
 pub(crate) async fn a_job_that_fails_ends_the_move_before_the_switch_and_lets_everybody_write_on(
