@@ -82,6 +82,8 @@ impl ComputeCluster {
     }
 
     fn follow(&self, kind: &Kind, observer: &Arc<dyn Observer>, beat: Beat) -> Follower {
+        // The first object of a kind is often written before the first list of that kind is answered.
+        kind.cache.write().expect(&self.source());
         Follower::start(
             self.api(),
             kind.resource.clone(),

@@ -83,8 +83,8 @@ struct Row {
 #[derive(Debug)]
 pub struct Table {
     rows: BTreeMap<ObjectKey, Row>,
-    /// Up to which version each source has told everything; absent until its first list.
-    progress: BTreeMap<Source, u64>,
+    /// Up to which version each source that is followed has told everything; `None` until its first list.
+    progress: BTreeMap<Source, Option<u64>>,
     /// Incarnations that we deleted ourselves and whose end the watch has not shown yet, each with its last version.
     buried: BTreeMap<(ObjectKey, String), u64>,
     /// Incarnations whose end was seen, by the watch or by ourselves.
@@ -169,7 +169,13 @@ impl Table {
 
     /// Whether the source's first list has arrived.
     pub fn has_listed(&self, source: &Source) -> bool {
-        self.progress.contains_key(source)
+        matches!(self.progress.get(source), Some(Some(_)))
+    }
+
+    /// Takes over that the source is followed from now on: what we write ourselves is shown before its first list. Of a
+    /// source that was never followed, or no longer is, nothing is shown.
+    pub fn expect(&mut self, source: &Source) {
+        self.progress.entry(source.clone()).or_default();
     }
 
     /// Takes over a complete list of the source, made at `version`.
@@ -178,8 +184,8 @@ impl Table {
     pub fn list(&mut self, source: &Source, version: &str, objects: Vec<(ObjectKey, Object)>) -> Vec<Change> {
         let version = number(version);
         // A server whose versions went back was restored: nothing known before is worth more than its list.
-        let restored = self.progress.get(source).is_some_and(|known| version < *known);
-        self.progress.insert(source.clone(), version);
+        let restored = self.progress.get(source).is_some_and(|known| Some(version) < *known);
+        self.progress.insert(source.clone(), Some(version));
         if restored {
             // What ended may be there again.
             self.ended.clear();
@@ -241,7 +247,7 @@ impl Table {
     /// Takes over the result of a write of our own, unless the watch has already told what became of it.
     pub fn write(&mut self, source: &Source, key: ObjectKey, object: Object) -> Option<Change> {
         let version = number(object.resource_version());
-        let told = self.progress.get(source).is_none_or(|told| version <= *told);
+        let told = self.progress.get(source).is_none_or(|told| Some(version) <= *told);
         let told = told && !sabotage::is(Bug::LateReplyBelieved);
         if told || self.rows.get(&key).is_some_and(|row| row.version >= version) {
             return None;
@@ -278,9 +284,9 @@ impl Table {
 
     /// Whether what the source tells of this version is news.
     fn advance(&mut self, source: &Source, version: u64) -> bool {
-        let told = self.progress.entry(source.clone()).or_insert(version);
-        let is_news = version >= *told;
-        *told = version.max(*told);
+        let told = self.progress.entry(source.clone()).or_default();
+        let is_news = Some(version) >= *told;
+        *told = Some(version).max(*told);
         is_news
     }
 

@@ -300,6 +300,23 @@ fn a_late_reply_does_not_bring_back_what_was_seen_deleted() {
 }
 
 #[test]
+fn what_we_wrote_shows_before_the_first_list_of_what_is_followed() {
+    let (source, other) = (Source::new("compute"), Source::new("nobody follows"));
+    let mut table = Table::new(&[]);
+    table.expect(&source);
+    assert!(table.write(&source, key(0), object(0, 5)).is_some());
+    assert!(table.write(&other, key(1), object(1, 5)).is_none());
+    assert!(!table.has_listed(&source));
+    // A list made before the write knows nothing of it; one made after it knows better.
+    table.list(&source, "4", Vec::new());
+    assert!(table.get(&key(0)).is_some());
+    table.list(&source, "6", Vec::new());
+    assert!(table.is_empty());
+    table.forget(&source);
+    assert!(table.write(&source, key(0), object(0, 7)).is_none());
+}
+
+#[test]
 fn a_list_reports_what_vanished_while_we_were_away() {
     let source = Source::new("shard");
     let mut table = Table::new(BY_LABEL);

@@ -97,10 +97,11 @@ pub(crate) async fn the_shell_on_kube_rs_keeps_the_contract_of_the_ports(stage: 
         compute: "compute".into(),
     };
     let both = [ground.consumer.clone(), ground.provider.clone()];
+    let api = ground.gvr.group_resource();
     let bound = || fleet.exports().iter().any(|export| both.iter().all(|cluster| export.is_bound(cluster)));
     // Nobody is told when a fleet has seen a binding.
     let started = tokio::time::Instant::now();
-    while !bound() {
+    while !bound() || !fleet.is_synced(&api) {
         assert!(started.elapsed() < DEADLINE, "the broker does not see both workspaces");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
