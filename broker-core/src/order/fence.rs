@@ -15,6 +15,7 @@ use crate::migration::{Migration, MigrationState};
 use crate::playbook::Phase;
 use crate::resource::{Object, marker};
 use crate::sabotage::{self, Bug};
+use crate::translate::in_own_terms;
 
 /// How long a provider may take to answer a fence: meanwhile it may hold up writes already.
 pub(super) const FENCE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,7 +27,7 @@ pub(super) fn is_raised(live: &Object) -> bool {
 
 /// Whether the provider says that the copy takes no more writes.
 pub(super) fn is_quiesced(live: &Object) -> bool {
-    live.get(&["status", "quiesced"]).and_then(serde_json::Value::as_bool) == Some(true)
+    in_own_terms(live).get(&["status", "quiesced"]).and_then(serde_json::Value::as_bool) == Some(true)
 }
 
 /// Whether a move is made under a fence.

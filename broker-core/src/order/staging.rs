@@ -14,7 +14,7 @@ use crate::migration::{Event, Migration};
 use crate::playbook::{Check, Phase, Place, Places, Scene, Stage, TemplateError};
 use crate::resource::{Gvk, Object, marker};
 use crate::sabotage::{self, Bug};
-use crate::translate::{helper_namespace, references};
+use crate::translate::{helper_namespace, in_own_terms, references};
 
 /// Where the stages of a phase stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +80,11 @@ impl Staging<'_> {
         let view = world.helpers.get(&self.migration.name);
         let helpers = view.map_or(&none, |view| &view.objects);
         let (from, to) = (self.place(self.source, "from"), self.place(self.target, "to"));
+        let live = |copy| world.live(copy).map(|live| in_own_terms(live));
+        let (source, target) = (live(self.source), live(self.target));
         let scene = Scene {
-            from: world.live(self.source).map(AsRef::as_ref),
-            to: world.live(self.target).map(AsRef::as_ref),
+            from: source.as_deref(),
+            to: target.as_deref(),
             helpers,
             places: Places { from: &from, to: &to },
         };

@@ -16,7 +16,7 @@ pub use names::{
     assignment_name, copy_name, copy_serials, helper_namespace, migration_name, migration_serial,
 };
 pub use related::{Handed, RelatedReference, RelatedRefusal, desired_related, references};
-pub(crate) use translation::OWN_STATUS;
+pub(crate) use translation::{OWN_STATUS, in_own_terms};
 pub use translation::{Translation, Untranslated, in_order_terms, is_told};
 pub use up::{OrderStatus, Told, desired_status};
 

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -148,6 +149,18 @@ pub fn in_order_terms(
         shown.fields_mut().insert("status".to_owned(), translation.status_of(&copy, order).into());
     }
     Arc::new(shown)
+}
+
+/// A copy as playbooks and fences look at it. Of its order's own kind it is what it is. Of another kind it has the status
+/// that its provider gave it, and beside that what the translation makes of it, where its own has nothing of that name.
+pub(crate) fn in_own_terms(copy: &Object) -> Cow<'_, Object> {
+    let Some(Value::Object(own)) = copy.fields().get(OWN_STATUS) else { return Cow::Borrowed(copy) };
+    let mut shown = copy.clone();
+    shown.fields_mut().remove(OWN_STATUS);
+    let told = shown.fields().get("status").and_then(Value::as_object).cloned().unwrap_or_default();
+    let status: Map<String, Value> = told.into_iter().chain(own.clone()).collect();
+    shown.fields_mut().insert("status".to_owned(), status.into());
+    Cow::Owned(shown)
 }
 
 /// The translation by which a copy is made.

@@ -177,6 +177,27 @@ fn without_a_way_back_the_status_is_as_it_is() {
 }
 
 #[test]
+fn playbooks_see_the_status_that_a_provider_gave_and_what_is_made_of_it_beside() {
+    let own = json!({"state": "Succeeded", "fqdn": "db.azure", "host": "mine", "copyProgress": 40, "quiesced": true});
+    let shown = seen(&order(json!({"size": 4, "engine": "pg"})), &azure(), 1, own);
+    assert_eq!(shown.get(&["status", "copyProgress"]), None, "the order is told nothing of it");
+    let live = in_own_terms(&shown);
+    let at = |field| live.get(&["status", field]).cloned();
+    assert_eq!(
+        (at("copyProgress"), at("quiesced"), at("phase")),
+        (Some(40.into()), Some(true.into()), Some("Ready".into()))
+    );
+    assert_eq!(at("host"), Some("mine".into()), "its own name comes first");
+    let mut unknown = seen(&order(json!({"size": 4})), &azure(), 1, json!({"copyProgress": 7}));
+    unknown.fields_mut().remove("status");
+    assert_eq!(
+        in_own_terms(&unknown).get(&["status"]),
+        Some(&json!({"copyProgress": 7})),
+        "its offer is gone"
+    );
+}
+
+#[test]
 fn of_a_copy_whose_offer_is_gone_nothing_is_told() {
     let mut live = made_of(&order(json!({"size": 1})), &azure());
     live.set(&["status"], json!({"ready": true}));
