@@ -32,6 +32,7 @@ pub use plan::{CopyPlan, ExportPlan, Plan, Problem};
 pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
+use crate::record::KeptPlaybooks;
 use crate::store::{Cache, Index, Source};
 use crate::surroundings::Surroundings;
 use follow::{Follower, Keying};
@@ -67,6 +68,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     endpoint: Endpoint,
     platform: Platform,
+    kept_playbooks: KeptPlaybooks,
     compute: Option<ComputeCluster>,
     exports: RwLock<BTreeMap<String, Arc<Export>>>,
     plan: RwLock<Arc<Plan>>,
@@ -109,6 +111,7 @@ impl Fleet {
             clock,
             endpoint,
             platform,
+            kept_playbooks: KeptPlaybooks::default(),
             compute,
             exports: RwLock::default(),
             plan: RwLock::default(),
@@ -168,6 +171,11 @@ impl Fleet {
     /// The platform workspace.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    /// Reads the platform's records of moves.
+    pub fn kept_playbooks(&self) -> &KeptPlaybooks {
+        &self.inner.kept_playbooks
     }
 
     /// The cluster for helper objects.

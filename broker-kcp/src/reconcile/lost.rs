@@ -13,7 +13,7 @@ use super::observe::carries_our_mark;
 use super::target::Target;
 use crate::fleet::{Fleet, PLATFORM};
 use crate::kcp::{ApiError, ApiErrorKind};
-use crate::record::{read_assignment, read_migration};
+use crate::record::read_assignment;
 
 /// Reads the Assignment of an order anew where the cached one does not fit what is there. Where that failed
 /// nothing should be decided yet.
@@ -72,7 +72,7 @@ fn is_behind(fleet: &Fleet, name: &str, record: &Object) -> bool {
         .migrations
         .find(BY_MARK, name)
         .iter()
-        .filter_map(|(_, object)| read_migration(object).ok().flatten())
+        .filter_map(|(_, object)| fleet.kept_playbooks().read_migration(object).ok().flatten())
         .collect();
     !moves.is_empty() && read_assignment(record).is_ok_and(|record| moves_beyond(&record, &moves))
 }

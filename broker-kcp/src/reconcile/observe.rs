@@ -22,7 +22,7 @@ use super::registry::KcpProviderRegistry;
 use super::requests;
 use crate::fleet::{ComputeCluster, Export, Fleet, Followed, KindOfCopies, PLATFORM};
 use crate::kcp::{Resource, Scope};
-use crate::record::{read_assignment, read_migration};
+use crate::record::read_assignment;
 
 /// Observes orders from the caches of a fleet.
 #[derive(Clone, Debug)]
@@ -64,7 +64,11 @@ impl KcpOrderObserver {
         let found = self.fleet.platform().migrations.find(BY_MARK, assignment);
         let mut migrations = Vec::new();
         for (_, object) in found {
-            let migration = read_migration(&object).map_err(|error| unreadable(&error.to_string()))?;
+            let migration = self
+                .fleet
+                .kept_playbooks()
+                .read_migration(&object)
+                .map_err(|error| unreadable(&error.to_string()))?;
             migrations.extend(migration);
         }
         migrations.sort_by_key(|migration| migration.serial);

@@ -1,6 +1,7 @@
 //! Migrations as records: those that the broker makes, and those of people that it took up.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use broker_core::migration::{Controls, Migration, MigrationState, Origin, Position, Receipt, Standing};
 use broker_core::order::OrderIdentity;
@@ -14,8 +15,53 @@ use super::assignment::gvr;
 use super::{RecordError, offer_id, offer_ref};
 use crate::api::v1alpha1 as api;
 
-/// Reads the record of a move. `None` for what a person asks for and nobody took up: it says neither offer nor uid.
+/// So many playbooks are kept; beyond that they are read anew.
+const MOST: usize = 64;
+
+/// The playbooks that records of moves keep, each read once: to read its expressions is dear, and the records of many moves
+/// keep the same. Clones share what was read.
+#[derive(Clone, Debug, Default)]
+pub struct KeptPlaybooks(Arc<Mutex<BTreeMap<String, Arc<Playbook>>>>);
+
+impl KeptPlaybooks {
+    /// Reads the record of a move. `None` for what a person asks for and nobody took up: it says neither offer nor uid.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read_migration(&self, object: &Object) -> Result<Option<Migration>, RecordError> {
+        read(object, self)
+    }
+
+    fn get(&self, name: &str, spec: &Map<String, Value>) -> Result<Arc<Playbook>, String> {
+        let written = Value::Object(spec.clone());
+        let text = format!("{name} {written}");
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&text) {
+            return Ok(Arc::clone(known));
+        }
+        let playbook = Playbook::parse_json(name, &written).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            faults.join("; ")
+        })?;
+        let playbook = Arc::new(playbook);
+        let mut known = lock();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(text, Arc::clone(&playbook));
+        Ok(playbook)
+    }
+}
+
+/// Reads one record of a move; [`KeptPlaybooks::read_migration`] reads many.
+///
+/// # Errors
+/// Where it cannot be read.
 pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError> {
+    KeptPlaybooks::default().read_migration(object)
+}
+
+fn read(object: &Object, playbooks: &KeptPlaybooks) -> Result<Option<Migration>, RecordError> {
     let failed = |reason: String| RecordError { kind: "Migration", name: object.name().to_owned(), reason };
     let value = Value::Object(object.fields().clone());
     let record: api::Migration = serde_json::from_value(value).map_err(|error| failed(error.to_string()))?;
@@ -42,12 +88,8 @@ pub fn read_migration(object: &Object) -> Result<Option<Migration>, RecordError>
     let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
     let playbook = match &spec.playbook {
         Some(followed) => {
-            let written = Value::Object(followed.spec.clone());
-            let parsed = Playbook::parse_json(&followed.name, &written).map_err(|faults| {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                failed(format!("spec.playbook: {}", faults.join("; ")))
-            })?;
-            Some(Arc::new(parsed))
+            let kept = playbooks.get(&followed.name, &followed.spec);
+            Some(kept.map_err(|faults| failed(format!("spec.playbook: {faults}")))?)
         }
         None => None,
     };

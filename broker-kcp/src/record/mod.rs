@@ -13,7 +13,7 @@ use broker_core::offer::OfferId;
 use serde_json::{Value, json};
 
 pub use assignment::{assignment_status, new_assignment, read_assignment, spec_of_assignment};
-pub use migration::{adoption, migration_status, new_migration, read_migration, standing};
+pub use migration::{KeptPlaybooks, adoption, migration_status, new_migration, read_migration, standing};
 pub use request::{answer_status, is_request, read_request};
 
 use crate::api::v1alpha1::OfferRef;

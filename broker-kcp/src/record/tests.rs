@@ -1,9 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
+use std::sync::Arc;
+
 use broker_core::matching::Candidates;
 use broker_core::migration::{Answer, Controls, Migration, MigrationState, Origin, Position, Receipt};
 use broker_core::offer::OfferId;
 use broker_core::order::{Assignment, AssignmentStatus, CopyRef, OrderIdentity, Phase};
+use broker_core::playbook::Playbook;
 use broker_core::resource::{Gvk, Gvr, Object, ObjectKey};
 use broker_core::time::Timestamp;
 use broker_core::translate::{assignment_name, migration_name};
@@ -144,9 +147,9 @@ fn a_broken_record_is_refused_by_name() {
     assert!(error.contains("Assignment a-1") && error.contains("spec.copies"), "{error}");
 }
 
-#[test]
-fn a_migration_that_was_written_is_read_back() {
-    let migration = Migration {
+/// The record of a move that the broker makes.
+fn switched() -> Migration {
+    Migration {
         name: migration_name(&assignment_name(&identity()), 2),
         uid: "record-uid".to_owned(),
         resource_version: "7".to_owned(),
@@ -167,7 +170,12 @@ fn a_migration_that_was_written_is_read_back() {
             switched_at: Some(Timestamp::from_millis(2_032)),
             ..Receipt::default()
         },
-    };
+    }
+}
+
+#[test]
+fn a_migration_that_was_written_is_read_back() {
+    let migration = switched();
     let mut object = new_migration(&migration, &template("Migration", &migration.name));
     let mut status = migration_status(&migration, None, Timestamp::from_millis(2_032));
     assert_eq!(status.pointer("/receipt/switchPauseMillis"), Some(&json!(30)));
@@ -232,4 +240,23 @@ fn drop_nulls(value: &mut Value) {
         map.retain(|_, value| !value.is_null());
         map.values_mut().for_each(drop_nulls);
     }
+}
+
+#[test]
+fn a_playbook_that_many_records_keep_is_read_once() {
+    let keeping = |name: &str, condition: &str| {
+        let kind = json!({"group": "example.com", "version": "v1alpha1", "kind": "Database"});
+        let stage = json!({"name": "copy", "successConditions": [condition]});
+        let playbook =
+            Playbook::parse_json("databases", &json!({"from": kind, "to": kind, "stages": [stage]})).unwrap();
+        let record = Migration { playbook: Some(Arc::new(playbook)), ..switched() };
+        new_migration(&record, &template("Migration", name))
+    };
+    let kept = KeptPlaybooks::default();
+    let read = |object: &Object| kept.read_migration(object).unwrap().unwrap().playbook.unwrap();
+    let one = read(&keeping("a-1-2", "status.copyProgress == 100"));
+    assert!(Arc::ptr_eq(&one, &read(&keeping("b-1-2", "status.copyProgress == 100"))));
+    let other = keeping("c-1-2", "status.copyProgress >= 99");
+    assert_ne!(read(&other), one);
+    assert_eq!(Some(read(&other)), read_migration(&other).unwrap().unwrap().playbook);
 }
