@@ -3,7 +3,7 @@
 //!   APIs that have one are, under its rules.
 //! - An offer's provider is the one of its annotation `kcp.io/cluster` (as in the output of `kubectl get`), else it is
 //!   called by its file's path without ending, relative to the folder that was named.
-//! - Every provider serves every API, answers and is ready; no order is assigned yet. A `status` in a file says
+//! - Every provider serves every API and the kind that its offer translates into, answers and is ready; no order is assigned yet. A `status` in a file says
 //!   nothing.
 //! - Fields that a definition (a CustomResourceDefinition or APIResourceSchema) in the files has defaults for get them,
 //!   as the API server would set them.
@@ -86,7 +86,7 @@ pub(super) fn explain(
     let offered = platform
         .offers
         .iter()
-        .map(|(cluster, object)| Offered { served: served.clone(), ..Offered::observe(cluster, object) });
+        .map(|(cluster, object)| Offered::observe(cluster, object).serving(served.clone()));
     let offers = OfferSet::new(&policies, offered);
     for (api, order) in wanted {
         found.reports.push(report(&offers, &api, &order, &mut found.notes));

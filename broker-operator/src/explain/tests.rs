@@ -77,6 +77,16 @@ The consumer reads: spec.fqdn is `app.corp.co`; accepted: ends with `.corp.com`,
 }
 
 #[test]
+fn an_offer_that_translates_would_serve_as_any_other() {
+    let translation = "  translation:\n    gvk: {group: cert-manager.io, version: v1, kind: Certificate}\n    \
+                       template: {spec: {commonName: \"${self.spec.fqdn}\"}}\n";
+    let offers = offer("translating", translation);
+    let found = ask(&[("order.yaml", CERTIFICATE), ("offers/a.yaml", &offers)], None).unwrap();
+    let report = &found.reports[0];
+    assert_eq!(report.chosen.as_ref().map(|offer| offer.name.as_str()), Some("translating"), "{report:?}");
+}
+
+#[test]
 fn a_table_is_never_wider_than_a_terminal() {
     let long = "x".repeat(150);
     let found = ask(
