@@ -53,6 +53,7 @@ build() {
         for program in "$partial"/*; do
             mv -f "$program" "$folder/"
         done
+        rmdir "$partial"
         : >"$folder/.complete"
     fi
     printf '%s\n' "$folder"
