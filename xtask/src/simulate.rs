@@ -16,8 +16,11 @@ pub(crate) struct Simulate {
     #[arg(long, default_value_t = 1)]
     from: u64,
     /// Drawn stories alone.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "moves")]
     drawn: bool,
+    /// Stories of orders that hold data and move by a playbook.
+    #[arg(long)]
+    moves: bool,
     /// Play this case again and show its history, such as `classic/w9!crash-after` or `drawn-4711`.
     #[arg(long, value_name = "CASE")]
     replay: Option<String>,
@@ -43,12 +46,17 @@ impl Simulate {
             }
             "simulation::replay"
         } else {
-            cargo.env("SIMULATION_PLANS", self.plans.to_string());
             cargo.env("SIMULATION_FROM", self.from.to_string());
-            if self.drawn {
-                cargo.env("SIMULATION_STORIES", "drawn");
+            if self.moves {
+                cargo.env("SIMULATION_MOVES", self.plans.to_string());
+                "simulation::whatever_goes_wrong_while_data_moves_nothing_of_it_is_lost"
+            } else {
+                cargo.env("SIMULATION_PLANS", self.plans.to_string());
+                if self.drawn {
+                    cargo.env("SIMULATION_STORIES", "drawn");
+                }
+                "simulation::whatever_goes_wrong_the_end_is_the_same"
             }
-            "simulation::whatever_goes_wrong_the_end_is_the_same"
         };
         cargo.args(["--", "--exact", "--nocapture", test]);
         let status = cargo.status().context("starting cargo")?;

@@ -17,6 +17,10 @@ const NAMESPACE: &str = "default";
 /// provider takes the zone of its name, so that who serves an order in the end follows from the order alone.
 #[derive(Clone, Debug)]
 pub struct Market {
+    /// Whose word holds for all moves, and who writes playbooks.
+    pub platform: String,
+    /// The workspace in which those of all members are.
+    pub tree: String,
     /// Who orders.
     pub consumers: Vec<String>,
     /// Who offers.
@@ -102,6 +106,194 @@ impl Market {
             namespace: NAMESPACE.to_owned(),
             name: name.to_owned(),
         }
+    }
+
+    /// The platform says how orders that hold data move: by a [`SimulatedMover`](super::SimulatedMover), and back by it too,
+    /// with the rows that the new copy took.
+    pub fn playbook(&self) -> Step {
+        self.playbook_of(None, true)
+    }
+
+    /// The same for moves to one provider, with two stages that somebody has to approve: `copy`, before the switch, and
+    /// `compare`, after it. It may have no way `back`.
+    pub fn approved_playbook(&self, to: &str, back: bool) -> Step {
+        self.playbook_of(Some(to), back)
+    }
+
+    fn playbook_of(&self, third: Option<&str>, back: bool) -> Step {
+        let orders = &self.orders;
+        let kind = json!({
+            "group": orders.gvr.group, "version": orders.gvr.version, "kind": orders.kind,
+        });
+        let stage = |name: &str, phase: Option<&str>, step: &str, [from, to]: [&str; 2]| {
+            let key = &name.replace('-', "");
+            let helper = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+                "data": {
+                    "step": step,
+                    "from": format!("{{{{ .{from}.Secrets.key }}}}"), "to": format!("{{{{ .{to}.Secrets.key }}}}"),
+                },
+            });
+            let mut stage = json!({
+                "name": name,
+                "templates": {key.as_str(): helper},
+                "successConditions": [format!("{key}.data.done == 'yes'")],
+                "failureConditions": [format!("{key}.data.done == 'no'")],
+            });
+            if let Some(phase) = phase {
+                stage["phase"] = phase.into();
+                if third.is_some() && phase != "Cutover" {
+                    stage["approval"] = "Required".into();
+                }
+            }
+            stage
+        };
+        let there = ["From", "To"];
+        let mut spec = json!({
+            "from": kind, "to": kind,
+            "stages": [
+                stage("copy", Some("Initial"), "carry", there),
+                stage("catch-up", Some("Cutover"), "carry", there),
+                stage("compare", Some("Verify"), "compare", there),
+            ],
+        });
+        if back {
+            spec["rollback"] = json!([stage("carry-back", None, "carry", ["To", "From"])]);
+        }
+        if let Some(third) = third {
+            spec["toProviders"] = json!([format!("{}:{third}", self.tree)]);
+        }
+        let name = if third.is_some() { "approved" } else { "carried" };
+        let object = json!({
+            "apiVersion": format!("{}/{}", marker::GROUP, marker::VERSION), "kind": "MigrationConfiguration",
+            "metadata": {"name": name}, "spec": spec,
+        });
+        let resource = Resource::cluster_scoped(
+            Gvr::new(marker::GROUP, marker::VERSION, "migrationconfigurations"),
+            "MigrationConfiguration",
+        );
+        Step::Apply { who: self.platform.clone(), resource, object }
+    }
+
+    /// The platform says something of every move: `{"rollback": true}`.
+    pub fn word(&self, word: &Value) -> Step {
+        let resource =
+            Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, "migrations"), "Migration");
+        Step::MergeAll { who: self.platform.clone(), resource, patch: json!({"spec": word}) }
+    }
+
+    /// An order that holds data is served, and moves there and back when it is changed.
+    pub fn kept(&self) -> Story {
+        let (Some(consumer), [from, to, ..]) = (self.consumers.first(), self.providers.as_slice()) else {
+            return Story::default();
+        };
+        let name = "my-db";
+        Story {
+            steps: vec![
+                self.playbook(),
+                self.offer(from),
+                self.offer(to),
+                self.order(consumer, name, from),
+                Step::Settle,
+                self.order(consumer, name, to),
+                Step::Settle,
+                self.order(consumer, name, from),
+                Step::Settle,
+            ],
+        }
+    }
+
+    /// An order that holds data begins to move, and waits for approval of its first stage; then this happens.
+    fn held_up(&self, back: bool, then: impl FnOnce(&str, &str) -> Vec<Step>) -> Story {
+        let (Some(consumer), [from, _, to, ..]) = (self.consumers.first(), self.providers.as_slice()) else {
+            return Story::default();
+        };
+        let name = "my-db";
+        let begin = [
+            self.playbook(),
+            self.approved_playbook(to, back),
+            self.offer(from),
+            self.offer(to),
+            self.order(consumer, name, from),
+            Step::Settle,
+            self.order(consumer, name, to),
+            Step::Settle,
+        ];
+        let steps = begin.into_iter().chain(then(consumer, from)).chain([Step::Settle]).collect();
+        Story { steps }
+    }
+
+    /// After the switch of an order that holds data it is called off, which is too late, and called back.
+    pub fn recalled(&self) -> Story {
+        self.held_up(true, |consumer, from| {
+            vec![
+                self.word(&json!({"approvedStages": ["copy"]})),
+                Step::Settle,
+                self.word(&json!({"cancel": true})),
+                Step::Settle,
+                self.order(consumer, "my-db", from),
+                self.word(&json!({"cancel": false, "rollback": true})),
+            ]
+        })
+    }
+
+    /// After the switch of an order that holds data it is called back, and what it was promised since would be lost on the
+    /// way; it is left where it is.
+    pub fn irrevocable(&self) -> Story {
+        self.held_up(false, |_, _| {
+            vec![
+                self.word(&json!({"approvedStages": ["copy"]})),
+                Step::Settle,
+                self.word(&json!({"rollback": true})),
+                Step::Settle,
+                self.word(&json!({"rollback": false, "approvedStages": ["copy", "compare"]})),
+            ]
+        })
+    }
+
+    /// Before the switch of an order that holds data its move is called off.
+    pub fn called_off(&self) -> Story {
+        self.held_up(true, |consumer, from| {
+            vec![self.word(&json!({"cancel": true})), self.order(consumer, "my-db", from)]
+        })
+    }
+
+    /// After the switch of an order that holds data, and before its move is over, it is deleted.
+    pub fn left(&self) -> Story {
+        self.held_up(true, |consumer, _| {
+            let approve = self.word(&json!({"approvedStages": ["copy"]}));
+            vec![approve, Step::Settle, self.cancel(consumer, "my-db")]
+        })
+    }
+
+    /// Any story of orders that hold data: nobody deletes what others keep, and moves are held up for a while.
+    pub fn drawn_kept(&self, dice: &mut Dice) -> Story {
+        let mut steps = vec![self.playbook()];
+        steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
+        for _ in 0..4 + dice.below(8) {
+            let (Some(consumer), Some(provider), Some(name)) =
+                (dice.one_of(&self.consumers), dice.one_of(&self.providers), dice.one_of(&["one", "two"]))
+            else {
+                break;
+            };
+            let act = match dice.below(16) {
+                0..=8 => self.order(consumer, name, provider),
+                9 => self.cancel(consumer, name),
+                10 => self.withdraw(provider),
+                11 => self.offer(provider),
+                12 => self.word(&json!({"paused": true})),
+                13 => self.word(&json!({"paused": false})),
+                _ => Step::Settle,
+            };
+            steps.push(act);
+            if !dice.once_in(3) {
+                let longest = dice.one_of(&[5, 50, 500, 5_000, 60_000]).copied().unwrap_or_default();
+                steps.push(Step::Wait(dice.span(Duration::ZERO, Duration::from_millis(longest))));
+            }
+        }
+        steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
+        steps.extend([self.word(&json!({"paused": false})), Step::Settle]);
+        Story { steps }
     }
 
     /// The mission's story: an order is served, moves to another provider when it is changed, and is deleted.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker_core::port::Clock as _;
-use broker_core::resource::Object;
+use broker_core::resource::{Object, marker};
 use broker_kcp::kcp::feed::{Feed, News};
 use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Preconditions, Resource};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::clock::SimulatedClock;
 use super::dice::Dice;
+use super::stores::Stores;
 use crate::control_plane::hash;
 use crate::provider::MANAGED_LABEL;
 
@@ -23,6 +24,8 @@ use crate::provider::MANAGED_LABEL;
 const MANAGER: &str = "simulated-provider";
 /// What it holds its objects with, where it does.
 const FINALIZER: &str = "provider.example/clean-up";
+/// Under this key the Secret of a copy that holds data says which store is its own.
+pub(super) const STORE: &str = "store";
 /// The pause before a call that failed is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -77,6 +80,9 @@ pub struct SimulatedProvider {
     pub resource: Resource,
     /// The field of the status that names it, such as `issuer`.
     pub mark: String,
+    /// What its objects hold, where they hold data: each has a store, named in its Secret, which takes no writes while
+    /// the object is to be quiesced; `status.quiesced` answers that.
+    pub stores: Option<Stores>,
     /// How it behaves.
     pub manners: Manners,
 }
@@ -102,7 +108,7 @@ impl SimulatedProvider {
         });
         let working = async {
             // Per uid: what was last begun with, and the work on it.
-            let mut begun: BTreeMap<String, ((i64, bool), AbortHandle)> = BTreeMap::new();
+            let mut begun: BTreeMap<String, ((i64, bool, bool), AbortHandle)> = BTreeMap::new();
             let mut works = JoinSet::new();
             let mut falters = self.manners.falters;
             while let Some(news) = told.recv().await {
@@ -114,12 +120,13 @@ impl SimulatedProvider {
                         if let Some((_, work)) = begun.remove(object.uid()) {
                             work.abort();
                         }
+                        self.forget(&object);
                         continue;
                     }
                     News::Reached(_) | News::Following | News::Failed { .. } => continue,
                 };
                 for object in objects {
-                    let stage = (object.generation(), object.is_deleting());
+                    let stage = (object.generation(), object.is_deleting(), self.is_fenced(&object));
                     let before = begun.get(object.uid());
                     if before.is_some_and(|(begun, _)| *begun == stage) {
                         continue;
@@ -141,6 +148,18 @@ impl SimulatedProvider {
             }
         };
         futures::future::join(following, working).await;
+    }
+
+    /// Whether an object that holds data is to take no writes.
+    fn is_fenced(&self, object: &Object) -> bool {
+        self.stores.is_some() && object.annotation(marker::QUIESCE_ANNOTATION) == Some("true")
+    }
+
+    /// What an object held goes with it.
+    fn forget(&self, object: &Object) {
+        if let Some(stores) = &self.stores {
+            stores.remove(&store_of(object));
+        }
     }
 
     fn secret_name(object: &Object) -> String {
@@ -166,6 +185,9 @@ impl SimulatedProvider {
         let spec = hash(&format!("for {spec}"), 16);
         let data = json!({"by": text(&by), "spec": text(&spec), "key": text(&key)});
         secret.set(&["data"], data);
+        if self.stores.is_some() {
+            secret.set(&["data", STORE], text(&store_of(object)).into());
+        }
         secret
     }
 
@@ -186,10 +208,18 @@ impl SimulatedProvider {
         });
         if let Some(fields) = fields.as_object_mut() {
             fields.insert(self.mark.clone(), Value::from(self.name.as_str()));
+            if self.stores.is_some() {
+                fields.insert("quiesced".to_owned(), Value::from(self.is_fenced(object)));
+            }
         }
         status.set(&["status"], fields);
         status
     }
+}
+
+/// The store of an object: what is secret of it, and this object's alone.
+fn store_of(object: &Object) -> String {
+    hash(&format!("store of {}", object.uid()), 16)
 }
 
 impl Work {
@@ -202,6 +232,9 @@ impl Work {
             self.hold().await;
         }
         tokio::time::sleep(self.delay).await;
+        if let Some(stores) = &self.provider.stores {
+            stores.provide(&store_of(&self.object), self.provider.is_fenced(&self.object));
+        }
         if self.provider.manners.never {
             self.tell("False").await;
             return;
@@ -246,6 +279,7 @@ impl Work {
             let name = SimulatedProvider::secret_name(object);
             let (secrets, any) = (Resource::secrets(), Preconditions::default());
             self.insist(|| provider.api.delete(&secrets, object.namespace(), &name, &any)).await;
+            provider.forget(object);
             self.change_finalizers(|finalizers| finalizers.retain(|finalizer| finalizer != FINALIZER)).await;
         }
     }

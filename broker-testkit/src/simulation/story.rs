@@ -45,6 +45,15 @@ pub enum Step {
         /// What kind of object.
         resource: Resource,
     },
+    /// Somebody changes every object of a kind by a JSON merge patch.
+    MergeAll {
+        /// Who, and so in which cluster.
+        who: String,
+        /// What kind of object.
+        resource: Resource,
+        /// The patch.
+        patch: Value,
+    },
     /// Nobody does anything for this long.
     Wait(Duration),
     /// Nobody does anything until nothing happens any more.
@@ -146,7 +155,7 @@ impl Step {
             Self::Delete { who, resource, namespace, name } => {
                 (who, resource, namespace.clone(), name.clone())
             }
-            Self::DeleteAll { .. } | Self::Wait(_) | Self::Settle => return None,
+            Self::DeleteAll { .. } | Self::MergeAll { .. } | Self::Wait(_) | Self::Settle => return None,
         };
         Some((who.clone(), resource.gvr.to_string(), namespace, name))
     }
@@ -170,6 +179,16 @@ impl Step {
                 let (objects, _) = listed.map_err(|source| self.refused(source))?;
                 for object in objects {
                     self.delete(api, resource, object.namespace(), object.name()).await?;
+                }
+            }
+            Self::MergeAll { who, resource, patch } => {
+                let api = api(who)?;
+                let listed = api.list(resource, "", None).await;
+                let (objects, _) = listed.map_err(|source| self.refused(source))?;
+                for object in objects {
+                    let (namespace, name) = (object.namespace(), object.name());
+                    self.insist(|| async { api.merge(resource, namespace, name, patch, MANAGER).await })
+                        .await?;
                 }
             }
             Self::Wait(span) => tokio::time::sleep(*span).await,
@@ -198,7 +217,10 @@ impl Step {
             match call().await {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error)
-                    if matches!(self, Self::Delete { .. } | Self::DeleteAll { .. }) && is_gone(&error) =>
+                    if matches!(
+                        self,
+                        Self::Delete { .. } | Self::DeleteAll { .. } | Self::MergeAll { .. }
+                    ) && is_gone(&error) =>
                 {
                     return Ok(None);
                 }
@@ -233,6 +255,9 @@ impl fmt::Display for Step {
             }
             Self::Delete { who, resource, name, .. } => write!(f, "{who} deletes {} {name}", resource.kind),
             Self::DeleteAll { who, resource } => write!(f, "{who} deletes every {}", resource.kind),
+            Self::MergeAll { who, resource, patch } => {
+                write!(f, "{who} changes every {}: {}", resource.kind, patch["spec"])
+            }
             Self::Wait(span) => write!(f, "nothing for {span:?}"),
             Self::Settle => write!(f, "until nothing happens"),
         }

@@ -20,11 +20,14 @@ use broker_testkit::fault::{Fault, Harm, Plan, Point, Series};
 
 use super::case::{Case, Tale};
 use super::run::Outcome;
+use super::template::Goods;
 
 /// Drawn stories that are tried, without faults.
 const DRAWN: u64 = 4;
 /// Deaths in the classic story.
 const DEATHS: u32 = 4;
+/// What no story here can show.
+const UNSEEN: [Bug; 1] = [Bug::RecordedMovesUncounted];
 /// How late news comes.
 const LATE: Harm = Harm::Delay(Duration::from_secs(2));
 
@@ -48,15 +51,28 @@ struct Catch {
 
 #[test]
 fn every_known_bug_is_noticed() {
+    let free = Tale::NAMED.into_iter().map(|(_, tale)| tale).filter(|tale| tale.goods() == Goods::Free);
+    let told = clean_outcomes(free.chain((1..=DRAWN).map(Tale::Drawn)));
+    all_are_noticed(Bug::ALL, &trials(&told));
+}
+
+/// Those of moves by a playbook, but for the limits on moves: here an order moves at a time.
+#[test]
+fn every_known_bug_of_moves_is_noticed() {
+    let kept = Tale::NAMED.into_iter().map(|(_, tale)| tale).filter(|tale| tale.goods() == Goods::Kept);
+    let told = clean_outcomes(kept);
+    let bugs: Vec<Bug> = Bug::OF_MOVES.iter().filter(|bug| !UNSEEN.contains(bug)).copied().collect();
+    all_are_noticed(&bugs, &trials_of_moves(&told));
+}
+
+fn all_are_noticed(bugs: &[Bug], trials: &[Trial<'_>]) {
     let only = std::env::var("SIMULATION_BUG").ok();
     let is_wanted = |bug: &&Bug| only.as_ref().is_none_or(|only| format!("{bug:?}") == *only);
-    let bugs: Vec<Bug> = Bug::ALL.iter().filter(is_wanted).copied().collect();
-    let told = clean_outcomes();
-    let trials = trials(&told);
+    let bugs: Vec<Bug> = bugs.iter().filter(is_wanted).copied().collect();
     let caught = Mutex::new(BTreeMap::new());
     side_by_side(bugs.len(), |index| {
         let bug = bugs[index];
-        let catch = hunt(bug, &trials);
+        let catch = hunt(bug, trials);
         caught.lock().unwrap().insert(bug, catch);
     });
     let table = Table(caught.into_inner().unwrap());
@@ -72,8 +88,7 @@ fn every_known_bug_is_noticed() {
 }
 
 /// How the stories go without faults and bugs; nothing is wrong with any.
-fn clean_outcomes() -> Vec<(Case, Outcome)> {
-    let tales = Tale::NAMED.into_iter().map(|(_, tale)| tale).chain((1..=DRAWN).map(Tale::Drawn));
+fn clean_outcomes(tales: impl Iterator<Item = Tale>) -> Vec<(Case, Outcome)> {
     let cases: Vec<Case> = tales.map(|tale| Case::of(tale, Plan::default())).collect();
     let outcomes = Mutex::new(BTreeMap::new());
     side_by_side(cases.len(), |index| {
@@ -102,6 +117,18 @@ fn trials(told: &[(Case, Outcome)]) -> Vec<Trial<'_>> {
         add(Tale::Crossed, at(Series::Event, event), LATE);
     }
     trials
+}
+
+/// Every story of orders that hold data, without faults and with deaths spread over it.
+fn trials_of_moves(told: &[(Case, Outcome)]) -> Vec<Trial<'_>> {
+    let dies = |case: &Case, clean: &Outcome, n: u32| {
+        let point = at(Series::Write, n * clean.census.writes / (DEATHS + 1));
+        Case::of(case.tale(), Plan::from(Fault::new(point, Harm::CrashAfter).unwrap()))
+    };
+    let clean = told.iter().map(|(case, clean)| Trial { case: case.clone(), clean });
+    let deaths = (1..=DEATHS)
+        .flat_map(|n| told.iter().map(move |(case, clean)| Trial { case: dies(case, clean, n), clean }));
+    clean.chain(deaths).collect()
 }
 
 fn at(series: Series, n: u32) -> Point {

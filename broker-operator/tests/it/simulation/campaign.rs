@@ -7,20 +7,25 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use broker_testkit::fault::Plan;
 use broker_testkit::simulation::Dice;
 
-use super::case::{Case, Played, harms};
+use super::case::{Case, Played, Tale, harms};
 use super::run::Outcome;
 
-/// How many cases of each sort are played.
+/// Which cases are played, and how many of each sort.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    /// Single faults in the classic story; all there are, where that is fewer.
+    /// The stories that are told.
+    pub(crate) tales: &'static [Tale],
+    /// Single faults in them; all there are, where that is fewer.
     pub(crate) singles: usize,
-    /// Pairs of faults in the classic story.
+    /// Pairs of faults in them.
     pub(crate) pairs: usize,
     /// All together: the others are drawn stories with drawn faults.
     pub(crate) all: usize,
+    /// What is drawn.
+    pub(crate) drawn: fn(u64) -> Tale,
     /// The first of the drawn ones.
     pub(crate) from: u64,
 }
@@ -40,21 +45,34 @@ const ENOUGH: usize = 12;
 
 /// Plays the cases of a size.
 pub(crate) fn campaign(size: Size) -> Tally {
-    let clean = Case::classic(broker_testkit::fault::Plan::default()).clean();
-    assert!(clean.problems.is_empty(), "the classic story fails without any fault: {:#?}", clean.problems);
-    let singles = clean.census.plans(&harms());
+    let clean: BTreeMap<Tale, Outcome> = size.tales.iter().map(|tale| (*tale, told(*tale))).collect();
+    let singles: Vec<(Tale, Plan)> = clean
+        .iter()
+        .flat_map(|(tale, clean)| clean.census.plans(&harms()).into_iter().map(|plan| (*tale, plan)))
+        .collect();
     let mut cases: Vec<Case> = spread(singles.len(), size.singles)
-        .filter_map(|index| singles.get(index).cloned().map(Case::classic))
+        .filter_map(|index| singles.get(index))
+        .map(|(tale, plan)| Case::of(*tale, plan.clone()))
         .collect();
     let mut dice = Dice::new(size.from, "pairs");
     for _ in 0..size.pairs {
-        let pair = [dice.one_of(&singles), dice.one_of(&singles)];
-        let faults = pair.into_iter().flatten().flat_map(|plan| plan.faults().collect::<Vec<_>>());
-        cases.push(Case::classic(faults.collect()));
+        let Some((tale, plan)) = dice.one_of(&singles) else { break };
+        let of_the_same: Vec<&Plan> =
+            singles.iter().filter(|(other, _)| other == tale).map(|(_, plan)| plan).collect();
+        let other = dice.one_of(&of_the_same).into_iter().flat_map(|plan| plan.faults());
+        cases.push(Case::of(*tale, plan.faults().chain(other).collect()));
     }
     let others = size.all.saturating_sub(cases.len());
-    cases.extend((size.from..).take(others).map(Case::drawn));
+    cases.extend((size.from..).take(others).map(|number| Case::drawn((size.drawn)(number))));
     play_all(&cases, &clean)
+}
+
+/// A story that is told, without faults.
+fn told(tale: Tale) -> Outcome {
+    let case = Case::of(tale, Plan::default());
+    let clean = case.clean();
+    assert!(clean.problems.is_empty(), "{case} fails: {:#?}", clean.problems);
+    clean
 }
 
 /// `wanted` of `all` positions, evenly from first to last.
@@ -63,7 +81,7 @@ fn spread(all: usize, wanted: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |index| index * all / count)
 }
 
-fn play_all(cases: &[Case], classic: &Outcome) -> Tally {
+fn play_all(cases: &[Case], told: &BTreeMap<Tale, Outcome>) -> Tally {
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
@@ -72,7 +90,7 @@ fn play_all(cases: &[Case], classic: &Outcome) -> Tally {
                 while tally.lock().unwrap().found.len() < ENOUGH
                     && let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let played = play(case, classic);
+                    let played = play(case, told);
                     tally.lock().unwrap().add(played);
                 }
             });
@@ -81,10 +99,10 @@ fn play_all(cases: &[Case], classic: &Outcome) -> Tally {
     tally.into_inner().unwrap()
 }
 
-fn play(case: &Case, classic: &Outcome) -> Played {
+fn play(case: &Case, told: &BTreeMap<Tale, Outcome>) -> Played {
     let own;
-    let clean = if case.is_classic() {
-        classic
+    let clean = if let Some(told) = told.get(&case.tale()) {
+        told
     } else {
         own = case.clean();
         if !own.problems.is_empty() {

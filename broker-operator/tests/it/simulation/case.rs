@@ -8,15 +8,16 @@ use broker_testkit::fault::{Census, Harm, Plan};
 use broker_testkit::simulation::{Dice, Manners, Weather};
 
 use super::run::{Outcome, Run};
-use super::template::Template;
+use super::template::Goods;
 
 /// The seed of the classic story: its exhaustive cases differ in their faults alone.
 const CLASSIC: u64 = 1;
 
 /// One story with faults in it.
 ///
-/// Written `classic/w9!crash-after`, `namesakes/e3!stall` or `drawn-4711/w9!crash-after,r3!503`: a story that has a name,
-/// such as the mission's, or that of a number, and the plan of faults. `drawn-4711` alone has the faults that follow from its number.
+/// Written `classic/w9!crash-after`, `recalled/e3!stall` or `drawn-4711/w9!crash-after,r3!503`: a story that has a name,
+/// such as the mission's, or that of a number, and the plan of faults. `drawn-4711` and `kept-4711` alone, the one free and
+/// the other of orders that hold data, have the faults that follow from their number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Case {
     tale: Tale,
@@ -29,17 +30,45 @@ pub(crate) enum Tale {
     Namesakes,
     Obstructed,
     Crossed,
+    Kept,
+    Recalled,
+    Irrevocable,
+    CalledOff,
+    Left,
     Drawn(u64),
+    DrawnKept(u64),
 }
 
 impl Tale {
     /// Those with a name.
-    pub(crate) const NAMED: [(&str, Self); 4] = [
+    pub(crate) const NAMED: [(&str, Self); 9] = [
         ("classic", Self::Classic),
         ("namesakes", Self::Namesakes),
         ("obstructed", Self::Obstructed),
         ("crossed", Self::Crossed),
+        ("kept", Self::Kept),
+        ("recalled", Self::Recalled),
+        ("irrevocable", Self::Irrevocable),
+        ("called-off", Self::CalledOff),
+        ("left", Self::Left),
     ];
+    /// Those of a number, by what comes before it.
+    const DRAWN: [(&str, fn(u64) -> Self); 2] = [("drawn-", Self::Drawn), ("kept-", Self::DrawnKept)];
+
+    /// What is ordered in it.
+    pub(crate) fn goods(self) -> Goods {
+        match self {
+            Self::Classic | Self::Namesakes | Self::Obstructed | Self::Crossed | Self::Drawn(_) => {
+                Goods::Free
+            }
+            Self::Kept
+            | Self::Recalled
+            | Self::Irrevocable
+            | Self::CalledOff
+            | Self::Left
+            | Self::DrawnKept(_) => Goods::Kept,
+        }
+    }
 }
 
 impl Case {
@@ -47,12 +76,14 @@ impl Case {
         Self { tale, plan: Some(plan) }
     }
 
-    pub(crate) fn classic(plan: Plan) -> Self {
-        Self::of(Tale::Classic, plan)
+    /// A drawn story with the faults that follow from its number.
+    pub(crate) fn drawn(tale: Tale) -> Self {
+        Self { tale, plan: None }
     }
 
-    pub(crate) fn drawn(number: u64) -> Self {
-        Self { tale: Tale::Drawn(number), plan: None }
+    /// The platform on which it is played.
+    pub(crate) fn goods(&self) -> Goods {
+        self.tale.goods()
     }
 
     /// The faults that are spelt out.
@@ -60,8 +91,8 @@ impl Case {
         self.plan.clone().unwrap_or_default()
     }
 
-    pub(crate) fn is_classic(&self) -> bool {
-        self.tale == Tale::Classic
+    pub(crate) fn tale(&self) -> Tale {
+        self.tale
     }
 
     fn with(&self, plan: Plan) -> Self {
@@ -69,8 +100,10 @@ impl Case {
     }
 
     fn run(&self) -> Run {
-        let market = Template::market();
+        let goods = self.goods();
+        let market = goods.market();
         let prompt = |story| Run {
+            goods,
             seed: CLASSIC,
             story,
             manners: vec![Manners::PROMPT; 3],
@@ -82,11 +115,21 @@ impl Case {
             Tale::Namesakes => prompt(market.namesakes()),
             Tale::Obstructed => prompt(market.obstructed()),
             Tale::Crossed => prompt(market.crossed()),
-            Tale::Drawn(number) => {
+            Tale::Kept => prompt(market.kept()),
+            Tale::Recalled => prompt(market.recalled()),
+            Tale::Irrevocable => prompt(market.irrevocable()),
+            Tale::CalledOff => prompt(market.called_off()),
+            Tale::Left => prompt(market.left()),
+            Tale::Drawn(number) | Tale::DrawnKept(number) => {
                 let mut dice = Dice::new(number, "story");
+                let story = match goods {
+                    Goods::Free => market.drawn(&mut dice),
+                    Goods::Kept => market.drawn_kept(&mut dice),
+                };
                 Run {
+                    goods,
                     seed: number,
-                    story: market.drawn(&mut dice),
+                    story,
                     manners: (0..3).map(|_| Manners::drawn(&mut dice)).collect(),
                     weather: Weather::FAIR,
                     plan: Plan::default(),
@@ -103,7 +146,9 @@ impl Case {
     /// Plays it. What must come of it follows from the same story without faults.
     pub(crate) fn play(&self, clean: &Outcome) -> Played {
         let case = match (&self.plan, self.tale) {
-            (None, Tale::Drawn(number)) => self.with(drawn_faults(number, &clean.census)),
+            (None, Tale::Drawn(number) | Tale::DrawnKept(number)) => {
+                self.with(drawn_faults(number, &clean.census))
+            }
             _ => self.clone(),
         };
         let plan = case.plan.clone().unwrap_or_default();
@@ -170,6 +215,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.tale {
             Tale::Drawn(number) => write!(f, "drawn-{number}")?,
+            Tale::DrawnKept(number) => write!(f, "kept-{number}")?,
             tale => {
                 let named = Tale::NAMED.iter().find(|(_, named)| *named == tale);
                 write!(f, "{}", named.map_or("", |(name, _)| name))?;
@@ -184,15 +230,17 @@ impl FromStr for Case {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let (tale, plan) = text.split_once('/').map_or((text, None), |(tale, plan)| (tale, Some(plan)));
-        let tale = match tale.strip_prefix("drawn-") {
-            Some(number) => Tale::Drawn(number.parse().with_context(|| format!("{number} is no number"))?),
-            None => match Tale::NAMED.iter().find(|(name, _)| *name == tale) {
-                Some((_, tale)) => *tale,
-                None => bail!(
-                    "{tale} is no story: {:?}, or drawn- and a number",
-                    Tale::NAMED.map(|(name, _)| name)
-                ),
-            },
+        let named = Tale::NAMED.iter().find(|(name, _)| *name == tale).map(|(_, tale)| *tale);
+        let drawn = || Tale::DRAWN.iter().find_map(|(prefix, of)| Some((of, tale.strip_prefix(prefix)?)));
+        let tale = match (named, drawn()) {
+            (Some(named), _) => named,
+            (None, Some((of, number))) => {
+                of(number.parse().with_context(|| format!("{number} is no number"))?)
+            }
+            (None, None) => bail!(
+                "{tale} is no story: {:?}, or drawn- or kept- and a number",
+                Tale::NAMED.map(|(name, _)| name)
+            ),
         };
         let plan = plan.map(str::parse).transpose()?;
         Ok(Self { tale, plan })

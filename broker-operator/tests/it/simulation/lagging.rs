@@ -4,11 +4,11 @@ use broker_testkit::fault::Plan;
 use broker_testkit::simulation::{Manners, Step, Story, Weather};
 
 use super::run::{Outcome, Run};
-use super::template::Template;
+use super::template::Goods;
 
 /// An order that is served, in the end of which the operator dies and another begins.
 fn played(plan: &str) -> Outcome {
-    let market = Template::market();
+    let market = Goods::Free.market();
     let steps = vec![
         market.offer("internal-ca"),
         market.offer("public-ca"),
@@ -18,7 +18,7 @@ fn played(plan: &str) -> Outcome {
         Step::Settle,
     ];
     let (manners, plan) = (vec![Manners::PROMPT; 3], plan.parse::<Plan>().unwrap());
-    Run { seed: 1, story: Story { steps }, manners, weather: Weather::FAIR, plan }.play()
+    Run { goods: Goods::Free, seed: 1, story: Story { steps }, manners, weather: Weather::FAIR, plan }.play()
 }
 
 #[test]

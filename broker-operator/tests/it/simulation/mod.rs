@@ -4,15 +4,17 @@ mod bugs;
 mod campaign;
 mod case;
 mod lagging;
+mod lawful;
 mod run;
 mod state;
 mod template;
 mod verdict;
 
+use broker_testkit::fault::Plan;
 use broker_testkit::simulation::timeline::{Filter, Timeline};
 
 use self::campaign::{Size, campaign};
-use self::case::Case;
+use self::case::{Case, Tale};
 use self::template::Template;
 
 fn number(variable: &str) -> Option<u64> {
@@ -30,10 +32,31 @@ fn whatever_goes_wrong_the_end_is_the_same() {
     let singles = if is_drawn { 0 } else { (wanted * 3 / 4).min(5_600) };
     let pairs = if is_drawn { 0 } else { (wanted - singles) / 2 };
     let from = number("SIMULATION_FROM").unwrap_or(1);
-    let tally = campaign(Size { singles, pairs, all: wanted, from });
+    let size = Size { tales: &[Tale::Classic], singles, pairs, all: wanted, drawn: Tale::Drawn, from };
+    nothing_is_broken(size);
+}
+
+#[test]
+fn whatever_goes_wrong_while_data_moves_nothing_of_it_is_lost() {
+    let wanted = number("SIMULATION_MOVES").unwrap_or(160);
+    let wanted = usize::try_from(wanted).unwrap();
+    let (singles, pairs) = (wanted / 2, wanted / 8);
+    let tales = &[Tale::Kept, Tale::Recalled, Tale::Irrevocable, Tale::CalledOff, Tale::Left];
+    for (tale, end) in
+        tales.iter().zip(["Completed", "RolledBack", "Completed", "Cancelled", "CutoverCompleted"])
+    {
+        let told = Case::of(*tale, Plan::default()).clean();
+        assert!(lawful::states(&told.history).contains(end), "{tale:?} has a move that is {end}");
+    }
+    let from = number("SIMULATION_FROM").unwrap_or(1);
+    nothing_is_broken(Size { tales, singles, pairs, all: wanted, drawn: Tale::DrawnKept, from });
+}
+
+fn nothing_is_broken(size: Size) {
+    let tally = campaign(size);
     println!("{tally}");
     assert!(tally.found.is_empty(), "{}", tally.findings());
-    assert!(tally.played >= wanted, "{tally}");
+    assert!(tally.played >= size.all, "{tally}");
 }
 
 #[test]
@@ -89,7 +112,7 @@ fn replay() {
     let Ok(name) = std::env::var("SIMULATION_REPLAY") else { return };
     let case: Case = name.parse().unwrap();
     let played = case.play(&case.clean());
-    let template = Template::get();
+    let template = Template::of(case.goods());
     let names = template.clusters.iter().map(|(name, id)| (id.clone(), name.clone())).collect();
     let timeline = Timeline::of(&played.outcome.history)
         .judged(verdict::setting(template, &played.case.plan()))

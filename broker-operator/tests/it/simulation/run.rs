@@ -11,25 +11,32 @@ use broker_operator::{LeaderElection, Operator};
 use broker_testkit::fault::{Census, Harm, Hooks, Injected, Injector, Jump, Plan, SliceChange};
 use broker_testkit::simulation::history::History;
 use broker_testkit::simulation::{
-    Cast, Manners, SimulatedClock, SimulatedProvider, Story, Weather, World, play,
+    Cast, Manners, SimulatedClock, SimulatedMover, SimulatedProvider, SimulatedUser, Stores, Story, Weather,
+    World, play,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tower::Layer as _;
 
+use super::lawful;
 use super::state::State;
-use super::template::{Template, certificates};
+use super::template::{COMPUTE, Goods, Template};
 use super::verdict;
 
 /// How long it takes until a dead operator is replaced.
 const ABSENCE: Duration = Duration::from_secs(1);
 /// For so long everything is looked at once more after it came to rest: several resyncs, and every lost connection.
 const AFTERMATH: Duration = Duration::from_mins(6);
+/// How long a mover needs for a step.
+const MOVES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(400));
+/// From one write of a user to the next.
+const PACE: Duration = Duration::from_millis(50);
 
 /// What is to be played.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
+    pub(crate) goods: Goods,
     pub(crate) seed: u64,
     pub(crate) story: Story,
     pub(crate) manners: Vec<Manners>,
@@ -81,24 +88,38 @@ impl Hooks for Around {
 
 impl Run {
     pub(crate) fn play(self) -> Outcome {
-        let template = Template::get();
+        let template = Template::of(self.goods);
         play(self.seed, |clock| template.fork(clock), |world| self.scene(template, world)).unwrap()
     }
 
     async fn scene(self, template: &'static Template, world: World) -> Outcome {
-        let market = Template::market();
+        let market = template.market();
         let mut lives = JoinSet::new();
+        let stores = (self.goods == Goods::Kept).then(Stores::default);
         for (name, manners) in market.providers.iter().zip(&self.manners) {
             let provider = SimulatedProvider {
                 name: name.clone(),
                 api: template.agent(&world, name, self.weather),
-                resource: certificates(),
-                mark: "issuer".to_owned(),
+                resource: market.orders.clone(),
+                mark: self.goods.mark().to_owned(),
+                stores: stores.clone(),
                 manners: manners.clone(),
             };
             lives.spawn(provider.serve(world.clock().clone(), world.dice(name)));
         }
-        let people = market.consumers.iter().chain(&market.providers);
+        let mut users = Vec::new();
+        if let Some(stores) = stores {
+            let compute = template.owner(&world, COMPUTE, self.weather);
+            let mover = SimulatedMover { api: compute, stores: stores.clone(), takes: MOVES };
+            lives.spawn(mover.serve(world.dice("mover")));
+            for name in &market.consumers {
+                let home = template.user(&world, name, self.weather);
+                let user = SimulatedUser::new(name, home, market.orders.clone(), stores.clone(), PACE);
+                lives.spawn(user.clone().work());
+                users.push(user);
+            }
+        }
+        let people = market.consumers.iter().chain(&market.providers).chain([&market.platform]);
         let cast: Cast =
             people.map(|name| (name.clone(), template.owner(&world, name, self.weather))).collect();
         let (deeds, asked) = unbounded_channel();
@@ -124,10 +145,12 @@ impl Run {
         world.journal().say("story", "nothing may be written from here on");
         let rested = world.journal().len();
         tokio::time::sleep(AFTERMATH).await;
+        problems.extend(users.iter().flat_map(SimulatedUser::problems));
         let history = world.history();
-        let end = State::of(&history, &template.clusters);
+        let end = State::of(&history, template);
         let broken = verdict::broken(verdict::setting(template, &self.plan), template, &history, rested);
         problems.extend(broken.iter().map(ToString::to_string));
+        problems.extend(lawful::breaches(&history));
         Outcome { census: injector.census(), injected: injector.injected(), history, end, problems }
     }
 }
@@ -152,10 +175,12 @@ async fn operators(
             .config(template.broker.clone())
             .surroundings(Surroundings { clock: world.clock().clone(), connect })
             .leader_election(LeaderElection::Off)
-            .identity(format!("operator-{life}"))
-            .build()
-            .await
-            .unwrap();
+            .identity(format!("operator-{life}"));
+        let operator = match template.compute() {
+            Some(config) => operator.compute(config.clone()),
+            None => operator,
+        };
+        let operator = operator.build().await.unwrap();
         let running = tokio::spawn(operator.run(std::future::pending()));
         loop {
             match asked.recv().await {

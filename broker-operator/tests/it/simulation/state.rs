@@ -8,15 +8,19 @@ use base64::engine::general_purpose::STANDARD;
 use broker_testkit::simulation::history::{ChangeKind, Event, History, ObjectKey, Write};
 use serde_json::{Value, json};
 
+use super::template::Template;
+
 /// What is there in the end, in the words of people: who ordered what, who serves it, with what. Names, times and
 /// versions that differ from one good run to another are left out.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State(Value);
 
 impl State {
-    pub(crate) fn of(history: &History, clusters: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn of(history: &History, template: &Template) -> Self {
+        let market = template.market();
         let named = |id: &str| {
-            clusters
+            template
+                .clusters
                 .iter()
                 .find(|(_, cluster)| *cluster == id)
                 .map_or(id.to_owned(), |(name, _)| name.clone())
@@ -25,17 +29,18 @@ impl State {
         let mut others: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (ObjectKey { cluster, resource, namespace, name, .. }, object) in objects(history) {
             let place = named(&cluster);
-            let is_consumer = ["acme", "globex"].contains(&place.as_str());
+            let is_consumer = market.consumers.contains(&place);
+            let is_ordered = resource == market.orders.gvr.resource;
             match resource.as_str() {
-                "certificates" if is_consumer => {
-                    orders.insert(format!("{place}/{namespace}/{name}"), order(&object));
+                _ if is_consumer && is_ordered => {
+                    orders
+                        .insert(format!("{place}/{namespace}/{name}"), order(&object, template.goods.mark()));
                 }
                 "secrets" if is_consumer => {
                     orders.insert(format!("{place}/{namespace}/{name}"), secret(&object));
                 }
-                "certificates" | "secrets" => {
-                    let seen =
-                        if resource == "secrets" { secret(&object) } else { order(&object)["spec"].clone() };
+                _ if is_ordered || resource == "secrets" => {
+                    let seen = if is_ordered { object["spec"].clone() } else { secret(&object) };
                     others.entry(format!("{place} {resource}")).or_default().push(seen);
                 }
                 "assignments" => {
@@ -76,7 +81,7 @@ pub(super) fn objects(history: &History) -> BTreeMap<ObjectKey, Arc<Value>> {
     objects
 }
 
-fn order(object: &Value) -> Value {
+fn order(object: &Value, mark: &str) -> Value {
     let status = &object["status"];
     let current = status["observedGeneration"] == object["metadata"]["generation"];
     let conditions: Vec<Value> = status["conditions"]
@@ -87,7 +92,7 @@ fn order(object: &Value) -> Value {
         .collect();
     json!({
         "spec": object["spec"],
-        "issuer": status["issuer"],
+        "by": status[mark],
         "current": current,
         "conditions": conditions,
         "related": status["relatedResources"],

@@ -6,11 +6,11 @@ use broker_core::resource::marker;
 use broker_operator::demo::stage::PLATFORM;
 use broker_testkit::fault::{Harm, Plan};
 use broker_testkit::simulation::history::{History, ObjectKey};
-use broker_testkit::simulation::oracle::{Broken, Brokered, Expected, Oracle, Party, Setting, wrote_at_rest};
+use broker_testkit::simulation::oracle::{Broken, Expected, Oracle, Party, Setting, wrote_at_rest};
 use broker_testkit::simulation::zone;
 
 use super::state::objects;
-use super::template::{GRACE, Template};
+use super::template::Template;
 
 /// How old what the broker knows may be while no message is held back: the worst weather, there and back, and then some.
 const FRESH: Duration = Duration::from_secs(1);
@@ -19,14 +19,14 @@ const BLIND: Duration = Duration::from_mins(4);
 
 /// Who is who, and what is promised while this goes wrong.
 pub(crate) fn setting(template: &Template, plan: &Plan) -> Setting {
-    let market = Template::market();
+    let market = template.market();
     let party = |name: &String| (template.clusters.get(name).unwrap().clone(), Party::default());
     let consumer = |name: &String| (party(name).0, Party { canaries: vec![format!("-{name}.")] });
     Setting {
         platform: template.clusters.get(PLATFORM).unwrap().clone(),
         consumers: market.consumers.iter().map(consumer).collect(),
         providers: market.providers.iter().map(party).collect(),
-        apis: vec![Brokered::certificates(GRACE)],
+        apis: vec![template.goods.brokered()],
         broker: "operator-".to_owned(),
         lag: if plan.faults().any(|fault| blinds(fault.harm())) { BLIND } else { FRESH },
         ahead: plan.faults().map(|fault| ahead(fault.harm())).sum(),
@@ -63,7 +63,7 @@ pub(crate) fn broken(setting: Setting, template: &Template, history: &History, r
 /// Who is to serve each order that is left: the one whose zone it names. Nobody can where the consumer has a Secret of its
 /// own in the way; how that ends is compared with the same story without faults.
 fn expected(template: &Template, history: &History) -> Vec<Expected> {
-    let market = Template::market();
+    let market = template.market();
     let is_consumer =
         |cluster: &String| market.consumers.iter().any(|name| template.clusters.get(name) == Some(cluster));
     let objects = objects(history);

@@ -103,6 +103,8 @@ invariants! {
     LEFT_BEHIND = "LeftBehind";
     /// Every finalizer is released in the end.
     FINALIZER_KEPT = "FinalizerKept";
+    /// In the end no fence holds up writes to what serves.
+    FENCE_KEPT = "FenceKept";
     /// In the end no move is under way.
     MOVE_UNFINISHED = "MoveUnfinished";
     /// At rest nothing more is written.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invariant::{self as promise, Invariant};
 use super::reading::{self, ReadyFor};
-use super::world::{Copy, Order, Record, World};
+use super::world::{Copy, Move, Order, Record, World};
 use super::{Broken, Setting};
 use crate::simulation::history::{Event, History, ObjectKey};
 
@@ -70,6 +70,8 @@ impl Rest<'_> {
         self.judge_records();
         self.judge_mirrors();
         self.judge_finalizers();
+        self.judge_helpers();
+        self.judge_fences();
         self.found
     }
 
@@ -230,6 +232,32 @@ impl Rest<'_> {
                         format!("{key} was made for {}, and is not named", order.key),
                     );
                 }
+            }
+        }
+    }
+
+    /// What was made for a move goes with it, whichever way it ends.
+    fn judge_helpers(&mut self) {
+        let world = self.world;
+        for (key, object) in &world.objects {
+            let Some(of) = reading::label(object, marker::MIGRATION_LABEL) else { continue };
+            if world.moves.get(of).is_none_or(Move::has_ended) {
+                self.broken(promise::LEFT_BEHIND, format!("{key} is of the move {of}, which is over"));
+            }
+        }
+    }
+
+    fn judge_fences(&mut self) {
+        let world = self.world;
+        for order in world.orders.values().filter(|order| order.lives() && order.paused.is_none()) {
+            let fenced =
+                |copy: &&Copy| reading::annotation(&copy.object, marker::QUIESCE_ANNOTATION) == Some("true");
+            let serving = world.pointed(order).filter(|copy| copy.lives()).filter(fenced);
+            if let Some(copy) = serving.filter(|_| !world.is_moving(&order.uid)) {
+                self.broken(
+                    promise::FENCE_KEPT,
+                    format!("{} serves {}, and takes no writes", copy.place, order.key),
+                );
             }
         }
     }
