@@ -5,6 +5,10 @@ use std::io;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
+/// How codes begin that tell of what passes: broken connections, a transaction that stood in the way of another one, no
+/// room, and a server that starts or stops.
+const PASSING: [&str; 4] = ["08", "40", "53", "57P"];
+
 /// What can go wrong with a server.
 #[derive(Debug, Error)]
 pub enum PostgresError {
@@ -90,8 +94,8 @@ impl PostgresError {
         self.code() == Some(SqlState::INVALID_CATALOG_NAME.code())
     }
 
-    /// Whether the server can be reached, but does not do what is asked; else it cannot, or the connection broke.
+    /// Whether the server does not do what is asked, and would not the next time; else it cannot be reached, or not now.
     pub fn is_refusal(&self) -> bool {
-        self.code().is_some()
+        self.code().is_some_and(|code| !PASSING.iter().any(|class| code.starts_with(class)))
     }
 }

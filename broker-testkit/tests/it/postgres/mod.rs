@@ -27,6 +27,7 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::runtime::{conditions, wait::await_condition};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Longer than anything takes, on a busy machine too.
@@ -68,13 +69,16 @@ impl Ground {
         }
     }
 
-    /// A mover at work until the token is cancelled, or the ground goes.
-    fn start_a_mover(&self) -> CancellationToken {
+    /// A mover at work until it is killed, or the ground goes.
+    fn start_a_mover(&self) -> JoinHandle<()> {
         let mover = Mover::new(self.servers.iter().map(PostgresServer::administrator));
-        let stop = self.stop.child_token();
-        let (client, until) = (self.clusters[0].clone(), stop.clone());
-        tokio::spawn(async move { mover.run(client, until).await.unwrap() });
-        stop
+        let (client, until) = (self.clusters[0].clone(), self.stop.clone());
+        tokio::spawn(async move { mover.run(client, until).await.unwrap() })
+    }
+
+    /// A session of the administrator in a database.
+    async fn administer(&self, at: usize, account: &Account) -> Session {
+        Session::open(&self.servers[at].administrator().in_database(&account.database)).await.unwrap()
     }
 
     fn databases(&self, at: usize) -> Api<DynamicObject> {
@@ -145,6 +149,12 @@ impl Ground {
             .await
             .unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+/// Ends a mover without a word, whatever it is doing. What it knew is gone.
+async fn kill(mover: JoinHandle<()>) {
+    mover.abort();
+    assert!(mover.await.unwrap_err().is_cancelled());
 }
 
 async fn status_of(

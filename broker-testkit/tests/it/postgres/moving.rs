@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use broker_testkit::provider::postgres::{Load, LoadOptions, Session};
+use broker_testkit::provider::postgres::{Account, Load, LoadOptions, Session};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use tokio::task::JoinSet;
 
-use super::{Ground, number};
+use super::{Ground, kill, number};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_written_to_moves_and_loses_nothing() {
@@ -31,14 +32,19 @@ async fn a_database_that_is_written_to_moves_and_loses_nothing() {
     let copied = ground.step("Replicate", ["old", "new"]).await;
     assert_eq!((&copied["phase"], &copied["copyProgress"]), (&json!("Done"), &json!(100)), "{copied}");
     load.until_all_wrote().await;
+    let compared = ground.step("Compare", ["old", "new"]).await;
+    assert_eq!((&compared["identical"], &compared["tables"]), (&json!(true), &json!(3)), "{compared}");
+    load.until_all_wrote().await;
     ground.quiesce(0, "old", true).await;
     // Whoever was killed in between is no matter.
-    mover.cancel();
-    ground.start_a_mover();
+    kill(mover).await;
+    let mover = ground.start_a_mover();
     let caught_up = ground.step("CatchUp", ["old", "new"]).await;
     assert_eq!((&caught_up["phase"], &caught_up["lagBytes"]), (&json!("Done"), &json!(0)), "{caught_up}");
+    kill(mover).await;
     hand_over(1, "new").await;
     load.until_all_wrote().await;
+    ground.start_a_mover();
     let verified = ground.step("Verify", ["old", "new"]).await;
     assert_eq!(verified["identical"], true, "{verified}");
     assert_eq!(verified["tables"], 3);
@@ -60,9 +66,9 @@ async fn a_database_that_is_written_to_moves_and_loses_nothing() {
     // Nothing is left at either end.
     ground.delete(&ground.moves(), "replicate").await;
     for (at, account) in [&old, &new].into_iter().enumerate() {
-        let admin = ground.servers[at].administrator().in_database(&account.database);
-        let admin = Session::open(&admin).await.unwrap();
-        for table in ["pg_replication_slots", "pg_publication", "pg_subscription"] {
+        let admin = ground.administer(at, account).await;
+        let moments = "pg_stat_activity WHERE application_name LIKE 'move%'";
+        for table in ["pg_replication_slots", "pg_publication", "pg_subscription", moments] {
             assert_eq!(number(&admin, &format!("SELECT count(*) FROM {table}")).await, 0, "{table} of {at}");
         }
     }
@@ -70,27 +76,106 @@ async fn a_database_that_is_written_to_moves_and_loses_nothing() {
     ground.delete(&ground.databases(1), "new").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_not_carried_over_is_found_by_a_mover_that_was_not_there() {
-    let ground = Ground::new().await;
+/// A hundred rows, carried over up to the last one, and a mover that was killed when it had told so.
+async fn caught_up_by_somebody_who_was_killed(ground: &Ground, spoil: Option<&str>) -> Session {
     let mover = ground.start_a_mover();
     let (old, new) = (ground.order(0, "old").await, ground.order(1, "new").await);
     let (here, there) = (Session::open(&old).await.unwrap(), Session::open(&new).await.unwrap());
     let table = "CREATE TABLE t (n integer PRIMARY KEY, v text); INSERT INTO t SELECT n, 'v' FROM generate_series(1, 100) n";
     here.run("write", table).await.unwrap();
     assert_eq!(ground.step("Replicate", ["old", "new"]).await["phase"], "Done");
+    if let Some(spoil) = spoil {
+        there.run("spoil", spoil).await.unwrap();
+    }
     ground.quiesce(0, "old", true).await;
     assert_eq!(ground.step("CatchUp", ["old", "new"]).await["phase"], "Done");
-    mover.cancel();
-    there.run("write", "INSERT INTO t VALUES (101, 'since')").await.unwrap();
-    ground.start_a_mover();
+    kill(mover).await;
+    there
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mover_that_was_not_there_tells_what_was_written_since_from_what_is_lost() {
+    const WRITTEN_SINCE: &str = "INSERT INTO t VALUES (101, 'new'); UPDATE t SET v = 'w' WHERE n = 7; \
+         DELETE FROM t WHERE n = 8";
+    let mut ground = Ground::new().await;
+    let there = caught_up_by_somebody_who_was_killed(&ground, None).await;
+    there.run("write", WRITTEN_SINCE).await.unwrap();
+    let mover = ground.start_a_mover();
     let verified = ground.step("Verify", ["old", "new"]).await;
     assert_eq!((&verified["identical"], &verified["rows"]), (&json!(true), &json!(100)), "{verified}");
+    let unchanged = ground.step("Unchanged", ["old", "new"]).await;
+    assert_eq!(unchanged["message"], "public.t: 100 rows, then others", "{unchanged}");
 
+    // What the server kept is gone with it: then nobody knows, and the worse is told.
+    kill(mover).await;
     ground.delete(&ground.moves(), "verify").await;
-    there.run("spoil", "UPDATE t SET v = 'w' WHERE n = 7").await.unwrap();
+    ground.servers[1].kill().await.unwrap();
+    ground.servers[1].restart().await.unwrap();
+    ground.start_a_mover();
+    let verified = ground.step("Verify", ["old", "new"]).await;
+    assert_eq!(verified["message"], "public.t: 100 rows, then 98", "{verified}");
+
+    let ground = Ground::new().await;
+    let there = caught_up_by_somebody_who_was_killed(&ground, Some("DELETE FROM t WHERE n = 9")).await;
+    there.run("write", WRITTEN_SINCE).await.unwrap();
+    ground.start_a_mover();
     let verified = ground.step("Verify", ["old", "new"]).await;
     assert_eq!(verified["message"], "public.t: 100 rows, then 99", "{verified}");
+}
+
+/// Changes everything all the time, within savepoints: a row that many want, a queue, and equal rows without a key.
+async fn be_busy(account: Account, number: i32) {
+    let session = Session::open(&account).await.unwrap();
+    loop {
+        let change = format!(
+            "BEGIN; SAVEPOINT a; INSERT INTO queue (of) VALUES ({number}); RELEASE a; \
+             SAVEPOINT b; UPDATE counters SET n = n + 1 WHERE of = {number}; RELEASE b; \
+             SAVEPOINT c; UPDATE counters SET n = 0 WHERE of = {number}; ROLLBACK TO c; \
+             INSERT INTO hits VALUES ('/'), ('/'); \
+             DELETE FROM hits WHERE ctid IN (SELECT ctid FROM hits LIMIT 2 FOR UPDATE SKIP LOCKED); \
+             DELETE FROM queue WHERE of = {number} AND id < (SELECT max(id) - 30 FROM queue); COMMIT"
+        );
+        session.run("be busy", &change).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_is_found_while_everything_changes_and_nothing_else_is() {
+    let ground = Ground::new().await;
+    ground.start_a_mover();
+    let (old, new) = (ground.order(0, "old").await, ground.order(1, "new").await);
+    let here = Session::open(&old).await.unwrap();
+    let tables = "CREATE TABLE queue (id bigserial PRIMARY KEY, of integer); \
+         CREATE TABLE counters (of integer PRIMARY KEY, n integer); CREATE TABLE hits (path text); \
+         ALTER TABLE hits REPLICA IDENTITY FULL; CREATE TABLE pages (a integer, b text, c text, PRIMARY KEY (b, a)); \
+         INSERT INTO counters SELECT n, 0 FROM generate_series(0, 2) n; \
+         INSERT INTO hits SELECT '/' FROM generate_series(1, 50); \
+         INSERT INTO pages SELECT n, 'p', 'q' FROM generate_series(1, 2000) n;";
+    here.run("make the tables", tables).await.unwrap();
+    let mut busy = JoinSet::new();
+    for number in 0..3 {
+        busy.spawn(be_busy(old.clone(), number));
+    }
+    assert_eq!(ground.step("Replicate", ["old", "new"]).await["phase"], "Done");
+    for _ in 0..5 {
+        let compared = ground.step("Compare", ["old", "new"]).await;
+        assert_eq!((&compared["identical"], &compared["tables"]), (&json!(true), &json!(4)), "{compared}");
+        ground.delete(&ground.moves(), "compare").await;
+    }
+
+    let there = ground.administer(1, &new).await;
+    let spoil = "DELETE FROM pages WHERE a IN (3, 4); UPDATE pages SET c = 'r' WHERE a = 5; \
+         INSERT INTO pages VALUES (2001, 'p', 'q'); INSERT INTO hits VALUES ('/too many');";
+    there.run("spoil", spoil).await.unwrap();
+    let compared = ground.step("Compare", ["old", "new"]).await;
+    assert_eq!((&compared["phase"], &compared["identical"]), (&json!("Failed"), &json!(false)));
+    let told = compared["message"].as_str().unwrap().split("; ").collect::<Vec<_>>();
+    assert!(
+        told[0].starts_with("public.hits: of ") && told[0].ends_with(" rows 0 lost, 0 altered, 1 too many")
+    );
+    assert_eq!(told[1..], ["public.pages: of 2000 rows 2 lost, 1 altered, 1 too many"]);
+    // Nobody was held up.
+    assert!(busy.try_join_next().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use crate::provider::postgres::session::{Session, text};
 use super::schema;
 
 /// Texts of values must not depend on who asks.
-const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'iso_8601'; \
+pub(super) const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'iso_8601'; \
      SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET search_path = pg_catalog;";
 
 /// What came of a comparison.
@@ -62,20 +62,23 @@ pub(super) async fn compare(source: &View<'_>, target: &View<'_>) -> Result<Comp
 /// The number of a table's rows, and a sum over all their values that no order changes.
 async fn sum(view: &View<'_>, table: &str) -> Result<(i64, String), PostgresError> {
     let what = "sum up a table";
-    let only = view.known_to.map(|snapshot| {
-        // A row's transaction has 32 bits, a snapshot's 64: those of this row's past are the nearest below the top.
-        let snapshot = format!("{}::pg_snapshot", text(snapshot));
-        let top = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
-        let of_the_past = format!(
-            "(({top} >> 32 << 32) | xmin::text::bigint) \
-             - CASE WHEN xmin::text::bigint > ({top} & 4294967295) THEN 4294967296 ELSE 0 END"
-        );
-        format!("WHERE pg_visible_in_snapshot(({of_the_past})::text::xid8, {snapshot})")
-    });
+    let only = view.known_to.map(|snapshot| format!("WHERE {}", known_to(snapshot)));
     let query = format!(
         "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM ONLY {table} AS t {}",
         only.unwrap_or_default()
     );
     let row = view.session.one(what, &query, &[]).await?;
     Ok((view.session.value(what, &row, 0)?, view.session.value(what, &row, 1)?))
+}
+
+/// Whether a row was written by a transaction of this snapshot, or an earlier one.
+pub(super) fn known_to(snapshot: &str) -> String {
+    // A row's transaction has 32 bits, a snapshot's 64: those of this row's past are the nearest below the top.
+    let top = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+    let of_the_past = format!(
+        "(({top} >> 32 << 32) | xmin::text::bigint) \
+         - CASE WHEN xmin::text::bigint > ({top} & 4294967295) THEN 4294967296 ELSE 0 END"
+    );
+    let snapshot = text(snapshot);
+    format!("pg_visible_in_snapshot(({of_the_past})::text::xid8, {snapshot}::pg_snapshot)")
 }

@@ -13,13 +13,11 @@ use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use thiserror::Error;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::compare::{Comparison, View, compare, stand_still};
 use super::kind::{Phase, Spec, Status, Step, database_move_resource};
-use super::{replication, schema};
+use super::steps::Ends;
+use super::{moment, replication};
 use crate::provider::postgres::PostgresError;
 use crate::provider::postgres::session::{Account, Session};
 use crate::provider::postgres::tenant::digest;
@@ -33,12 +31,6 @@ const FINALIZER: &str = "movers.example.com/replication";
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// How often a copy under way is asked how far it is. Servers do not tell by themselves.
 const PROGRESS: Duration = Duration::from_millis(100);
-/// The same while writes are held up.
-const CAUGHT_UP: Duration = Duration::from_millis(3);
-/// For how long one pass waits for the last change; another pass follows.
-const ONE_PASS: Duration = Duration::from_secs(2);
-/// So often the target may fail to apply a change before the step is over: it tries again by itself.
-const APPLY_ERRORS: i64 = 3;
 
 /// What the mover could not do. What is wrong with a step shows on its object instead.
 #[derive(Debug, Error)]
@@ -104,7 +96,7 @@ impl Mover {
             .list(&ListParams::default().limit(1))
             .await
             .map_err(|source| MoverError::NotServed { source: Box::new(source) })?;
-        let service = Service { mover: self, client, caught_up: Mutex::default() };
+        let service = Service { mover: self, client };
         Controller::new_with(moves, watcher::Config::default(), database_move_resource())
             .graceful_shutdown_on(shutdown.cancelled_owned())
             .run(reconcile, try_again, Arc::new(service))
@@ -118,16 +110,6 @@ impl Mover {
 struct Service {
     mover: Mover,
     client: Client,
-    /// By namespace: connections that see a target as it was when it had caught up.
-    caught_up: Mutex<BTreeMap<String, Arc<Session>>>,
-}
-
-/// The two databases of a move, as their administrators see them.
-struct Ends {
-    source: Account,
-    target: Account,
-    /// The target's own role.
-    owner: String,
 }
 
 async fn reconcile(object: Arc<DynamicObject>, service: Arc<Service>) -> Result<Action, MoverError> {
@@ -163,7 +145,7 @@ fn try_again(object: Arc<DynamicObject>, error: &MoverError, _: Arc<Service>) ->
     Action::requeue(AFTER_ERROR)
 }
 
-/// What publication, subscription and slot of a move are called: a move has a namespace of its own.
+/// What is called by the move on the servers: a move has a namespace of its own.
 fn link(object: &DynamicObject) -> String {
     format!("move_{}", digest(&object.namespace().unwrap_or_default()))
 }
@@ -198,8 +180,7 @@ impl Service {
     }
 
     async fn step(&self, object: &DynamicObject, spec: &Spec, status: &Status) -> Result<Status, MoverError> {
-        let namespace = object.namespace().unwrap_or_default();
-        let ends = self.ends(&namespace, spec).await?;
+        let ends = self.ends(object, spec).await?;
         let known = Status {
             source: Some(format!("{}/{}", ends.source.server(), ends.source.database)),
             target: Some(format!("{}/{}", ends.target.server(), ends.target.database)),
@@ -209,19 +190,21 @@ impl Service {
             // Where to clean up is said before there is anything to be cleaned up.
             return Ok(known.running("begins"));
         }
-        match spec.step {
-            Step::Replicate => replicate(&ends, &link(object), &known).await,
-            Step::CatchUp => self.catch_up(&ends, &namespace, &link(object), &known).await,
-            Step::Verify => self.verify(&ends, &namespace, &known).await,
-            Step::Unchanged => self.unchanged(&ends, &namespace, &known).await,
-        }
+        Ok(match spec.step {
+            Step::Replicate => ends.replicate(&known).await?,
+            Step::Compare => ends.compare(&known).await?,
+            Step::CatchUp => ends.catch_up(&known).await?,
+            Step::Verify => ends.verify(self.snapshot(object).await?.as_deref(), &known).await?,
+            Step::Unchanged => ends.unchanged(&known).await?,
+        })
     }
 
     /// Where the two databases are, by the Secrets beside the helper.
-    async fn ends(&self, namespace: &str, spec: &Spec) -> Result<Ends, MoverError> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+    async fn ends(&self, object: &DynamicObject, spec: &Spec) -> Result<Ends, MoverError> {
+        let namespace = object.namespace().unwrap_or_default();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
         let (from, to) = tokio::try_join!(self.end(&secrets, &spec.from), self.end(&secrets, &spec.to))?;
-        Ok(Ends { source: from.0, target: to.0, owner: to.1 })
+        Ok(Ends { source: from.0, target: to.0, owner: to.1, link: link(object) })
     }
 
     async fn end(&self, secrets: &Api<Secret>, name: &str) -> Result<(Account, String), MoverError> {
@@ -245,101 +228,14 @@ impl Service {
         self.mover.administrators.get(server).ok_or_else(|| MoverError::Unknown(server.to_owned()))
     }
 
-    async fn catch_up(
-        &self,
-        ends: &Ends,
-        namespace: &str,
-        link: &str,
-        status: &Status,
-    ) -> Result<Status, MoverError> {
-        let (source, target) = tokio::try_join!(Session::open(&ends.source), Session::open(&ends.target))?;
-        if schema::fingerprint(&source).await? != schema::fingerprint(&target).await? {
-            return Ok(status.failed("tables or columns were changed since the copy began"));
-        }
-        let position = match &status.position {
-            Some(position) => position.clone(),
-            None => replication::position(&source).await?,
-        };
-        let status = Status { position: Some(position.clone()), ..status.clone() };
-        let deadline = Instant::now() + ONE_PASS;
-        loop {
-            match replication::lag(&source, link, &position).await? {
-                None => return Ok(status.failed("nothing follows the source; was it replicated?")),
-                Some(0) => break,
-                Some(lag) if Instant::now() > deadline => {
-                    let errors = replication::progress(&source, &target, link).await?.errors;
-                    let status = Status { lag_bytes: Some(lag), ..status };
-                    return Ok(if errors > APPLY_ERRORS {
-                        status.failed(format!(
-                            "the target could not apply a change, {errors} times; see its log"
-                        ))
-                    } else {
-                        status.running("waits for the last change to arrive")
-                    });
-                }
-                Some(_) => sleep(CAUGHT_UP).await,
-            }
-        }
-        replication::carry_sequences(&source, &target).await?;
-        replication::stop_following(&target, link).await?;
-        stand_still(&target).await?;
-        let what = "name the snapshot";
-        let row = target.one(what, "SELECT pg_current_snapshot()::text", &[]).await?;
-        let snapshot = target.value(what, &row, 0)?;
-        self.caught_up.lock().await.insert(namespace.to_owned(), Arc::new(target));
-        Ok(Status {
-            lag_bytes: Some(0),
-            snapshot: Some(snapshot),
-            ..status.done("the target has everything")
-        })
-    }
-
-    async fn verify(&self, ends: &Ends, namespace: &str, status: &Status) -> Result<Status, MoverError> {
-        let source = Session::open(&ends.source).await?;
-        stand_still(&source).await?;
-        let held = self.as_it_caught_up(namespace).await;
-        let source = View { session: &source, known_to: None };
-        if let Some(target) = held {
-            let compared = compare(&source, &View { session: &target, known_to: None }).await?;
-            return Ok(told(status, compared));
-        }
-        // This process is not the one that saw the target then. Rows that were changed since cannot be told from others.
-        let Some(snapshot) = self.snapshot(namespace).await? else {
-            return Ok(status.failed("nobody has caught up, so there is nothing to compare with"));
-        };
-        let target = Session::open(&ends.target).await?;
-        stand_still(&target).await?;
-        let compared = compare(&source, &View { session: &target, known_to: Some(&snapshot) }).await?;
-        Ok(told(status, compared))
-    }
-
-    /// A connection that sees the target as it was when it had caught up; none where another process saw that.
-    async fn as_it_caught_up(&self, namespace: &str) -> Option<Arc<Session>> {
-        self.caught_up.lock().await.get(namespace).filter(|session| !session.is_closed()).cloned()
-    }
-
-    /// With what the target held when it had caught up, or else, to be on the safe side, with the source.
-    async fn unchanged(&self, ends: &Ends, namespace: &str, status: &Status) -> Result<Status, MoverError> {
-        let now = Session::open(&ends.target).await?;
-        stand_still(&now).await?;
-        let before = if let Some(held) = self.as_it_caught_up(namespace).await {
-            held
-        } else {
-            let source = Session::open(&ends.source).await?;
-            stand_still(&source).await?;
-            Arc::new(source)
-        };
-        let [before, now] = [&before, &now].map(|session| View { session, known_to: None });
-        Ok(told(status, compare(&before, &now).await?))
-    }
-
     /// The snapshot that the step before named.
-    async fn snapshot(&self, namespace: &str) -> Result<Option<String>, MoverError> {
+    async fn snapshot(&self, object: &DynamicObject) -> Result<Option<String>, MoverError> {
+        let namespace = &object.namespace().unwrap_or_default();
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), namespace, &database_move_resource());
         let all = api.list(&ListParams::default()).await.map_err(|source| MoverError::Call {
             action: "list DatabaseMoves in",
-            name: namespace.to_owned(),
+            name: namespace.clone(),
             source: Box::new(source),
         })?;
         Ok(all.iter().find_map(|object| Status::of(object).snapshot))
@@ -348,10 +244,9 @@ impl Service {
     /// Removes what a replication left on both servers. A database that is gone has nothing left.
     async fn clean_up(&self, object: &DynamicObject) -> Result<Action, MoverError> {
         let (status, link) = (Status::of(object), link(object));
-        self.caught_up.lock().await.remove(&object.namespace().unwrap_or_default());
         // Both are tried, whatever comes of the first.
         let target = match self.database(status.target.as_deref()).await {
-            Ok(Some(target)) => replication::unsubscribe(&target, &link).await.map_err(MoverError::from),
+            Ok(Some(target)) => forget(&target, &link).await.map_err(MoverError::from),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -390,40 +285,8 @@ impl Service {
     }
 }
 
-async fn replicate(ends: &Ends, link: &str, status: &Status) -> Result<Status, MoverError> {
-    let (source, target) = tokio::try_join!(Session::open(&ends.source), Session::open(&ends.target))?;
-    let obstacles = schema::obstacles(&source).await?;
-    if !obstacles.is_empty() {
-        return Ok(status.failed(format!("cannot be replicated: {}", obstacles.join("; "))));
-    }
-    if schema::fingerprint(&source).await? != schema::fingerprint(&target).await? {
-        if !schema::tables(&target).await?.is_empty() {
-            return Ok(status.failed("the target has other tables than the source"));
-        }
-        schema::copy(&ends.source, &ends.target, &ends.owner).await?;
-    }
-    replication::publish(&source, link, &schema::tables(&source).await?).await?;
-    replication::subscribe((&ends.source, &source), &target, link).await?;
-    let progress = replication::progress(&source, &target, link).await?;
-    let status =
-        Status { copy_progress: Some(progress.percent), tables: Some(progress.tables), ..status.clone() };
-    Ok(if progress.percent == 100 {
-        status.done("the target has everything and follows")
-    } else if progress.errors > APPLY_ERRORS {
-        status.failed(format!("the target could not take a table, {} times; see its log", progress.errors))
-    } else {
-        status.running("copies")
-    })
-}
-
-fn told(status: &Status, compared: Comparison) -> Status {
-    match compared {
-        Comparison::Identical { tables, rows } => Status {
-            tables: Some(tables),
-            rows: Some(rows),
-            identical: Some(true),
-            ..status.done(format!("{rows} rows in {tables} tables are the same"))
-        },
-        Comparison::Different(words) => Status { identical: Some(false), ..status.failed(words) },
-    }
+/// Removes what a move left in its target.
+async fn forget(target: &Session, link: &str) -> Result<(), PostgresError> {
+    moment::release(target, link).await?;
+    replication::unsubscribe(target, link).await
 }

@@ -39,7 +39,7 @@ spec:
                 step:
                   description: What is to be done.
                   type: string
-                  enum: [Replicate, CatchUp, Verify, Unchanged]
+                  enum: [Replicate, Compare, CatchUp, Verify, Unchanged]
                 from: {description: The Secret with the credentials of the old copy., type: string, minLength: 1}
                 to: {description: The Secret with those of the new copy., type: string, minLength: 1}
             status:
@@ -68,6 +68,7 @@ pub fn database_move_resource() -> ApiResource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) enum Step {
     Replicate,
+    Compare,
     CatchUp,
     Verify,
     Unchanged,

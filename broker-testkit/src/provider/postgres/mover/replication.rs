@@ -1,9 +1,16 @@
 //! Logical replication from one database to another, under one name at both ends.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use crate::provider::postgres::PostgresError;
 use crate::provider::postgres::session::{Account, Session, name, text};
 
 use super::schema::{self, Table};
+
+/// The pause before a source is asked again how far its target is: writers may wait for the answer.
+const ASKED_AGAIN: Duration = Duration::from_millis(3);
 
 /// How far the first copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +106,29 @@ pub(super) async fn position(source: &Session) -> Result<String, PostgresError> 
 }
 
 /// How many bytes of the source's log before `position` the target has yet to confirm; `None` where nobody follows.
-pub(super) async fn lag(source: &Session, link: &str, position: &str) -> Result<Option<i64>, PostgresError> {
+async fn lag(source: &Session, link: &str, position: &str) -> Result<Option<i64>, PostgresError> {
     let what = "ask how far the target is";
     let query = "SELECT greatest(pg_wal_lsn_diff($2::text::pg_lsn, confirmed_flush_lsn), 0)::bigint \
          FROM pg_replication_slots WHERE slot_name = $1";
     let rows = source.rows(what, query, &[&link, &position]).await?;
     rows.first().map(|row| source.value(what, row, 0)).transpose()
+}
+
+/// Waits until the target has confirmed all of the source's log before `position`, or the time is up. What it has yet to
+/// confirm then, in bytes; `None` where nobody follows.
+pub(super) async fn follow_up(
+    source: &Session,
+    link: &str,
+    position: &str,
+    patience: Duration,
+) -> Result<Option<i64>, PostgresError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match lag(source, link, position).await? {
+            Some(lag) if lag > 0 && Instant::now() < deadline => sleep(ASKED_AGAIN).await,
+            answer => return Ok(answer),
+        }
+    }
 }
 
 /// Lets the target follow no more; what it has stays.

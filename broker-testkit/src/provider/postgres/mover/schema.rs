@@ -16,6 +16,8 @@ pub(super) struct Table {
     pub(super) name: String,
     /// On disk, with what is stored beside it, in bytes.
     pub(super) bytes: i64,
+    /// What tells one row `t` from another, as an expression: what replication knows a row by.
+    pub(super) key: String,
 }
 
 /// Restricts `pg_class c JOIN pg_namespace n` to what people made.
@@ -26,12 +28,21 @@ const OF_PEOPLE: &str = "c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catal
 pub(super) async fn tables(session: &Session) -> Result<Vec<Table>, PostgresError> {
     let what = "list the tables";
     let query = format!(
-        "SELECT format('%I.%I', n.nspname, c.relname), pg_table_size(c.oid) \
+        "SELECT format('%I.%I', n.nspname, c.relname), pg_table_size(c.oid), \
+            format('ROW(%s)::text', coalesce((SELECT string_agg(format('t.%I', a.attname), ', ' ORDER BY k.place) \
+                FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place) \
+                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
+                WHERE i.indrelid = c.oid AND k.place <= i.indnkeyatts \
+                    AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END), \
+                't.*')) \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind = 'r' AND {OF_PEOPLE} ORDER BY 1"
     );
     let rows = session.rows(what, &query, &[]).await?;
-    let table = |row| Ok(Table { name: session.value(what, row, 0)?, bytes: session.value(what, row, 1)? });
+    let table = |row| {
+        let (name, bytes) = (session.value(what, row, 0)?, session.value(what, row, 1)?);
+        Ok(Table { name, bytes, key: session.value(what, row, 2)? })
+    };
     rows.iter().map(table).collect()
 }
 
