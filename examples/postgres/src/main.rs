@@ -16,6 +16,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Old copies go soon, since somebody is waiting.
 const GRACE: Duration = Duration::from_secs(1);
+/// What is told where nobody asks for a log. That a kcp which starts refuses what is asked of it is no news.
+const QUIET: &str = "error,kube_client::client::builder=off";
 
 /// Moves a database under load.
 #[derive(Debug, Parser)]
@@ -68,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
             .with_writer(std::fs::File::create(file).context("the log cannot be written")?)
             .init(),
         None => tracing_subscriber::fmt()
-            .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("error")))
+            .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(QUIET)))
             .with_writer(std::io::stderr)
             .init(),
     }

@@ -16,7 +16,7 @@ use broker_testkit::provider::samples;
 use broker_testkit::wait::{until, until_all};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::runtime::{conditions, wait::await_condition};
 use kube::{Api, Client, Config, ResourceExt as _};
@@ -299,6 +299,31 @@ impl Scene {
         let any = |all: &[Migration]| all.iter().any(|found| new(found).is_some());
         let found = until_all(&migrations, all, "a move to be over", DEADLINE, any).await?;
         found.iter().find_map(new).ok_or_else(|| anyhow!("the move went away"))
+    }
+
+    /// Waits until this move is over.
+    pub async fn until_over(&self, migration: &str) -> anyhow::Result<MoveFacts> {
+        let is_over = |found: Option<&Migration>| found.and_then(ended).is_some();
+        let what = format!("the move {migration} to be over");
+        let found = until(&self.migrations()?, migration, &what, DEADLINE, is_over).await?;
+        found.as_ref().and_then(ended).ok_or_else(|| anyhow!("the move went away"))
+    }
+
+    /// Waits until the record of a move says something with these words in it.
+    pub async fn until_told(&self, migration: &str, words: &str) -> anyhow::Result<()> {
+        let is_told = |found: Option<&Migration>| {
+            let message = found.and_then(|found| found.status.as_ref()?.message.as_ref());
+            message.is_some_and(|message| message.contains(words))
+        };
+        let what = format!("the move to say {words:?}");
+        until(&self.migrations()?, migration, &what, DEADLINE, is_told).await?;
+        Ok(())
+    }
+
+    /// Removes the record of a move that is over: what failed is not held against the offer any more.
+    pub async fn forget(&self, migration: &str) -> anyhow::Result<()> {
+        self.migrations()?.delete(migration, &DeleteParams::default()).await.context("the record")?;
+        Ok(())
     }
 
     /// Ends the operator as a signal does.

@@ -60,7 +60,10 @@ on_both_servers! {
     dumping::a_database_moves_by_a_dump_while_writers_wait_and_readers_do_not,
     dumping::a_job_that_fails_ends_the_move_before_the_switch_and_lets_everybody_write_on,
     moving::a_database_moves_there_and_back_under_load_and_loses_nothing,
-    moving::a_move_that_is_called_off_behind_the_fence_lets_everybody_write_on,
+    moving::a_move_that_is_called_off_at_any_step_lets_everybody_write_on,
+    moving::what_a_person_takes_back_goes_back_only_where_nothing_would_be_lost,
     trouble::whoever_is_killed_at_any_step_the_data_is_whole,
+    trouble::the_server_that_it_moves_to_is_killed_at_any_step_and_the_data_is_whole,
+    trouble::what_was_not_carried_over_is_found_before_anybody_is_held_up,
     trouble::what_fails_after_the_switch_goes_back_only_where_nothing_would_be_lost,
 }

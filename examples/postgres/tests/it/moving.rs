@@ -46,6 +46,15 @@ pub(crate) async fn there_and_back(scene: Scene, options: LoadOptions, verified:
     scene.close().await.unwrap();
 }
 
+/// The databases that were ordered.
+pub(crate) const OF_PEOPLE: &str = "pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
+
+/// How many rows there are.
+async fn count(session: &Session, of: &str) -> usize {
+    let row = session.one("ask", &format!("SELECT count(*) FROM {of}"), &[]).await.unwrap();
+    usize::try_from(row.get::<_, i64>(0)).unwrap()
+}
+
 /// Nothing of any move is left but its record.
 pub(crate) async fn nothing_is_left(scene: &Scene) {
     let namespaces: Api<Namespace> = Api::all(scene.compute());
@@ -63,48 +72,141 @@ pub(crate) async fn nothing_is_left(scene: &Scene) {
             .unwrap();
         serving += copies.len();
         let server = Session::open(&scene.servers[zone].administrator()).await.unwrap();
-        let of_people = "SELECT count(*) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
-        let databases: i64 = server.one("ask", of_people, &[]).await.unwrap().get(0);
-        assert_eq!(usize::try_from(databases).unwrap(), copies.len(), "databases in {}", ZONES[zone]);
-        for table in ["pg_replication_slots", "pg_prepared_xacts"] {
-            let left: i64 =
-                server.one("ask", &format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0);
-            assert_eq!(left, 0, "{table} in {}", ZONES[zone]);
+        let databases = count(&server, OF_PEOPLE).await;
+        assert_eq!(databases, copies.len(), "databases in {}", ZONES[zone]);
+        let moments = "pg_stat_activity WHERE application_name LIKE 'move%'";
+        for table in ["pg_replication_slots", "pg_prepared_xacts", "pg_subscription", moments] {
+            assert_eq!(count(&server, table).await, 0, "{table} in {}", ZONES[zone]);
+        }
+        for row in server.rows("ask", &format!("SELECT datname::text FROM {OF_PEOPLE}"), &[]).await.unwrap() {
+            let inside = scene.servers[zone].administrator().in_database(row.get(0));
+            let inside = Session::open(&inside).await.unwrap();
+            assert_eq!(count(&inside, "pg_publication").await, 0, "publications in {}", ZONES[zone]);
         }
     }
     assert_eq!(serving, 1, "one copy serves");
 }
 
-/// Begins a move to us, and holds it up when everything is copied. The record's name.
-pub(crate) async fn held_before_the_cutover(scene: &mut Scene) -> String {
-    // Nobody works on the first stage before the move is told to pause after it.
+/// The steps of a move, in their order.
+pub(crate) const STEPS: [&str; 4] = ["replication", "comparison", "catch-up", "verification"];
+
+/// Begins a move to us that stands at a step which nobody works on. The record's name.
+pub(crate) async fn held_at(scene: &mut Scene, step: &str) -> String {
     scene.kill_the_mover().await;
     scene.relocate("us").await.unwrap();
-    scene.until_step("replication", None).await.unwrap();
     let migration = scene.until_moving().await.unwrap();
-    scene.tell(&migration, json!({"paused": true})).await.unwrap();
-    scene.start_the_mover();
-    scene.until_step("replication", Some("Done")).await.unwrap();
+    go_on_to(scene, &migration, None, step).await;
     migration
 }
 
-pub(crate) async fn a_move_that_is_called_off_behind_the_fence_lets_everybody_write_on(mut scene: Scene) {
+/// From a step that nobody works on (or the beginning) to a later one that nobody works on.
+pub(crate) async fn go_on_to(scene: &mut Scene, migration: &str, from: Option<&str>, to: &str) {
+    let at = |step: &str| STEPS.iter().position(|other| *other == step).unwrap();
+    for passed in &STEPS[from.map_or(0, at)..at(to)] {
+        scene.until_step(passed, None).await.unwrap();
+        // The next step is not to begin before the mover has gone: a person says so. A person is not heard behind the
+        // fence, but nobody begins anything without an operator.
+        let fenced = *passed == "catch-up";
+        if fenced {
+            scene.kill_the_operator();
+        } else {
+            scene.tell(migration, json!({"paused": true})).await.unwrap();
+        }
+        scene.start_the_mover();
+        scene.until_step(passed, Some("Done")).await.unwrap();
+        scene.kill_the_mover().await;
+        if fenced {
+            scene.start_the_operator().await.unwrap();
+        } else {
+            scene.tell(migration, json!({"paused": false})).await.unwrap();
+        }
+    }
+    scene.until_step(to, None).await.unwrap();
+}
+
+pub(crate) async fn a_move_that_is_called_off_at_any_step_lets_everybody_write_on(mut scene: Scene) {
     scene.order().await.unwrap();
     let load = Load::start(scene.secrets(), SECRET, SMALL).await.unwrap();
-    let migration = held_before_the_cutover(&mut scene).await;
-    // Nobody catches up, so the fence stays.
-    scene.kill_the_mover().await;
-    scene.tell(&migration, json!({"paused": false})).await.unwrap();
-    scene.until_step("catch-up", None).await.unwrap();
-    scene.tell(&migration, json!({"cancel": true})).await.unwrap();
-    scene.relocate("eu").await.unwrap();
     load.until_all_wrote().await;
-    let facts = scene.until_moved(&[]).await.unwrap();
-    assert_eq!(facts.state, MigrationState::Cancelled, "{facts:?}");
-    scene.start_the_mover();
-    scene.until_served("eu").await.unwrap();
+
+    // While there is nothing to move to.
+    scene.servers[1].kill().await.unwrap();
+    scene.relocate("us").await.unwrap();
+    let migration = scene.until_moving().await.unwrap();
+    scene.tell(&migration, json!({"cancel": true})).await.unwrap();
+    scene.servers[1].restart().await.unwrap();
+    is_called_off(&scene, &load, &migration).await;
+
+    for step in &STEPS[..3] {
+        let migration = held_at(&mut scene, step).await;
+        scene.tell(&migration, json!({"cancel": true})).await.unwrap();
+        // What a mover left on the servers, one removes.
+        scene.start_the_mover();
+        is_called_off(&scene, &load, &migration).await;
+    }
     let report = load.finish().await.unwrap();
     assert!(report.is_clean() && report.acknowledged > 0, "{report:?}");
-    nothing_is_left(&scene).await;
     scene.close().await.unwrap();
+}
+
+/// The order stays where it was, whoever wrote goes on, and nothing is left.
+async fn is_called_off(scene: &Scene, load: &Load, migration: &str) {
+    scene.relocate("eu").await.unwrap();
+    let facts = scene.until_over(migration).await.unwrap();
+    assert_eq!(facts.state, MigrationState::Cancelled, "{facts:?}");
+    assert_eq!(facts.receipt.switched_at, None, "{facts:?}");
+    load.until_all_wrote().await;
+    scene.until_served("eu").await.unwrap();
+    nothing_is_left(scene).await;
+}
+
+pub(crate) async fn what_a_person_takes_back_goes_back_only_where_nothing_would_be_lost(mut scene: Scene) {
+    const NOBODY_WRITES: LoadOptions = LoadOptions { writers: 0, ..SMALL };
+    scene.order().await.unwrap();
+    let load = Load::start(scene.secrets(), SECRET, SMALL).await.unwrap();
+    load.until_all_wrote().await;
+    assert!(load.finish().await.unwrap().is_clean());
+
+    // Once while it is verified, once while the old copy is about to go.
+    for is_verified in [false, true] {
+        let load = Load::resume(scene.secrets(), SECRET, NOBODY_WRITES).await.unwrap();
+        let migration = after_the_switch(&mut scene, is_verified).await;
+        scene.tell(&migration, json!({"rollback": true})).await.unwrap();
+        scene.start_the_mover();
+        let facts = scene.until_over(&migration).await.unwrap();
+        assert_eq!(facts.state, MigrationState::RolledBack, "{facts:?}");
+        assert_eq!(facts.receipt.loss, None, "{facts:?}");
+        scene.relocate("eu").await.unwrap();
+        scene.until_served("eu").await.unwrap();
+        nothing_is_left(&scene).await;
+        scene.forget(&migration).await.unwrap();
+        let report = load.finish().await.unwrap();
+        assert!(report.is_clean() && report.reads > 0, "{report:?}");
+    }
+
+    // Somebody writes to the new copy: it stays, and says where what was written is.
+    let load = Load::resume(scene.secrets(), SECRET, SMALL).await.unwrap();
+    let migration = after_the_switch(&mut scene, true).await;
+    load.until_all_wrote().await;
+    scene.tell(&migration, json!({"rollback": true})).await.unwrap();
+    scene.start_the_mover();
+    let facts = scene.until_over(&migration).await.unwrap();
+    assert_eq!(facts.state, MigrationState::Failed, "{facts:?}");
+    assert!(facts.message.contains("public.accounts: 4 rows, then others"), "{facts:?}");
+    load.until_all_wrote().await;
+    scene.until_served("us").await.unwrap();
+    let report = load.finish().await.unwrap();
+    assert!(report.is_clean() && report.acknowledged > 0, "{report:?}");
+    scene.close().await.unwrap();
+}
+
+/// A move to us after the switch: while nobody verifies it, or verified and held up before the old copy goes.
+async fn after_the_switch(scene: &mut Scene, is_verified: bool) -> String {
+    let migration = held_at(scene, "verification").await;
+    if is_verified {
+        scene.tell(&migration, json!({"paused": true})).await.unwrap();
+        scene.start_the_mover();
+        scene.until_told(&migration, "the old copy stays while the move is held up").await.unwrap();
+    }
+    migration
 }
