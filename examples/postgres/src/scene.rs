@@ -279,9 +279,19 @@ impl Scene {
 
     /// Waits until the order is served from a zone, and ready.
     pub async fn until_served(&self, zone: &str) -> anyhow::Result<()> {
-        let served = |order: Option<&DynamicObject>| order.is_some_and(|order| is_served(&order.data, zone));
-        until(&self.orders(), ORDER, &format!("the database to be served in {zone}"), DEADLINE, served)
-            .await?;
+        self.until_brokered(zone, "Bound").await
+    }
+
+    /// Waits until the order is served from a zone, and ready, and is told that a person decides about the rest.
+    pub async fn until_left_to_a_person(&self, zone: &str) -> anyhow::Result<()> {
+        self.until_brokered(zone, "MoveFailed").await
+    }
+
+    async fn until_brokered(&self, zone: &str, reason: &str) -> anyhow::Result<()> {
+        let served =
+            |order: Option<&DynamicObject>| order.is_some_and(|order| is_served(&order.data, zone, reason));
+        let what = format!("the database to be served in {zone} ({reason})");
+        until(&self.orders(), ORDER, &what, DEADLINE, served).await?;
         Ok(())
     }
 
@@ -375,7 +385,7 @@ fn ended(found: &Migration) -> Option<MoveFacts> {
     })
 }
 
-fn is_served(order: &Value, zone: &str) -> bool {
+fn is_served(order: &Value, zone: &str, reason: &str) -> bool {
     let conditions = order.pointer("/status/conditions").and_then(Value::as_array);
     let has = |type_: &str, key: &str, value: &str| {
         let found =
@@ -384,7 +394,7 @@ fn is_served(order: &Value, zone: &str) -> bool {
     };
     order.pointer("/status/zone").is_some_and(|at| at == zone)
         && has("Ready", "status", "True")
-        && has("Brokered", "reason", "Bound")
+        && has("Brokered", "reason", reason)
 }
 
 fn report<E: std::error::Error + 'static>(who: &str, ended: Result<(), E>) {

@@ -194,7 +194,7 @@ pub(crate) async fn what_a_person_takes_back_goes_back_only_where_nothing_would_
     assert_eq!(facts.state, MigrationState::Failed, "{facts:?}");
     assert!(facts.message.contains("public.accounts: 4 rows, then others"), "{facts:?}");
     load.until_all_wrote().await;
-    scene.until_served("us").await.unwrap();
+    scene.until_left_to_a_person("us").await.unwrap();
     let report = load.finish().await.unwrap();
     assert!(report.is_clean() && report.acknowledged > 0, "{report:?}");
     scene.close().await.unwrap();

@@ -57,7 +57,7 @@ pub(crate) async fn the_server_that_it_moves_to_is_killed_at_any_step_and_the_da
     let facts = scene.until_over(&migration).await.unwrap();
     assert_eq!(facts.state, MigrationState::Failed, "{facts:?}");
     assert!(facts.message.contains("a person decides"), "{facts:?}");
-    scene.until_served("us").await.unwrap();
+    scene.until_left_to_a_person("us").await.unwrap();
     let load = Load::resume(scene.secrets(), SECRET, SMALL).await.unwrap();
     load.until_all_wrote().await;
     let report = load.finish().await.unwrap();
@@ -124,6 +124,7 @@ pub(crate) async fn what_fails_after_the_switch_goes_back_only_where_nothing_wou
         "what was written since: {facts:?}"
     );
     load.until_all_wrote().await;
+    scene.until_left_to_a_person("us").await.unwrap();
     let report = load.finish().await.unwrap();
     assert!(report.is_clean() && report.acknowledged > 0, "{report:?}");
     scene.close().await.unwrap();
