@@ -38,7 +38,7 @@ fn whatever_goes_wrong_the_end_is_the_same() {
 
 #[test]
 fn whatever_goes_wrong_while_data_moves_nothing_of_it_is_lost() {
-    let wanted = number("SIMULATION_MOVES").unwrap_or(160);
+    let wanted = number("SIMULATION_MOVES").unwrap_or(80);
     let wanted = usize::try_from(wanted).unwrap();
     let (singles, pairs) = (wanted / 2, wanted / 8);
     let tales = &[Tale::Kept, Tale::Recalled, Tale::Irrevocable, Tale::CalledOff, Tale::Left];
