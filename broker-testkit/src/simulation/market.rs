@@ -7,6 +7,7 @@ use broker_kcp::kcp::Resource;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
+use super::playbook::playbook;
 use super::story::{Step, Story};
 use crate::provider::MANAGED_LABEL;
 
@@ -121,52 +122,11 @@ impl Market {
     }
 
     fn playbook_of(&self, third: Option<&str>, back: bool) -> Step {
-        let orders = &self.orders;
-        let kind = json!({
-            "group": orders.gvr.group, "version": orders.gvr.version, "kind": orders.kind,
-        });
-        let stage = |name: &str, phase: Option<&str>, step: &str, [from, to]: [&str; 2]| {
-            let key = &name.replace('-', "");
-            let helper = json!({
-                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
-                "data": {
-                    "step": step,
-                    "from": format!("{{{{ .{from}.Secrets.key }}}}"), "to": format!("{{{{ .{to}.Secrets.key }}}}"),
-                },
-            });
-            let mut stage = json!({
-                "name": name,
-                "templates": {key.as_str(): helper},
-                "successConditions": [format!("{key}.data.done == 'yes'")],
-                "failureConditions": [format!("{key}.data.done == 'no'")],
-            });
-            if let Some(phase) = phase {
-                stage["phase"] = phase.into();
-                if third.is_some() && phase != "Cutover" {
-                    stage["approval"] = "Required".into();
-                }
-            }
-            stage
-        };
-        let there = ["From", "To"];
-        let mut spec = json!({
-            "from": kind, "to": kind,
-            "stages": [
-                stage("copy", Some("Initial"), "carry", there),
-                stage("catch-up", Some("Cutover"), "carry", there),
-                stage("compare", Some("Verify"), "compare", there),
-            ],
-        });
-        if back {
-            spec["rollback"] = json!([stage("carry-back", None, "carry", ["To", "From"])]);
-        }
-        if let Some(third) = third {
-            spec["toProviders"] = json!([format!("{}:{third}", self.tree)]);
-        }
+        let third = third.map(|third| format!("{}:{third}", self.tree));
         let name = if third.is_some() { "approved" } else { "carried" };
         let object = json!({
             "apiVersion": format!("{}/{}", marker::GROUP, marker::VERSION), "kind": "MigrationConfiguration",
-            "metadata": {"name": name}, "spec": spec,
+            "metadata": {"name": name}, "spec": playbook(&self.orders, third.as_deref(), back),
         });
         let resource = Resource::cluster_scoped(
             Gvr::new(marker::GROUP, marker::VERSION, "migrationconfigurations"),

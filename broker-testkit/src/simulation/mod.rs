@@ -16,6 +16,7 @@ mod journal;
 mod market;
 mod mover;
 pub mod oracle;
+mod playbook;
 mod provider;
 mod stores;
 mod story;

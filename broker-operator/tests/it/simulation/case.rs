@@ -52,9 +52,6 @@ impl Tale {
         ("called-off", Self::CalledOff),
         ("left", Self::Left),
     ];
-    /// Those of a number, by what comes before it.
-    const DRAWN: [(&str, fn(u64) -> Self); 2] = [("drawn-", Self::Drawn), ("kept-", Self::DrawnKept)];
-
     /// What is ordered in it.
     pub(crate) fn goods(self) -> Goods {
         match self {
@@ -231,16 +228,18 @@ impl FromStr for Case {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let (tale, plan) = text.split_once('/').map_or((text, None), |(tale, plan)| (tale, Some(plan)));
         let named = Tale::NAMED.iter().find(|(name, _)| *name == tale).map(|(_, tale)| *tale);
-        let drawn = || Tale::DRAWN.iter().find_map(|(prefix, of)| Some((of, tale.strip_prefix(prefix)?)));
-        let tale = match (named, drawn()) {
-            (Some(named), _) => named,
-            (None, Some((of, number))) => {
-                of(number.parse().with_context(|| format!("{number} is no number"))?)
-            }
-            (None, None) => bail!(
+        let number = |text: &str| text.parse().with_context(|| format!("{text} is no number"));
+        let tale = if let Some(named) = named {
+            named
+        } else if let Some(text) = tale.strip_prefix("drawn-") {
+            Tale::Drawn(number(text)?)
+        } else if let Some(text) = tale.strip_prefix("kept-") {
+            Tale::DrawnKept(number(text)?)
+        } else {
+            bail!(
                 "{tale} is no story: {:?}, or drawn- or kept- and a number",
                 Tale::NAMED.map(|(name, _)| name)
-            ),
+            );
         };
         let plan = plan.map(str::parse).transpose()?;
         Ok(Self { tale, plan })
