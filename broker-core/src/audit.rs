@@ -72,6 +72,9 @@ pub enum Violation {
     /// Writes would be held up for no move.
     #[error("writes to copy {0} would be held up for no move")]
     FencedEarly(String),
+    /// The old copy would take writes while the order may still go forward again, without them.
+    #[error("copy {0} would take writes before the order is back for good")]
+    OpenedEarly(String),
     /// A helper would be made outside of its move's own namespace, or for no move.
     #[error("the helper {0} would be made outside of its move's namespace, or for no move")]
     StrayHelper(String),
@@ -92,6 +95,26 @@ fn fence(world: &World<'_>, copy: &CopyRef, raised: bool, found: &mut Vec<Violat
     if raised && !in_cutover {
         found.push(Violation::FencedEarly(copy.key.name.clone()));
     }
+    let is_pointed_back = world.assignment.as_ref().is_some_and(|assignment| {
+        assignment.moving().is_some_and(|(source, target)| {
+            source.key == copy.key && assignment.points_to(source) && returning(world, target).is_some()
+        })
+    });
+    if !raised && is_pointed_back {
+        found.push(Violation::OpenedEarly(copy.key.name.clone()));
+    }
+}
+
+/// The record of a move that is on its way back by the stages for it.
+fn returning<'w>(world: &'w World<'_>, target: &CopyRef) -> Option<&'w Migration> {
+    let mut records = world.migrations.iter().filter(|it| Some(&it.name) == target.migration.as_ref());
+    records.find(|it| it.position.reverting && it.state() == MigrationState::CutoverCompleted)
+}
+
+/// Whether a copy is seen to take no writes.
+fn is_quiesced(world: &World<'_>, copy: &CopyRef) -> bool {
+    let quiesced = |live: &Object| live.get(&["status", "quiesced"]) == Some(&serde_json::Value::Bool(true));
+    world.live(copy).is_some_and(|live| quiesced(live))
 }
 
 /// A helper stays in the namespace of its own move, and carries its name.
@@ -328,14 +351,37 @@ fn record(world: &World<'_>, next: &Assignment, found: &mut Vec<Violation>) {
     if !is_ready(world, copy) {
         found.push(Violation::PointerToUnready(pointer.clone()));
     }
-    // Forward, away from the copy that served.
-    if let [source, target] = next.copies.as_slice()
-        && target == copy
-        && before.is_some_and(|before| before.points_to(source))
-    {
+    let [source, target] = next.copies.as_slice() else { return };
+    if let Some(record) = returning(world, target) {
+        back_and_forth(world, record, (source, target), copy, found);
+    } else if target == copy && before.is_some_and(|before| before.points_to(source)) {
+        // Forward, away from the copy that served.
         let record = world.migrations.iter().find(|it| Some(&it.name) == target.migration.as_ref());
         too_soon(world, source, record, found);
         playbook_kept(world, source, target, record, found);
+    }
+}
+
+/// By the stages for it an order goes back when the last of them runs, from what takes no writes; and forward again only
+/// from what took none.
+fn back_and_forth(
+    world: &World<'_>,
+    record: &Migration,
+    (source, target): (&CopyRef, &CopyRef),
+    to: &CopyRef,
+    found: &mut Vec<Violation>,
+) {
+    let stages = record.playbook.as_ref().map_or(0, |playbook| playbook.rollback.len());
+    if record.position.passed + 1 != stages || !record.position.in_stage {
+        found.push(Violation::StageLeftOut(to.key.name.clone()));
+    }
+    let takes_writes = if to == source {
+        !is_quiesced(world, target)
+    } else {
+        record.receipt.fenced_at.is_some() && world.live(source).is_some() && !is_quiesced(world, source)
+    };
+    if takes_writes && record.receipt.loss.is_none() {
+        found.push(Violation::UnfencedSwitch(to.key.name.clone()));
     }
 }
 
@@ -360,9 +406,7 @@ fn playbook_kept(
         found.push(Violation::StageLeftOut(name()));
     }
     let leave = record.receipt.loss.is_some() || record.controls.skip_source;
-    let quiesced = world
-        .live(source)
-        .is_some_and(|live| live.get(&["status", "quiesced"]) == Some(&serde_json::Value::Bool(true)));
+    let quiesced = is_quiesced(world, source);
     if world.policy.effective_fence() == Fence::Required && playbook.copies_data() && !leave && !quiesced {
         found.push(Violation::UnfencedSwitch(name()));
     }

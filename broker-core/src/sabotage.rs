@@ -58,6 +58,10 @@ pub enum Bug {
     WentBackWithLoss,
     /// The stages of the way back run while the new copy still takes writes.
     WayBackUnfenced,
+    /// The way back is recorded as done before the consumer holds the old copy.
+    RolledBackFirst,
+    /// The old copy takes writes as soon as the pointer is back, while that may still be undone.
+    OldCopyOpenedEarly,
     /// A cutover whose time is up goes on, and the fence with it.
     CutoverWithoutEnd,
     /// A move that is only recorded does not count for how many may run.
@@ -98,6 +102,8 @@ impl Bug {
         Self::CancelledAfterSwitch,
         Self::WentBackWithLoss,
         Self::WayBackUnfenced,
+        Self::RolledBackFirst,
+        Self::OldCopyOpenedEarly,
         Self::CutoverWithoutEnd,
         Self::RecordedMovesUncounted,
     ];

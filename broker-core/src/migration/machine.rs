@@ -124,7 +124,7 @@ pub enum Event {
     OrderGone,
     /// The replacement does not come, or what was done does not hold and cannot be undone without loss.
     Failed,
-    /// The replacement does not hold; the pointer goes back.
+    /// The replacement does not hold; the pointer goes back, or is back and the consumer holds the old copy.
     RolledBack,
     /// A person takes what failed after the switch as it is.
     Accepted,
@@ -225,7 +225,9 @@ pub fn transition(at: Position, event: Event, route: &Route) -> Result<Position,
         Event::RolledBack
             if matches!(at.state, S::CutoverInProgress | S::CutoverCompleted) || failed_late =>
         {
-            to(S::RolledBack)
+            // The last stage of the way back is over with the way itself.
+            let passed = at.passed + usize::from(at.reverting && at.in_stage);
+            Ok(Position { state: S::RolledBack, passed, in_stage: false, ..at })
         }
         Event::Accepted if failed_late => Ok(Position {
             state: S::CutoverCompleted,

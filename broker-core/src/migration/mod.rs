@@ -116,6 +116,13 @@ impl Migration {
         }
     }
 
+    /// Whether the last stage of the way back runs: the pointer may be back already, and may still go forward again.
+    pub fn may_be_pointed_back(&self) -> bool {
+        let Position { state, passed, in_stage, reverting, .. } = self.position;
+        let stages = self.playbook.as_ref().map_or(0, |playbook| playbook.rollback.len());
+        state == MigrationState::CutoverCompleted && reverting && in_stage && passed + 1 == stages
+    }
+
     /// Whether the move needs nothing from the old copy.
     pub fn goes_without_source(&self) -> bool {
         self.controls.skip_source || self.playbook.as_ref().is_some_and(|playbook| !playbook.needs_source())
@@ -151,6 +158,11 @@ impl Migration {
             Event::RevertBegun => {
                 receipt.completed_at = None;
                 receipt.switched_at.get_or_insert(now);
+            }
+            // The order may have been back meanwhile: the grace period begins anew.
+            Event::Failed if self.position.reverting => {
+                receipt.completed_at = Some(now);
+                receipt.switched_at = Some(now);
             }
             Event::SourceRemoved
             | Event::Cancelled

@@ -3,7 +3,7 @@
 //!
 //! A fence is raised on what is being left, from the cutover on, and stays there until that copy is gone: a write that it
 //! would take after the switch would be lost with it. It is lifted from whatever serves again, whatever became of the
-//! record of the move.
+//! record of the move. While the pointer is back and nobody knows yet whether it stays there, both copies are fenced.
 
 use std::time::Duration;
 
@@ -84,11 +84,13 @@ fn may_be_raised(world: &World<'_>, assignment: &Assignment, copy: &CopyRef) -> 
     };
     let state = migration.state();
     if copy.key == source.key {
-        // Once switched, it takes no more writes until it is gone, or serves again.
-        state == MigrationState::CutoverInProgress || assignment.points_to(target)
+        // Once switched, it takes no more writes until it is gone, or serves again for good.
+        let may_be_left = migration.may_be_pointed_back() && !sabotage::is(Bug::OldCopyOpenedEarly);
+        state == MigrationState::CutoverInProgress || assignment.points_to(target) || may_be_left
     } else {
         // What the order goes back from takes no more writes either: whoever holds it still would lose them.
-        let goes_back = matches!(state, MigrationState::CutoverCompleted | MigrationState::RolledBack);
+        let goes_back = state == MigrationState::CutoverCompleted
+            || state == MigrationState::RolledBack && !assignment.points_to(target);
         migration.position.reverting && goes_back
     }
 }

@@ -139,8 +139,10 @@ pub fn moves_beyond(assignment: &Assignment, migrations: &[Migration]) -> bool {
         // Before its replacement is named, a move can only wait or be called off.
         let begun = !matches!(migration.state(), MigrationState::Pending | MigrationState::Cancelled);
         let ahead = migration.serial > assignment.serial;
+        // On its way back the pointer is there before the record says so.
         let switched =
-            matches!(migration.state(), MigrationState::CutoverCompleted | MigrationState::Completed);
+            matches!(migration.state(), MigrationState::CutoverCompleted | MigrationState::Completed)
+                && !migration.may_be_pointed_back();
         let not_switched = assignment.moving().is_some_and(|(_, target)| {
             target.migration.as_deref() == Some(migration.name.as_str()) && !assignment.points_to(target)
         });

@@ -158,6 +158,10 @@ impl Move<'_> {
             MigrationState::InitialInProgress
             | MigrationState::InitialCompleted
             | MigrationState::CutoverInProgress => self.towards_the_switch(decision),
+            MigrationState::CutoverCompleted if self.migration.may_be_pointed_back() => {
+                self.pointed_back(decision);
+                return;
+            }
             MigrationState::Failed
             | MigrationState::RolledBack
             | MigrationState::Cancelled

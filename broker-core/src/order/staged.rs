@@ -1,4 +1,4 @@
-//! A move by a playbook: its stages, the fence, the switch under it, what is verified afterwards, and the way back.
+//! A move by a playbook: its stages, the fence, the switch under it, what is verified afterwards, and when it goes back.
 
 use std::time::Duration;
 
@@ -18,13 +18,9 @@ use crate::translate::Told;
 
 /// What is said of a move that a person has to decide about.
 const A_PERSON_DECIDES: &str = "going back would lose what was written since; a person decides";
-/// What is said while the way back waits for what it leads to.
-const OLD_COPY_AWAITED: &str = "the way back waits until the old copy is ready";
-/// What is said when that did not come in time.
-const OLD_COPY_MISSED: &str = "the way back failed: the old copy is not ready; a person decides";
 
 impl Move<'_> {
-    fn staging(&self) -> Staging<'_> {
+    pub(super) fn staging(&self) -> Staging<'_> {
         Staging { world: self.world, migration: self.migration, source: self.source, target: self.target }
     }
 
@@ -206,7 +202,7 @@ impl Move<'_> {
     }
 
     /// Records what the stages came to.
-    fn staged(&self, staged: Staged, decision: &mut Decision) {
+    pub(super) fn staged(&self, staged: Staged, decision: &mut Decision) {
         match staged {
             Staged::Advances(event, what) => {
                 let Ok(mut next) = self.migration.advanced(event, self.world.now, what) else { return };
@@ -270,8 +266,11 @@ impl Move<'_> {
     /// What failed after the switch and was left to a person.
     pub(super) fn failed_late(&self, decision: &mut Decision) {
         let controls = &self.migration.controls;
-        let taken_as_it_is =
-            self.migration.stage().is_some_and(|stage| controls.approved.contains(&stage.name));
+        // Of a way back that left out its last stage, that one.
+        let last_back = || self.migration.playbook.as_ref().and_then(|playbook| playbook.rollback.last());
+        let failed =
+            self.migration.stage().or_else(|| last_back().filter(|_| self.migration.position.reverting));
+        let taken_as_it_is = failed.is_some_and(|stage| controls.approved.contains(&stage.name));
         if taken_as_it_is {
             self.advance(Event::Accepted, "a person takes what failed as it is", decision);
         } else if controls.rollback && (self.loses_nothing() || controls.allow_loss) {
@@ -320,60 +319,6 @@ impl Move<'_> {
             self.note(&format!("{why}; {A_PERSON_DECIDES}: spec.allowLoss"), decision);
         } else {
             self.advance(Event::Failed, &format!("{why}; {A_PERSON_DECIDES}"), decision);
-        }
-    }
-
-    /// Waits while writes are held up, and gives the way back up when its time is over, or where it has none.
-    fn wait_within(&self, deadline: Option<Timestamp>, what: &str, why: &str, decision: &mut Decision) {
-        match deadline.filter(|deadline| *deadline > self.world.now) {
-            Some(deadline) => {
-                decision.wake_at(deadline);
-                self.note(what, decision);
-            }
-            None => self.advance(Event::Failed, why, decision),
-        }
-    }
-
-    /// The stages of the way back, under a fence on the new copy.
-    fn revert(&self, decision: &mut Decision) {
-        if !fence::set(self.world, self.target, true, decision) {
-            return;
-        }
-        let quiesced = self.world.live(self.target).is_some_and(|live| fence::is_quiesced(live));
-        let since = self.migration.receipt.stage_since.filter(|_| self.migration.position.in_stage);
-        let deadline = self.migration.stage().zip(since).map(|(stage, since)| since.plus(stage.timeout));
-        if !quiesced && !sabotage::is(Bug::WayBackUnfenced) {
-            // Within the time of the stage that has begun: nobody's writes are held up for ever.
-            let why =
-                "the way back failed: the new copy takes writes although its fence is up; a person decides";
-            let what = "the way back waits until the new copy takes no more writes (status.quiesced)";
-            self.wait_within(deadline, what, why, decision);
-            return;
-        }
-        match self.staging().run(None, decision) {
-            Staged::Over if self.source_can_serve() => {
-                self.advance(Event::RolledBack, "the way back is over; back to the old copy", decision);
-            }
-            Staged::Over => self.wait_within(None, OLD_COPY_AWAITED, OLD_COPY_MISSED, decision),
-            // The last stage is over when the old copy is ready as well: it has a time, and what comes after it none.
-            Staged::Advances(Event::StagePassed, _)
-                if !self.source_can_serve()
-                    && self.migration.playbook.as_ref().is_some_and(|playbook| {
-                        self.migration.position.passed + 1 == playbook.rollback.len()
-                    }) =>
-            {
-                self.wait_within(deadline, OLD_COPY_AWAITED, OLD_COPY_MISSED, decision);
-            }
-            Staged::Failed(why) => {
-                self.advance(
-                    Event::Failed,
-                    &format!("the way back failed: {why}; a person decides"),
-                    decision,
-                );
-            }
-            staged @ (Staged::Advances(..) | Staged::Acts | Staged::Waits(_)) => {
-                self.staged(staged, decision);
-            }
         }
     }
 }

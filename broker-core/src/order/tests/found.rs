@@ -154,68 +154,141 @@ fn a_cutover_is_given_up_where_the_old_copy_took_writes_after_a_stage_under_the_
     }
 }
 
+/// What is decided once the consumer was told: what it is told is not these tests'.
+fn decide_told(world: &mut World<'_>) -> Decision {
+    let mut decision = decide(world);
+    if let Some(at) = decision.actions.iter().position(|it| matches!(it, Action::ApplyStatus { .. })) {
+        let Action::ApplyStatus { status, .. } = decision.actions.remove(at) else { unreachable!() };
+        let mut order = world.order.take().unwrap().as_ref().clone();
+        order.set(&["status"], status);
+        world.order = Some(Arc::new(order));
+        decision = decide(world);
+    }
+    assert_eq!(audit(world, &decision), [], "{decision:?}");
+    decision
+}
+
+/// The last stage of the way back runs, since a second, for at most an hour.
+const GOES_BACK: Position = Position {
+    state: MigrationState::CutoverCompleted,
+    passed: 0,
+    in_stage: true,
+    switched: true,
+    reverting: true,
+};
+
+fn two_hours_later(world: &mut World<'_>) {
+    world.now = Timestamp::from_millis(7_200_000);
+}
+
 #[test]
 fn the_way_back_holds_up_writes_no_longer_than_its_stages_may_take() {
     let policy = policy();
-    let over = Position {
-        state: MigrationState::CutoverCompleted,
-        passed: 1,
-        in_stage: false,
-        switched: true,
-        reverting: true,
-    };
-    let runs = Position { passed: 0, in_stage: true, ..over };
+    let left_out = Position { passed: 1, in_stage: false, ..GOES_BACK };
     let (waits, failed) = (Some(MigrationState::CutoverCompleted), Some(MigrationState::Failed));
-    for (position, ready, quiesced, expected) in [
-        (over, "True", true, Some(MigrationState::RolledBack)),
-        (over, "True", false, failed),
-        (over, "False", true, failed),
-        (runs, "False", true, waits),
-        (runs, "True", false, waits),
+    for (position, ready, quiesced, in_time, later) in [
+        (GOES_BACK, "True", true, None, failed),
+        (GOES_BACK, "False", true, waits, failed),
+        (GOES_BACK, "True", false, waits, failed),
+        (left_out, "True", true, failed, failed),
     ] {
         let mut world = staged(&policy, "new", position);
         seen(&mut world, "new", "True", Some(quiesced));
         seen(&mut world, "old", ready, Some(true));
-        let mut decision = decide(&world);
-        if let Some(at) = decision.actions.iter().position(|it| matches!(it, Action::ApplyStatus { .. })) {
-            // The consumer is told first; what it is told is not this test's.
-            let Action::ApplyStatus { status, .. } = decision.actions.remove(at) else { unreachable!() };
-            let mut order = world.order.take().unwrap().as_ref().clone();
-            order.set(&["status"], status);
-            world.order = Some(Arc::new(order));
-            decision = decide(&world);
-        }
-        assert_eq!(next_state(&decision), expected, "{position:?} {ready} {quiesced}: {decision:?}");
-        if expected == waits {
-            assert!(decision.wake.is_some(), "the wait has an end");
-        }
+        let decision = decide_told(&mut world);
+        assert_eq!(next_state(&decision), in_time, "{position:?} {ready} {quiesced}: {decision:?}");
+        assert!(in_time != waits || decision.wake.is_some(), "the wait has an end");
+        let pointer = next_assignment(&decision).and_then(|next| next.pointer.as_deref());
+        assert_eq!(pointer, in_time.is_none().then_some("old"), "{position:?} {ready} {quiesced}");
+        two_hours_later(&mut world);
+        let decision = decide_told(&mut world);
+        assert_eq!(next_state(&decision), later, "{position:?} {ready} {quiesced}: {decision:?}");
     }
 }
 
 #[test]
-fn what_an_order_goes_back_from_takes_no_writes_until_it_is_gone() {
+fn a_way_back_is_over_when_the_consumer_holds_the_old_copy_and_goes_forward_again_where_it_never_will() {
     let policy = policy();
-    let back = Position {
-        state: MigrationState::RolledBack,
-        passed: 1,
-        in_stage: false,
-        switched: true,
-        reverting: true,
-    };
-    let lifts = |world: &World<'_>, name: &str| {
-        let lifted = |action: &Action| matches!(action, Action::Fence { copy: of, raised: false, .. } if of.key == copy(name).key);
-        decide(world).actions.iter().any(lifted)
-    };
-    for pointer in ["new", "old"] {
-        let mut world = staged(&policy, pointer, back);
-        seen(&mut world, "old", "True", Some(true));
-        seen(&mut world, "new", "True", Some(true));
-        assert!(!lifts(&world, "new"), "the consumer may hold it still");
-    }
-    let mut world = staged(&policy, "new", Position { state: MigrationState::Failed, ..back });
+    let silent = CopyView::Unknown;
+    let not_ready = |world: &mut World<'_>, name: &str| seen(world, name, "False", Some(true));
+    let mut world = staged(&policy, "old", GOES_BACK);
+    world.migrations[0].receipt.fenced_at = Some(Timestamp::from_millis(0));
     seen(&mut world, "old", "True", Some(true));
     seen(&mut world, "new", "True", Some(true));
-    assert!(lifts(&world, "new"), "the way back failed, and it goes on serving");
+    assert_eq!(next_state(&decide(&world)), None, "the consumer was told nothing yet");
+    assert_eq!(next_state(&decide_told(&mut world)), Some(MigrationState::RolledBack));
+    let forward = |world: &mut World<'_>| {
+        let decision = decide_told(world);
+        assert_eq!(next_state(&decision), None, "{decision:?}");
+        next_assignment(&decision).is_some_and(|next| next.pointer.as_deref() == Some("new"))
+    };
+
+    // It is waited for within the time of the last stage.
+    let mut away = world.clone();
+    away.copies.insert(copy("old").key, silent.clone());
+    assert!(!forward(&mut away));
+    two_hours_later(&mut away);
+    assert!(forward(&mut away));
+
+    // What is lost is not waited for, and what the new copy took is not left behind.
+    let mut lost = world.clone();
+    lost.copies.insert(copy("old").key, CopyView::Absent);
+    assert!(forward(&mut lost));
+    let mut breaks_its_word = world.clone();
+    seen(&mut breaks_its_word, "new", "True", Some(false));
+    assert!(forward(&mut breaks_its_word));
+
+    // Where neither can be had the order stays, and what serves it takes writes again.
+    let mut neither = world.clone();
+    not_ready(&mut neither, "old");
+    neither.copies.insert(copy("new").key, silent);
+    assert!(!forward(&mut neither));
+    two_hours_later(&mut neither);
+    assert_eq!(next_state(&decide_told(&mut neither)), Some(MigrationState::RolledBack));
+
+    // What the old copy took under its fence would be lost.
+    let mut took = world.clone();
+    seen(&mut took, "old", "False", Some(false));
+    two_hours_later(&mut took);
+    assert_eq!(next_state(&decide_told(&mut took)), Some(MigrationState::RolledBack));
+}
+
+#[test]
+fn neither_copy_takes_writes_until_the_order_is_back_for_good() {
+    let policy = policy();
+    let lifts = |position: Position, pointer: &str| {
+        let mut world = staged(&policy, pointer, position);
+        seen(&mut world, "old", "True", Some(true));
+        seen(&mut world, "new", "True", Some(true));
+        let decision = decide(&world);
+        let lifted = |action: &Action| {
+            if let Action::Fence { copy, raised: false, .. } = action {
+                Some(copy.key.name.clone())
+            } else {
+                None
+            }
+        };
+        decision.actions.iter().filter_map(lifted).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(lifts(GOES_BACK, "new"), none);
+    assert_eq!(lifts(GOES_BACK, "old"), none, "the order may go forward again");
+    let back = Position { state: MigrationState::RolledBack, passed: 1, in_stage: false, ..GOES_BACK };
+    assert_eq!(lifts(back, "old"), ["old"], "the consumer may hold the new one still");
+    let failed = Position { state: MigrationState::Failed, in_stage: false, ..GOES_BACK };
+    assert_eq!(lifts(failed, "new"), ["new"], "the way back failed, and it goes on serving");
+}
+
+#[test]
+fn a_way_back_fails_where_one_of_the_copies_is_lost() {
+    let policy = policy();
+    for name in ["old", "new"] {
+        let mut world = staged(&policy, "new", GOES_BACK);
+        seen(&mut world, "old", "True", Some(true));
+        seen(&mut world, "new", "True", Some(true));
+        world.copies.insert(copy(name).key, CopyView::Gone);
+        assert_eq!(next_state(&decide_told(&mut world)), Some(MigrationState::Failed), "{name}");
+    }
 }
 
 #[test]
@@ -249,14 +322,7 @@ fn an_order_comes_back_from_a_replacement_that_is_lost_at_the_switch() {
     let mut world = staged(&policy, "new", caught_up);
     seen(&mut world, "old", "True", Some(true));
     world.copies.insert(copy("new").key, CopyView::Gone);
-    let mut decision = decide(&world);
-    if let Some(at) = decision.actions.iter().position(|it| matches!(it, Action::ApplyStatus { .. })) {
-        let Action::ApplyStatus { status, .. } = decision.actions.remove(at) else { unreachable!() };
-        let mut order = world.order.take().unwrap().as_ref().clone();
-        order.set(&["status"], status);
-        world.order = Some(Arc::new(order));
-        decision = decide(&world);
-    }
+    let decision = decide_told(&mut world);
     let next = decision
         .actions
         .iter()
@@ -264,4 +330,40 @@ fn an_order_comes_back_from_a_replacement_that_is_lost_at_the_switch() {
     let next = next.unwrap_or_else(|| panic!("{decision:?}"));
     assert_eq!(next.state(), MigrationState::RolledBack);
     assert!(next.receipt.loss.as_ref().is_some_and(|loss| loss.starts_with("writes may be lost")));
+}
+
+#[test]
+fn what_the_old_copy_took_since_the_order_is_back_may_be_lost_with_it() {
+    let policy = policy();
+    let back = Position { state: MigrationState::RolledBack, passed: 1, in_stage: false, ..GOES_BACK };
+    let mut world = staged(&policy, "old", back);
+    seen(&mut world, "new", "True", Some(true));
+    world.copies.insert(copy("old").key, CopyView::Gone);
+    let decision = decide(&world);
+    assert_eq!(next_assignment(&decision), None, "it is recorded first");
+    let next = decision.actions.iter().find_map(|action| {
+        if let Action::UpdateMigration(next) = action { Some(next.clone()) } else { None }
+    });
+    let next = next.unwrap_or_else(|| panic!("{decision:?}"));
+    assert!(next.receipt.loss.as_ref().is_some_and(|loss| loss.starts_with("writes may be lost")));
+    world.migrations = vec![next];
+    let next = next_assignment(&decide(&world)).and_then(|next| next.pointer.clone());
+    assert_eq!(next.as_deref(), Some("new"));
+}
+
+#[test]
+fn the_grace_period_begins_anew_where_a_way_back_failed() {
+    let policy = policy();
+    let mut world = staged(&policy, "new", GOES_BACK);
+    world.migrations[0].receipt.switched_at = Some(Timestamp::from_millis(0));
+    seen(&mut world, "old", "False", Some(true));
+    seen(&mut world, "new", "True", Some(true));
+    two_hours_later(&mut world);
+    let decision = decide_told(&mut world);
+    let next = decision
+        .actions
+        .iter()
+        .find_map(|action| if let Action::UpdateMigration(next) = action { Some(next) } else { None });
+    let next = next.unwrap_or_else(|| panic!("{decision:?}"));
+    assert_eq!((next.state(), next.receipt.switched_at), (MigrationState::Failed, Some(world.now)));
 }
