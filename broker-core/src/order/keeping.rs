@@ -264,7 +264,11 @@ fn copy_is_lost(world: &World<'_>, assignment: &Assignment, copy: &CopyRef, step
     }
 }
 
-fn with_copy(assignment: &Assignment, copy: &CopyRef, change: impl FnOnce(&mut CopyRef)) -> Assignment {
+pub(super) fn with_copy(
+    assignment: &Assignment,
+    copy: &CopyRef,
+    change: impl FnOnce(&mut CopyRef),
+) -> Assignment {
     let mut next = assignment.clone();
     if let Some(slot) = next.copies.iter_mut().find(|slot| slot.key == copy.key) {
         change(slot);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::decision::{Action, Decision};
-use super::keeping::{Step, created_at, is_ready, keep, keep_in_step, new_copy, tell_platform};
+use super::keeping::{Step, created_at, is_ready, keep, keep_in_step, new_copy, tell_platform, with_copy};
 use super::leaving::{Stand, playbook, record_of_move, stand_of};
 use super::leftovers::{is_the_copy, left_behind};
 use super::policy::Failover;
@@ -17,7 +17,7 @@ use super::serving::{Holds, Sight, can_hand_over, serve};
 use super::silence::{is_given_up, silent_until};
 use super::world::{CopyView, Fit, World};
 use crate::migration::{Event, Migration, MigrationState, Origin};
-use crate::resource::{ConditionStatus, Object};
+use crate::resource::{ConditionStatus, Object, marker};
 use crate::sabotage::{self, Bug};
 use crate::time::Timestamp;
 use crate::translate::{Told, migration_serial};
@@ -124,6 +124,14 @@ pub(super) fn moving(
         decision.act(Action::CreateMigration(record));
         return;
     };
+    // The move may have begun while what serves was being made again.
+    let unknown = world.live(source).filter(|_| source.uid.is_none());
+    if let Some(there) = unknown.filter(|it| it.label(marker::ORDER_LABEL) == Some(&assignment.name)) {
+        let uid = there.uid().to_owned();
+        decision.report.reason = "Migrating";
+        decision.act(Action::UpdateAssignment(with_copy(assignment, source, |copy| copy.uid = Some(uid))));
+        return;
+    }
     let it = Move { world, order, assignment, source, target, migration };
     if assignment.points_to(target) {
         it.after_the_switch(decision);

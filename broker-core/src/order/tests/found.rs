@@ -352,6 +352,21 @@ fn what_the_old_copy_took_since_the_order_is_back_may_be_lost_with_it() {
 }
 
 #[test]
+fn a_copy_that_was_made_again_as_its_order_began_to_move_is_known_all_the_same() {
+    let policy = policy();
+    let begun = Position { state: MigrationState::InitialInProgress, ..Position::default() };
+    let mut world = switched(&policy, begun);
+    let assignment = world.assignment.as_mut().unwrap();
+    assignment.pointer = Some("old".to_owned());
+    assignment.copies[0].uid = None;
+    seen(&mut world, "old", "True", None);
+    let decision = decide(&world);
+    assert_eq!(audit(&world, &decision), []);
+    let next = next_assignment(&decision).unwrap_or_else(|| panic!("{decision:?}"));
+    assert_eq!(next.copies[0].uid.as_deref(), Some("old-uid"));
+}
+
+#[test]
 fn the_grace_period_begins_anew_where_a_way_back_failed() {
     let policy = policy();
     let mut world = staged(&policy, "new", GOES_BACK);
