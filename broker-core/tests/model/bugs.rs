@@ -22,6 +22,8 @@ const KNOWN: &[(Bug, Way, &str)] = &[
     (Bug::CancelledAfterSwitch, STAGED, "never called off"),
     (Bug::WentBackWithLoss, STAGED, "no acknowledged write is lost"),
     (Bug::WayBackUnfenced, WITH_A_WAY_BACK, "no acknowledged write is lost"),
+    (Bug::RolledBackFirst, WITH_A_WAY_BACK, "a way back is over only once"),
+    (Bug::OldCopyOpenedEarly, WITH_A_WAY_BACK, "no acknowledged write is lost"),
     (Bug::CutoverWithoutEnd, STAGED, "no fence is left up"),
     (Bug::OldCopyDeletedFirst, FREE, "the copy that serves is never deleted"),
     (Bug::GraceIgnored, FREE, "and the grace period"),

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use broker_core::migration::{Controls, Migration};
+use broker_core::migration::{Controls, End, Migration, Request};
 use serde_json::json;
 
 use super::planning::{CLUSTERS, Plan, cluster_of};
-use super::setting::{BACK, STAGES};
+use super::setting::{Ask, BACK, STAGES, Setting};
 use super::state::{Link, PAST, State, Stores, Word};
 use super::writing::{lose_cluster, settle_order};
 
 /// Something that happens around the broker. Copies are told by their place in the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Event {
     Ready {
         copy: usize,
@@ -51,11 +51,13 @@ pub(super) enum Event {
     Edited,
     OrderDeleted,
     OrderPaused(bool),
+    /// A person wants the order moved.
+    Asks(Ask),
     Says(Say),
 }
 
-/// What a person says about the move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a person says about the move, or about what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Say {
     Pause,
     GoOn,
@@ -66,7 +68,7 @@ pub(super) enum Say {
 }
 
 /// What an event costs, and whether it brings the move to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// Part of every move that goes well.
     Helps,
@@ -92,7 +94,7 @@ pub(super) fn is_failed_late(record: &Migration) -> bool {
 }
 
 /// Everything that may happen in a state, and what kind it is of.
-pub(super) fn events(stores: &Stores, state: &State, plan: &Plan) -> Vec<(Event, Kind)> {
+pub(super) fn events(setting: &Setting, stores: &Stores, state: &State, plan: &Plan) -> Vec<(Event, Kind)> {
     let mut found = Vec::new();
     if state.order.is_none() && state.copies.is_empty() && state.assignment.is_none() {
         return found;
@@ -147,6 +149,17 @@ pub(super) fn events(stores: &Stores, state: &State, plan: &Plan) -> Vec<(Event,
         found.push((Event::OrderDeleted, Kind::Disturbs));
         let paused = order.annotation(broker_core::resource::marker::PAUSED_ANNOTATION) == Some("true");
         found.push((Event::OrderPaused(!paused), if paused { Kind::Helps } else { Kind::Disturbs }));
+        if let Some(ask) = setting.ask.filter(|_| !state.asked) {
+            found.push((Event::Asks(ask), Kind::Happens));
+        }
+    }
+    let request = state.request.filter(|_| open_move(stores, state).is_none());
+    if let Some(request) = request.map(|id| stores.request(id)) {
+        let controls = &request.controls;
+        found.extend((!controls.cancel).then_some((Event::Says(Say::Cancel), Kind::Disturbs)));
+        found.extend((!controls.paused).then_some((Event::Says(Say::Pause), Kind::Disturbs)));
+        found.extend(controls.paused.then_some((Event::Says(Say::GoOn), Kind::Helps)));
+        return found;
     }
     if let Some((_, record)) = open_move(stores, state) {
         about_the_move(state, &record, plan, &mut found);
@@ -234,8 +247,32 @@ pub(super) fn happen(stores: &mut Stores, state: &mut State, event: Event) {
             };
             order.set(&["metadata", "annotations"], paused);
         }),
+        Event::Asks(ask) => asks(stores, state, ask),
         Event::Says(say) => says(stores, state, say),
     }
+}
+
+fn asks(stores: &mut Stores, state: &mut State, ask: Ask) {
+    let serving = state.assignment.map(|id| stores.assignment(id));
+    let at = serving.as_ref().and_then(|it| it.serving()).map_or(0, |copy| cluster_of(&copy.key));
+    let end = |cluster: usize| End {
+        gvk: None,
+        name: Some("db".to_owned()),
+        namespace: None,
+        cluster: CLUSTERS[cluster].to_owned(),
+    };
+    state.asked = true;
+    state.request = Some(stores.put_request(Request {
+        name: "wanted".to_owned(),
+        uid: "wanted-uid".to_owned(),
+        resource_version: String::new(),
+        created_at: None,
+        from: end(at),
+        to: end(1 - at),
+        order: None,
+        controls: Controls { skip_source: ask == Ask::SkipSource, ..Controls::default() },
+        told: None,
+    }));
 }
 
 fn change_order(
@@ -250,10 +287,20 @@ fn change_order(
 }
 
 fn says(stores: &mut Stores, state: &mut State, say: Say) {
+    if let Some(id) = state.request.filter(|_| open_move(stores, state).is_none()) {
+        let mut request = stores.request(id).as_ref().clone();
+        change_controls(&mut request.controls, say, None);
+        state.request = Some(stores.put_request(request));
+        return;
+    }
     let Some((at, record)) = open_move(stores, state) else { return };
     let mut record = record.as_ref().clone();
     let stage = record.stage().map(|stage| stage.name.clone());
-    let controls: &mut Controls = &mut record.controls;
+    change_controls(&mut record.controls, say, stage);
+    state.migrations[at] = stores.put_migration(record);
+}
+
+fn change_controls(controls: &mut Controls, say: Say, stage: Option<String>) {
     match say {
         Say::Pause => controls.paused = true,
         Say::GoOn => controls.paused = false,
@@ -262,7 +309,6 @@ fn says(stores: &mut Stores, state: &mut State, say: Say) {
         Say::AllowLoss => controls.allow_loss = true,
         Say::Approve => controls.approved.extend(stage),
     }
-    state.migrations[at] = stores.put_migration(record);
 }
 
 /// Takes note of what a stage that is done has seen to.
@@ -270,7 +316,7 @@ fn stage_is_done(stores: &Stores, state: &mut State) {
     let Some((_, record)) = open_move(stores, state) else { return };
     let Some(stage) = record.stage() else { return };
     if let Some(bit) = STAGES.iter().position(|name| *name == stage.name) {
-        state.witness.done |= 1 << bit;
+        state.noted.done |= 1 << bit;
     }
     let ends = state.assignment.map(|id| stores.assignment(id));
     let ends = ends.as_ref().and_then(|assignment| assignment.moving());
@@ -278,9 +324,9 @@ fn stage_is_done(stores: &Stores, state: &mut State) {
         state.copies.iter().any(|copy| *stores.key(copy.key) == end.key && copy.quiesced)
     };
     if stage.name == STAGES[1] {
-        state.witness.caught_up = ends.is_some_and(|(source, _)| quiesced(source));
+        state.noted.caught_up = Some(ends.is_some_and(|(source, _)| quiesced(source)));
     } else if stage.name == BACK {
-        state.witness.brought_back = ends.is_some_and(|(_, target)| quiesced(target));
+        state.noted.brought_back = Some(ends.is_some_and(|(_, target)| quiesced(target)));
     }
 }
 
@@ -298,9 +344,7 @@ pub(super) fn tick(stores: &mut Stores, state: &mut State) {
     for id in &mut state.migrations {
         *id = stores.older_migration(*id);
     }
-    if state.witness.holds {
-        state.witness.held = older(state.witness.held);
-    }
+    state.noted.ticks = true;
 }
 
 impl fmt::Display for Event {
@@ -321,6 +365,10 @@ impl fmt::Display for Event {
             Self::OrderDeleted => write!(f, "the consumer deletes the order"),
             Self::OrderPaused(true) => write!(f, "the consumer pauses the order"),
             Self::OrderPaused(false) => write!(f, "the consumer lets the order go on"),
+            Self::Asks(Ask::Move) => write!(f, "a person wants the order moved"),
+            Self::Asks(Ask::SkipSource) => {
+                write!(f, "a person wants the order moved without what serves it (spec.skipSource)")
+            }
             Self::Says(say) => write!(f, "a person says of the move: {say:?}"),
         }
     }

@@ -27,7 +27,7 @@ mod writing;
 use broker_core::order::Fence;
 
 use self::search::search;
-use self::setting::{Begin, Setting, Way};
+use self::setting::{Ask, Begin, Setting, Way};
 
 /// Searches with more and more disturbances: what is found broken is broken with as few as can be.
 fn holds(setting: &Setting) {
@@ -44,6 +44,8 @@ fn holds(setting: &Setting) {
             println!("BROKEN with {budget} disturbances: {promise}\n{run}");
         }
         assert!(found.broken.is_empty(), "{setting}: {:?}", found.broken.keys());
+        let moves = setting.begin != Begin::Placement;
+        assert!(found.switched || !moves, "{setting}: no order was ever switched over");
     }
 }
 
@@ -77,4 +79,24 @@ fn a_staged_move_with_a_way_back_keeps_every_promise() {
 fn a_staged_move_under_a_fence_as_good_as_it_gets_keeps_every_promise() {
     let way = Way::Staged { back: false, approval: false };
     holds(&Setting::new("staged, best effort", way, Fence::BestEffort).budget(budget(0)));
+}
+
+#[test]
+fn a_free_move_and_another_after_it_keep_every_promise() {
+    holds(&Setting::new("free, twice", Way::Free, Fence::BestEffort).moves(2).budget(budget(1)));
+}
+
+#[test]
+fn a_free_move_that_a_person_asks_for_keeps_every_promise() {
+    for (name, ask) in [("free, asked for", Ask::Move), ("free, skipSource", Ask::SkipSource)] {
+        holds(&Setting::new(name, Way::Free, Fence::BestEffort).ask(ask).budget(budget(1)));
+    }
+}
+
+#[test]
+fn a_staged_move_that_a_person_asks_for_keeps_every_promise() {
+    let way = Way::Staged { back: false, approval: false };
+    for (name, ask) in [("staged, asked for", Ask::Move), ("staged, skipSource", Ask::SkipSource)] {
+        holds(&Setting::new(name, way, Fence::Required).ask(ask).budget(budget(0)));
+    }
 }

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_core::audit::audit;
+use broker_core::migration::{Asked, Request};
 use broker_core::offer::OfferId;
 use broker_core::order::{
     Action, Chooser, Compute, CopyRef, CopyView, Decision, Fit, Helpers, LastWord, OrderIdentity, Placement,
-    Provided, Silence, Traces, World, decide,
+    Provided, Silence, Traces, Unfit, World, decide,
 };
 use broker_core::resource::{ClusterName, Gvk, Object, ObjectKey, ObjectRef, marker};
 use broker_core::sabotage;
 use serde_json::json;
 
-use super::setting::Setting;
+use super::setting::{Begin, Setting};
 use super::state::{Copy, Link, NOW, State, Stores, ago};
 
 /// The providers' clusters, in the order of [`State::links`].
@@ -41,7 +42,7 @@ pub(super) struct Plan {
 pub(super) fn identity(setting: &Setting) -> OrderIdentity {
     OrderIdentity {
         gvr: setting.policy.gvr.clone(),
-        key: ObjectKey::new(setting.consumer, "team", "db"),
+        key: ObjectKey::new("consumer", "team", "db"),
         uid: ORDER_UID.to_owned(),
     }
 }
@@ -60,8 +61,8 @@ pub(super) fn uid_of(key: &ObjectKey) -> String {
 #[derive(Debug)]
 struct TwoOffers<'s> {
     setting: &'s Setting,
-    /// The offer that takes the order as it is.
-    takes: usize,
+    /// The offer that takes the order as it is, where not both do.
+    takes: Option<usize>,
     links: [Link; 2],
 }
 
@@ -81,15 +82,28 @@ impl Chooser for TwoOffers<'_> {
         let cluster = usize::from(offer.cluster.as_str() == CLUSTERS[1]);
         match self.links[cluster] {
             Link::Gone => Fit::Withdrawn,
-            _ if cluster != self.takes => Fit::Refused("another size".to_owned()),
+            _ if self.takes.is_some_and(|takes| takes != cluster) => Fit::Refused("another size".to_owned()),
             Link::Silent(_) => Fit::Unreachable,
             Link::Answers => Fit::Fits(self.placement(cluster)),
         }
     }
 
     fn best(&self, excluded: &BTreeSet<OfferId>) -> Option<Placement> {
-        let placement = self.placement(self.takes);
-        (self.links[self.takes] == Link::Answers && !excluded.contains(&placement.offer)).then_some(placement)
+        let takes = |cluster: &usize| {
+            self.takes.is_none_or(|takes| takes == *cluster) && self.links[*cluster] == Link::Answers
+        };
+        let mut placements = (0..CLUSTERS.len()).filter(takes).map(|cluster| self.placement(cluster));
+        placements.find(|placement| !excluded.contains(&placement.offer))
+    }
+
+    fn within(&self, provider: &ClusterName) -> Result<Placement, Unfit> {
+        let cluster = usize::from(provider.as_str() == CLUSTERS[1]);
+        match self.fit(&self.placement(cluster).offer) {
+            Fit::Fits(placement) => Ok(placement),
+            Fit::Refused(_) | Fit::Unreachable | Fit::Withdrawn => {
+                Err(Unfit { reason: "NotFeasible", message: "it does not take it".to_owned() })
+            }
+        }
     }
 
     fn explain(&self) -> serde_json::Value {
@@ -132,6 +146,7 @@ fn told(action: &Action) -> Option<String> {
         Action::CreateMigration(record) | Action::UpdateMigration(record) => {
             Some(format!("{} {:?}", record.message, record.receipt))
         }
+        Action::AnswerRequest { answer, .. } => Some(answer.message.clone()),
         Action::CreateCopy { object, .. } | Action::ApplyCopy { object, .. } => {
             Some(object.clone().into_value().to_string())
         }
@@ -231,7 +246,10 @@ fn with_world<T>(
         }
         Link::Answers | Link::Gone => None,
     });
-    let takes = order.as_deref().map(taken_by).unwrap_or_default();
+    // What was never handed out would move at once: an assignment is older here than anybody waits for its first copy.
+    let handed_out = assignment.as_deref().is_some_and(|it| it.pointer.is_some());
+    let takes = (setting.begin != Begin::Served || !handed_out)
+        .then(|| order.as_deref().map(taken_by).unwrap_or_default());
     let chooser = TwoOffers { setting, takes, links: state.links };
     ask(&World {
         now: NOW,
@@ -240,7 +258,7 @@ fn with_world<T>(
         order,
         assignment: assignment.as_deref().cloned(),
         migrations: state.migrations.iter().map(|id| stores.migration(*id).as_ref().clone()).collect(),
-        requests: Vec::new(),
+        requests: state.request.iter().map(|id| asked(&stores.request(*id))).collect(),
         copies,
         unreachable: unreachable.collect(),
         provided,
@@ -255,6 +273,11 @@ fn with_world<T>(
         chooser: &chooser,
         settled: BTreeMap::new(),
     })
+}
+
+/// What a person asks for, with the provider that is meant.
+fn asked(request: &Request) -> Asked {
+    Asked { request: request.clone(), target: Ok(ClusterName::from(request.to.cluster.as_str())) }
 }
 
 fn helpers(stores: &Stores, id: super::state::Id, going: bool) -> (String, Helpers) {

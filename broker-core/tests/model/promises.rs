@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use broker_core::migration::{Migration, MigrationState};
+use broker_core::migration::{Migration, MigrationState, Origin};
 use broker_core::order::{Action, Assignment, CopyRef};
 use broker_core::resource::{Object, ObjectKey, marker};
 
 use super::planning::{Plan, cluster_of, uid_of};
 use super::setting::Setting;
-use super::state::{Copy, Link, State, Stores, Word};
+use super::state::{Copy, Link, State, Stores, Witness, Word};
 
 /// A promise that a step can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(super) enum Promise {
     NoWriteLost,
     NoSwitchCalledOff,
     StageWaits,
+    BackIsHeld,
 }
 
 /// Everything at once, before a step, after it, and what was written meanwhile.
@@ -33,8 +34,10 @@ pub(super) struct Judged<'j> {
     pub(super) setting: &'j Setting,
     pub(super) stores: &'j Stores,
     pub(super) before: &'j State,
+    /// What was known before it.
+    pub(super) witness: &'j Witness,
     pub(super) after: &'j State,
-    pub(super) written: &'j [Action],
+    pub(super) written: &'j [&'j Action],
 }
 
 impl Judged<'_> {
@@ -48,13 +51,16 @@ impl Judged<'_> {
         };
         breaks(Promise::PausedIsLeftAlone, is_paused(self.stores, self.before) && !self.written.is_empty());
         for action in self.written {
-            match action {
+            match *action {
                 Action::UpdateAssignment(next) => {
                     if let Some((from, to)) = self.switched(next) {
                         self.switch(&from, &to, &mut breaks);
                     }
                 }
                 Action::DeleteCopy { copy, .. } if self.order_lives() => self.deletion(copy, &mut breaks),
+                Action::UpdateMigration(next) if next.state() == MigrationState::RolledBack => {
+                    self.way_back_over(next, &mut breaks);
+                }
                 Action::CreateHelper { key, .. } if key == "mover" => {
                     breaks(Promise::StageWaits, self.before.word == Word::Nothing);
                 }
@@ -107,7 +113,7 @@ impl Judged<'_> {
     }
 
     fn switch(&self, from: &CopyRef, to: &CopyRef, breaks: &mut impl FnMut(Promise, bool)) {
-        let (witness, there) = (&self.before.witness, self.there(&to.key));
+        let (witness, there) = (self.witness, self.there(&to.key));
         breaks(Promise::PointsToReady, there.is_none_or(|copy| !copy.ready || copy.deleting));
         let Some(record) = self.assignment().and_then(|assignment| self.record_of(&assignment)) else {
             return;
@@ -127,9 +133,25 @@ impl Judged<'_> {
         }
     }
 
+    /// A way back by stages for it is over: from then on nothing leads to the new copy any more.
+    fn way_back_over(&self, next: &Migration, breaks: &mut impl FnMut(Promise, bool)) {
+        let Some(assignment) = self.assignment() else { return };
+        let Some((source, target)) = assignment.moving() else { return };
+        if !next.position.reverting || next.receipt.loss.is_some() {
+            return;
+        }
+        let witness = self.witness;
+        let is_held = assignment.points_to(source) && witness.holds;
+        let can_be_had = self.there(&target.key).is_some_and(|copy| {
+            copy.ready && !copy.deleting && self.before.links[cluster_of(&target.key)] == Link::Answers
+        });
+        breaks(Promise::BackIsHeld, !is_held && can_be_had);
+        breaks(Promise::NoWriteLost, !witness.brought_back);
+    }
+
     fn deletion(&self, copy: &CopyRef, breaks: &mut impl FnMut(Promise, bool)) {
         let Some(assignment) = self.assignment() else { return };
-        let witness = &self.before.witness;
+        let witness = self.witness;
         if assignment.points_to(copy) {
             breaks(Promise::ServingStays, true);
         } else if let Some((source, target)) = assignment.moving() {
@@ -170,7 +192,7 @@ fn has_stray(stores: &Stores, state: &State) -> bool {
 }
 
 /// What is seen of a state by those who judge: whether the consumer holds all of what serves, and who took writes.
-pub(super) fn witnessed(stores: &Stores, before: &State, after: &mut State) {
+pub(super) fn witnessed(stores: &Stores, before: &State, after: &State, witness: &mut Witness) {
     let assignment = after.assignment.map(|id| stores.assignment(id));
     let pointer = assignment.as_ref().and_then(|it| it.serving().filter(|_| it.pointer.is_some()).cloned());
     let holds = pointer.as_ref().is_some_and(|copy| {
@@ -184,7 +206,6 @@ pub(super) fn witnessed(stores: &Stores, before: &State, after: &mut State) {
         before.pointer.as_ref() != to.map(|key| &key.name)
             && before.copies.iter().any(|copy| Some(&copy.key) == to)
     });
-    let witness = &mut after.witness;
     if switched {
         witness.held = 0;
     }
@@ -227,8 +248,10 @@ pub(super) fn is_over(stores: &Stores, state: &State, plan: &Plan) -> bool {
         return false;
     }
     let Some(order) = state.order.map(|id| stores.object(id)) else {
+        // What a person made is the person's to delete.
+        let left = |record: Arc<Migration>| record.origin != Origin::Person || !record.state().is_final();
         return state.assignment.is_none()
-            && state.migrations.is_empty()
+            && !state.migrations.iter().map(|id| stores.migration(*id)).any(left)
             && state.mirrored.is_none()
             && reachable_copies(stores, state).next().is_none();
     };

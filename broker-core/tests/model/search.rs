@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use stateright::{Checker as _, HasDiscoveries, Model as _, Path};
 
 use super::moves::{ALWAYS_RESTS, Moves, Step};
+use super::planning::Plan;
 use super::promises::is_over;
 use super::setting::Setting;
-use super::state::State;
+use super::state::{Spot, State, Stores};
 
 /// What a search came to.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Found {
     /// As the broker sees them.
     pub(super) views: usize,
     pub(super) took: Duration,
+    /// Whether any order was switched over.
+    pub(super) switched: bool,
     /// Whether the audit would have withheld any decision.
     pub(super) withheld: bool,
     /// By the promise that is broken: a shortest run that breaks it, in words.
@@ -41,20 +44,23 @@ pub(super) fn search(setting: &Setting) -> Found {
     if broken.is_empty() {
         let stuck = stuck(checker.model(), &views, &steps);
         if !stuck.is_empty() {
-            let again = Moves::new(setting.clone());
-            // Numbers of things are given in the order in which they are met: the same search meets them alike.
-            let path = again
+            let again = checker
+                .model()
                 .with_stuck(stuck)
                 .checker()
                 .finish_when(HasDiscoveries::AnyFailures)
                 .spawn_bfs()
-                .join()
-                .discovery(ALWAYS_RESTS);
-            let words = path.map_or_else(String::new, |path| in_words(checker.model(), &path));
+                .join();
+            let path = again.discovery(ALWAYS_RESTS);
+            let words = path.map_or_else(String::new, |path| in_words(again.model(), &path));
             broken.insert(ALWAYS_RESTS, words);
         }
     }
+    let is_switched = |stores: &Stores, state: &State, _: &Plan| {
+        state.migrations.iter().any(|id| stores.migration(*id).position.switched)
+    };
     Found {
+        switched: views.iter().any(|at| checker.model().ask(*at, is_switched)),
         states: checker.unique_state_count(),
         views: views.len(),
         took: began.elapsed(),
@@ -65,11 +71,11 @@ pub(super) fn search(setting: &Setting) -> Found {
 
 /// From which states, as the broker sees them, no run without faults comes to an end; or the broker alone goes on for
 /// ever.
-fn stuck(model: &Moves, views: &[State], steps: &[(usize, usize)]) -> HashSet<State> {
-    let ends = (0..views.len()).filter(|at| model.ask(&views[*at], is_over)).collect();
-    let endless = unreached(views.len(), steps, ends);
-    let restless = (0..views.len()).filter(|at| !model.rests(&views[*at]));
-    endless.into_iter().chain(restless).map(|at| views[at].clone()).collect()
+fn stuck(model: &Moves, met: &[usize], steps: &[(usize, usize)]) -> HashSet<usize> {
+    let ends = met.iter().copied().filter(|at| model.ask(*at, is_over)).collect();
+    let count = met.last().map_or(0, |last| last + 1);
+    let endless: HashSet<usize> = unreached(count, steps, ends).into_iter().collect();
+    met.iter().copied().filter(|at| endless.contains(at) || !model.rests(*at)).collect()
 }
 
 /// Those of so many from which none of the ends is reached: a pass backwards over the steps.
@@ -88,19 +94,23 @@ pub(super) fn unreached(count: usize, steps: &[(usize, usize)], ends: Vec<usize>
 }
 
 /// A run, for people.
-fn in_words(model: &Moves, path: &Path<State, Step>) -> String {
+fn in_words(model: &Moves, path: &Path<Spot, Step>) -> String {
     let mut words = String::new();
-    for (state, step) in path.clone().into_vec() {
-        let plan = model.plan(&state);
+    for (spot, step) in path.clone().into_vec() {
+        let plan = model.plan(spot.state, false);
         let verbs: Vec<&str> = plan.actions.iter().map(broker_core::order::Action::verb).collect();
         let Some(step) = step else {
             let _ = writeln!(
                 words,
-                "  then {}: would {verbs:?} {:?}\n{}",
+                "  then {}: would {verbs:?} {:?}\n{}, {:?}",
                 plan.reason,
                 plan.unsound,
-                model.ask(&state, shown)
+                model.ask(spot.state, shown),
+                spot.witness
             );
+            if model.is_stuck(spot.state) {
+                let _ = writeln!(words, "  and alone it would go on: {}", alone(model, spot.state));
+            }
             break;
         };
         let wrote = match step {
@@ -117,8 +127,22 @@ fn in_words(model: &Moves, path: &Path<State, Step>) -> String {
     words
 }
 
+/// What the broker alone would write, look after look.
+fn alone(model: &Moves, from: usize) -> String {
+    let verbs = |at: usize| {
+        model
+            .plan(at, false)
+            .actions
+            .iter()
+            .map(broker_core::order::Action::verb)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    model.looks(from).into_iter().map(verbs).collect::<Vec<_>>().join("; ")
+}
+
 /// What is there in a state, for people.
-fn shown(stores: &super::state::Stores, state: &State, _: &super::planning::Plan) -> String {
+fn shown(stores: &Stores, state: &State, _: &Plan) -> String {
     let mut words = String::new();
     if let Some(assignment) = state.assignment.map(|id| stores.assignment(id)) {
         let copies: Vec<String> = assignment.copies.iter().map(|copy| copy.key.to_string()).collect();
@@ -130,6 +154,6 @@ fn shown(stores: &super::state::Stores, state: &State, _: &super::planning::Plan
     for copy in &state.copies {
         let _ = writeln!(words, "    copy {}: {copy:?}", stores.key(copy.key));
     }
-    let _ = write!(words, "    links {:?}, word {:?}, {:?}", state.links, state.word, state.witness);
+    let _ = write!(words, "    links {:?}, word {:?}", state.links, state.word);
     words
 }

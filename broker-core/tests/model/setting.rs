@@ -33,17 +33,27 @@ pub(super) enum Begin {
     Placement,
     /// With an order that has to leave the copy that serves it.
     Move,
+    /// With an order that is served, and that both providers take as it is.
+    Served,
+}
+
+/// What a person asks for: always the provider that does not serve the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Ask {
+    Move,
+    /// Without what serves it.
+    SkipSource,
 }
 
 /// A setting to check.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
     pub(super) name: &'static str,
-    /// The consumer's cluster.
-    pub(super) consumer: &'static str,
     pub(super) begin: Begin,
     /// How many moves may be recorded: then no further one begins.
     pub(super) moves: usize,
+    /// What a person may ask for, once.
+    pub(super) ask: Option<Ask>,
     /// How many disturbances there are.
     pub(super) budget: u8,
     pub(super) bug: Option<Bug>,
@@ -69,9 +79,9 @@ impl Setting {
         let playbooks = Arc::new(Playbooks::new(playbook.clone()));
         Self {
             name,
-            consumer: "consumer",
             begin: Begin::Move,
             moves: 1,
+            ask: None,
             budget: 0,
             bug: None,
             freely: None,
@@ -85,8 +95,13 @@ impl Setting {
         Self { begin, ..self }
     }
 
-    pub(super) fn of(self, consumer: &'static str) -> Self {
-        Self { consumer, ..self }
+    pub(super) fn moves(self, moves: usize) -> Self {
+        Self { moves, ..self }
+    }
+
+    /// Nothing moves but by a person's word.
+    pub(super) fn ask(self, ask: Ask) -> Self {
+        Self { begin: Begin::Served, ask: Some(ask), ..self }
     }
 
     pub(super) fn budget(self, budget: u8) -> Self {

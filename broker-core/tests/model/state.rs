@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::migration::{Migration, MigrationState};
+use broker_core::migration::{Migration, MigrationState, Request};
 use broker_core::order::Assignment;
 use broker_core::playbook::Playbook;
 use broker_core::resource::{Object, ObjectKey};
@@ -90,6 +90,7 @@ pub(super) struct Stores {
     assignments: Store<Assignment>,
     migrations: Store<Migration>,
     helpers: Store<HelperSet>,
+    requests: Store<Request>,
     keys: Store<ObjectKey>,
 }
 
@@ -152,6 +153,13 @@ impl Stores {
         self.helpers.number(format!("{} {objects:?}", set.migration), |_| set)
     }
 
+    /// Stores what a person asks for, without its version.
+    pub(super) fn put_request(&mut self, mut request: Request) -> Id {
+        request.resource_version = String::new();
+        let text = format!("{request:?}");
+        self.requests.number(text, |version| Request { resource_version: version, ..request })
+    }
+
     pub(super) fn put_key(&mut self, key: &ObjectKey) -> Id {
         self.keys.number(key.to_string(), |_| key.clone())
     }
@@ -170,6 +178,10 @@ impl Stores {
 
     pub(super) fn helpers(&self, id: Id) -> Arc<HelperSet> {
         self.helpers.get(id)
+    }
+
+    pub(super) fn request(&self, id: Id) -> Arc<Request> {
+        self.requests.get(id)
     }
 
     pub(super) fn key(&self, id: Id) -> Arc<ObjectKey> {
@@ -249,8 +261,23 @@ impl Word {
     }
 }
 
+/// What a step has to do with the [`Witness`], whatever that was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Noted {
+    /// Whether a move began.
+    pub(super) begins: bool,
+    /// Whether time passed.
+    pub(super) ticks: bool,
+    /// The stages that were seen to be done.
+    pub(super) done: u8,
+    /// Whether the new copy got every write of the old one.
+    pub(super) caught_up: Option<bool>,
+    /// Whether the old copy got every write of the new one.
+    pub(super) brought_back: Option<bool>,
+}
+
 /// What promises are judged by, and nobody in the model knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Witness {
     /// Ticks for which the consumer has held all that the copy of the pointer provides.
     pub(super) held: u8,
@@ -266,12 +293,40 @@ pub(super) struct Witness {
     pub(super) broken: u32,
 }
 
-/// A state of the model.
+impl Witness {
+    /// Takes note of what a step had to do with it.
+    pub(super) fn note(&mut self, noted: Noted) {
+        if noted.begins {
+            *self = Self { done: 0, caught_up: false, brought_back: false, ..*self };
+        }
+        if noted.ticks && self.holds {
+            self.held = (self.held + 1).min(PAST);
+        }
+        self.done |= noted.done;
+        self.caught_up = noted.caught_up.unwrap_or(self.caught_up);
+        self.brought_back = noted.brought_back.unwrap_or(self.brought_back);
+    }
+}
+
+/// A state of the model: what is there, by its number, and what nobody in it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Spot {
+    pub(super) state: usize,
+    /// How many more disturbances there are.
+    pub(super) budget: u8,
+    pub(super) witness: Witness,
+}
+
+/// What is there: all that a decision may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
     pub(super) order: Option<Id>,
     pub(super) assignment: Option<Id>,
     pub(super) migrations: Vec<Id>,
+    /// What a person asks for, and is not taken up.
+    pub(super) request: Option<Id>,
+    /// Whether a person asked already.
+    pub(super) asked: bool,
     pub(super) copies: Vec<Copy>,
     /// What the consumer holds of the copy that serves.
     pub(super) mirrored: Option<Id>,
@@ -280,14 +335,6 @@ pub(super) struct State {
     /// The clusters of the old and of the new provider.
     pub(super) links: [Link; 2],
     pub(super) word: Word,
-    /// How many more disturbances there are.
-    pub(super) budget: u8,
-    pub(super) witness: Witness,
-}
-
-impl State {
-    /// What a decision may depend on: states that are equal in it are decided alike.
-    pub(super) fn view(&self) -> Self {
-        Self { budget: 0, witness: Witness::default(), ..self.clone() }
-    }
+    /// What the step that led here has to do with the witness; nothing, in a state that is kept.
+    pub(super) noted: Noted,
 }

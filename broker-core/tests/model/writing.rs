@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use broker_core::migration::Migration;
 use broker_core::order::Action;
 use broker_core::resource::{Object, ObjectKey, marker};
 use serde_json::{Value, json};
 
 use super::planning::{CLUSTERS, ORDER_UID, cluster_of, uid_of};
-use super::state::{Copy, HelperSet, Id, Link, State, Stores, Witness, Word, forget};
+use super::state::{Copy, HelperSet, Id, Link, State, Stores, Word, forget};
 
 /// Carries out one write. One that its guard refuses changes nothing.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of write")]
@@ -52,10 +53,7 @@ pub(super) fn write(stores: &mut Stores, state: &mut State, action: &Action) {
             if !taken {
                 let mut record = record.clone();
                 record.uid = format!("uid-{}", record.name);
-                state.migrations.push(stores.put_migration(record));
-                state.word = Word::Nothing;
-                state.witness =
-                    Witness { done: 0, caught_up: false, brought_back: false, ..state.witness.clone() };
+                begin(stores, state, record);
             }
         }
         Action::UpdateMigration(record) => {
@@ -70,7 +68,18 @@ pub(super) fn write(stores: &mut Stores, state: &mut State, action: &Action) {
         Action::DeleteMigration { name, .. } => {
             state.migrations.retain(|id| stores.migration(*id).name != *name);
         }
-        Action::AdoptMigration(_) | Action::AnswerRequest { .. } => panic!("nobody asks for anything here"),
+        Action::AdoptMigration(record) => {
+            if state.request.take_if(|id| id.version() == record.resource_version).is_some() {
+                begin(stores, state, record.clone());
+            }
+        }
+        Action::AnswerRequest { resource_version, answer, .. } => {
+            if let Some(there) = state.request.filter(|id| id.version() == *resource_version) {
+                let mut request = stores.request(there).as_ref().clone();
+                request.told = Some(answer.clone());
+                state.request = Some(stores.put_request(request));
+            }
+        }
         Action::CreateCopy { copy, object } => {
             let key = stores.put_key(&copy.key);
             if state.links[cluster_of(&copy.key)] == Link::Answers && copy_at(state, key).is_none() {
@@ -132,6 +141,13 @@ pub(super) fn write(stores: &mut Stores, state: &mut State, action: &Action) {
         }
         Action::DeleteRelated { .. } => state.mirrored = None,
     }
+}
+
+/// A move is recorded: nothing was done for it yet.
+fn begin(stores: &mut Stores, state: &mut State, record: Migration) {
+    state.migrations.push(stores.put_migration(record));
+    state.word = Word::Nothing;
+    state.noted.begins = true;
 }
 
 fn finalizers(stores: &mut Stores, state: &mut State, version: &str, held: bool) {
