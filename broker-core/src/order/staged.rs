@@ -270,7 +270,9 @@ impl Move<'_> {
         let last_back = || self.migration.playbook.as_ref().and_then(|playbook| playbook.rollback.last());
         let failed =
             self.migration.stage().or_else(|| last_back().filter(|_| self.migration.position.reverting));
-        let taken_as_it_is = failed.is_some_and(|stage| controls.approved.contains(&stage.name));
+        // What is lost cannot be taken.
+        let taken_as_it_is = !self.is_absent(self.target)
+            && failed.is_some_and(|stage| controls.approved.contains(&stage.name));
         if taken_as_it_is {
             self.advance(Event::Accepted, "a person takes what failed as it is", decision);
         } else if controls.rollback && (self.loses_nothing() || controls.allow_loss) {
