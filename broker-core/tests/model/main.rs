@@ -72,7 +72,7 @@ fn a_staged_move_keeps_every_promise() {
 #[test]
 fn a_staged_move_with_a_way_back_keeps_every_promise() {
     let way = Way::Staged { back: true, approval: true };
-    holds(&Setting::new("staged, with a way back", way, Fence::Required).budget(budget(0)));
+    holds(&Setting::new("staged, with a way back", way, Fence::Required).budget(budget(1)));
 }
 
 #[test]

@@ -382,3 +382,21 @@ fn the_grace_period_begins_anew_where_a_way_back_failed() {
     let next = next.unwrap_or_else(|| panic!("{decision:?}"));
     assert_eq!((next.state(), next.receipt.switched_at), (MigrationState::Failed, Some(world.now)));
 }
+
+#[test]
+fn what_failed_after_the_switch_is_not_taken_as_it_is_once_it_is_lost() {
+    let policy = policy();
+    let failed = Position { state: MigrationState::Failed, passed: 1, in_stage: false, ..GOES_BACK };
+    for (is_lost, is_taken) in [(false, true), (true, false)] {
+        let mut world = staged(&policy, "new", failed);
+        world.migrations[0].controls.approved.insert("back".to_owned());
+        seen(&mut world, "old", "True", Some(true));
+        seen(&mut world, "new", "True", None);
+        if is_lost {
+            world.copies.insert(copy("new").key, CopyView::Gone);
+        }
+        let decision = decide_told(&mut world);
+        let taken = next_state(&decision).is_some_and(|state| state != MigrationState::Failed);
+        assert_eq!(taken, is_taken, "{decision:?}");
+    }
+}
