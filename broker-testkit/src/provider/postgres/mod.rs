@@ -7,7 +7,7 @@
 //! | [`Mover`] | carries a database from one server to another while it is written to, by logical replication; compares both |
 //! | [`Load`] | writes numbered rows and reads them with nothing but the consumer's Secret, and tells of every row that was acknowledged and is not there |
 //!
-//! PostgreSQL 14 or later must be installed (`postgres`, `initdb`, `pg_dump`, `psql`); see [`BINARIES_VARIABLE`].
+//! PostgreSQL 15 or later must be installed (`postgres`, `initdb`, `pg_dump`, `psql`); see [`BINARIES_VARIABLE`].
 
 mod error;
 mod fence;

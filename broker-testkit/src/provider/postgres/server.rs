@@ -61,7 +61,7 @@ impl PostgresServer {
     ///
     /// # Errors
     ///
-    /// [`PostgresError::Missing`] where PostgreSQL (14 or later) is not installed, [`PostgresError::Server`] with the
+    /// [`PostgresError::Missing`] where PostgreSQL (15 or later) is not installed, [`PostgresError::Server`] with the
     /// end of its log where it does not start.
     pub async fn start(name: &str) -> Result<Self, PostgresError> {
         let folder = Keeper::folder("postgres-")?;
