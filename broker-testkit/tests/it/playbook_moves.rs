@@ -7,6 +7,7 @@
     reason = "a test may fail loudly"
 )]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use broker_core::migration::{Controls, Migration, MigrationState};
@@ -458,6 +459,53 @@ fn what_fails_after_the_switch_goes_back_only_where_nothing_is_lost_by_it() {
     it.settle();
     it.is_over(MigrationState::RolledBack, "internal");
     assert_eq!(it.record().receipt.loss, None);
+}
+
+#[test]
+fn a_provider_that_falls_silent_at_any_write_of_the_way_back_holds_up_nobodys_writes() {
+    let condition = json!(["from.status.copiedBack == true"]);
+    let back = json!([{ "name": "copy-back", "timeout": "5m", "successConditions": condition }]);
+    let brought_back = || {
+        let it = Move::begun(playbook(&stages(), &back));
+        it.until_switched();
+        it.says(&json!({ "checksum": "other" }));
+        it.story.fleet.say("internal", &json!({ "copiedBack": true }));
+        it
+    };
+    let clean = brought_back();
+    clean.story.fleet.crash(None);
+    clean.settle();
+    clean.is_over(MigrationState::RolledBack, "internal");
+    let mut ends = BTreeSet::new();
+    for write in 0..clean.story.fleet.writes() {
+        let mut it = brought_back();
+        it.story.fleet.crash(Some(Crash::After(write)));
+        for _ in 0..50 {
+            if it.story.pass(&it.order).is_err() {
+                break;
+            }
+            it.story.provide();
+        }
+        it.story.fleet.set_reachable("internal", false);
+        it.story.fleet.advance(Duration::from_mins(5));
+        it.settle_with_restarts();
+        let serves = it.story.fleet.assignments()[0].serving().unwrap().key.cluster.to_string();
+        assert!(
+            serves == "internal" || !it.is_fenced(&serves),
+            "after write {write}: {}",
+            it.record().message
+        );
+        it.story.fleet.set_reachable("internal", true);
+        it.settle_with_restarts();
+        ends.insert(it.state());
+        if it.state() == MigrationState::RolledBack {
+            it.is_over(MigrationState::RolledBack, "internal");
+        } else {
+            assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
+            assert!(!it.is_fenced("external") && it.story.fleet.copies_in("internal").len() == 1);
+        }
+    }
+    assert_eq!(ends.into_iter().collect::<Vec<_>>(), [MigrationState::Failed, MigrationState::RolledBack]);
 }
 
 #[test]
