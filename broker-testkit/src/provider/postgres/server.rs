@@ -27,6 +27,8 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const SERVER_USER: &str = "postgres";
 /// How long a start may take: under a second on an idle machine, more while everything else compiles.
 const START: Duration = Duration::from_mins(1);
+/// What a server says whose memory is still held by processes of one that was killed.
+const STILL_HELD: &str = "pre-existing shared memory block";
 /// The pause before a server that starts is asked again: there is nothing to watch before it serves.
 const ASKED_AGAIN: Duration = Duration::from_millis(30);
 
@@ -113,14 +115,20 @@ impl PostgresServer {
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
-        let mut keeper = Keeper::start(self.folder.clone(), "INT", &command)?;
+        let start = || Keeper::start(self.folder.clone(), "INT", &command);
+        let mut keeper = start()?;
         let deadline = Instant::now() + START;
         let failed = |what: String, keeper: &Keeper| PostgresError::Server { what, log: keeper.last_words() };
         while let Err(error) = Session::open(&self.administrator()).await {
+            let is_over = Instant::now() > deadline;
             if let Some(status) = keeper.ended()? {
-                return Err(failed(format!("ended with {status}"), &keeper));
+                // What a killed server leaves behind notices a moment later.
+                if is_over || !keeper.last_words().contains(STILL_HELD) {
+                    return Err(failed(format!("ended with {status}"), &keeper));
+                }
+                keeper = start()?;
             }
-            if Instant::now() > deadline {
+            if is_over {
                 return Err(failed(format!("took no connection within {START:?} ({error})"), &keeper));
             }
             sleep(ASKED_AGAIN).await;
