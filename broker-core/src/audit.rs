@@ -9,7 +9,7 @@ use crate::order::readiness::{Readiness, readiness};
 use crate::order::{Action, Assignment, CopyRef, CopyView, Decision, Failover, Fence, Fit, Moves, World};
 use crate::playbook::Phase;
 use crate::resource::{Object, ObjectRef, marker};
-use crate::translate::{copy_serials, helper_namespace};
+use crate::translate::{copy_serials, helper_namespace, in_own_terms};
 
 /// A promise that a decision would break.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,8 +113,8 @@ fn returning<'w>(world: &'w World<'_>, target: &CopyRef) -> Option<&'w Migration
 
 /// Whether a copy is seen to take no writes.
 fn is_quiesced(world: &World<'_>, copy: &CopyRef) -> bool {
-    let quiesced = |live: &Object| live.get(&["status", "quiesced"]) == Some(&serde_json::Value::Bool(true));
-    world.live(copy).is_some_and(|live| quiesced(live))
+    let told = |live: &Object| in_own_terms(live).get(&["status", "quiesced"]).cloned();
+    world.live(copy).and_then(|live| told(live)) == Some(true.into())
 }
 
 /// A helper stays in the namespace of its own move, and carries its name.

@@ -1,11 +1,11 @@
 //! Orders that become objects of a provider's own kind: a `Database` is an `AzureDatabase` with one provider and a
 //! `Database` with the other, and moves between the two.
 
-use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi};
+use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi, MigrationConfiguration};
 use broker_operator::demo::market::CONSUMER;
 use broker_testkit::wait::{until, until_all};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
@@ -31,6 +31,10 @@ fn azure_databases() -> String {
         .replace("required: [engine]", "required: [sku]")
         .replace("                engine:", "                sku:")
         .replace("                storage:", "                size:")
+        .replace(
+            "                host:",
+            "                quiesced:\n                  type: boolean\n                host:",
+        )
 }
 
 fn azure_offer(sku: &str) -> String {
@@ -67,6 +71,9 @@ spec:
   gvr: {group: example.com, version: v1alpha1, resource: databases}
   filters: [{key: engine, valueIn: [mysql]}]
 ";
+
+/// What asks a provider to take no more writes.
+const FENCE: &str = "broker.platform-mesh.io/quiesce";
 
 const ORDER: &str = r"
 apiVersion: example.com/v1alpha1
@@ -147,8 +154,44 @@ async fn an_order_becomes_an_object_of_the_providers_own_kind_and_moves_between_
     let objects = market.objects("azure", "AzureDatabase").unwrap();
     until_all(&objects, watcher::Config::default(), "the new template", DEADLINE, again).await.unwrap();
 
-    market.objects(CONSUMER, "Database").unwrap().delete("shop-db", &DeleteParams::default()).await.unwrap();
+    // What holds data moves between kinds by a playbook, behind a fence. Both look at what the provider itself says.
+    let holds_data = json!({"spec": {"moves": "PlaybookOnly", "fence": "Required"}});
+    apis.patch("databases.example.com", &PatchParams::default(), &Patch::Merge(holds_data)).await.unwrap();
+    let playbooks: Api<MigrationConfiguration> = Api::all(market.stage().client("platform").unwrap());
+    let kind = |group: &str, kind: &str| json!({"group": group, "version": "v1alpha1", "kind": kind});
+    // `connection` is the provider's own name for what the order knows as `credentials`; `quiesced` has no translation.
+    let own = ["from.status.relatedResources.connection.name != ''", "from.spec.sku == 'HS_postgres'"];
+    let playbook = json!({
+        "apiVersion": "broker.platform-mesh.io/v1alpha1", "kind": "MigrationConfiguration",
+        "metadata": {"name": "databases-from-azure"},
+        "spec": {
+            "from": kind("azure.example.com", "AzureDatabase"), "to": kind("example.com", "Database"),
+            "stages": [
+                {"name": "copy", "phase": "Initial", "successConditions": own},
+                {"name": "catch-up", "phase": "Cutover", "successConditions": ["from.status.quiesced"]},
+            ],
+        },
+    });
+    playbooks.create(&PostParams::default(), &serde_json::from_value(playbook).unwrap()).await.unwrap();
+    market.change("Database", "shop-db", json!({"spec": {"engine": "mysql"}})).await;
+    let fenced =
+        |found: &[kube::api::DynamicObject]| found.iter().any(|copy| copy.annotations().contains_key(FENCE));
+    let found =
+        until_all(&objects, watcher::Config::default(), "a fence on the old copy", DEADLINE, fenced).await;
+    let answer = Patch::Merge(json!({"status": {"quiesced": true}}));
+    let name = found.unwrap()[0].name_any();
+    objects.patch_status(&name, &PatchParams::default(), &answer).await.unwrap();
+    market.until_served("Database", "shop-db", "plain").await;
     market.until_copies("azure", "AzureDatabase", 0).await;
+    let migrations = market.stage().migrations().unwrap().list(&ListParams::default()).await.unwrap().items;
+    let last = migrations
+        .iter()
+        .filter_map(|it| it.status.as_ref()?.receipt.as_ref())
+        .find(|it| it.fence_millis.is_some());
+    assert_eq!(last.unwrap().loss, None);
+
+    market.objects(CONSUMER, "Database").unwrap().delete("shop-db", &DeleteParams::default()).await.unwrap();
+    market.until_copies("plain", "Database", 0).await;
     let all = watcher::Config::default();
     until_all(&assignments, all, "no Assignments", DEADLINE, <[Assignment]>::is_empty).await.unwrap();
     market.close().await;
