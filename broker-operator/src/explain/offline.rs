@@ -3,8 +3,8 @@
 //!   APIs that have one are, under its rules.
 //! - An offer's provider is the one of its annotation `kcp.io/cluster` (as in the output of `kubectl get`), else it is
 //!   called by its file's path without ending, relative to the folder that was named.
-//! - Every provider serves every API and the kind that its offer translates into, answers and is ready; no order is assigned yet. A `status` in a file says
-//!   nothing.
+//! - Every provider serves every API and the kind that its offer translates into, answers and is ready; no order is
+//!   assigned yet. A `status` in a file says nothing.
 //! - Fields that a definition (a CustomResourceDefinition or APIResourceSchema) in the files has defaults for get them,
 //!   as the API server would set them.
 

@@ -230,27 +230,15 @@ impl Market {
     pub fn drawn_kept(&self, dice: &mut Dice) -> Story {
         let mut steps = vec![self.playbook()];
         steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
-        for _ in 0..4 + dice.below(8) {
-            let (Some(consumer), Some(provider), Some(name)) =
-                (dice.one_of(&self.consumers), dice.one_of(&self.providers), dice.one_of(&["one", "two"]))
-            else {
-                break;
-            };
-            let act = match dice.below(16) {
-                0..=8 => self.order(consumer, name, provider),
-                9 => self.cancel(consumer, name),
-                10 => self.withdraw(provider),
-                11 => self.offer(provider),
-                12 => self.word(&json!({"paused": true})),
-                13 => self.word(&json!({"paused": false})),
-                _ => Step::Settle,
-            };
-            steps.push(act);
-            if !dice.once_in(3) {
-                let longest = dice.one_of(&[5, 50, 500, 5_000, 60_000]).copied().unwrap_or_default();
-                steps.push(Step::Wait(dice.span(Duration::ZERO, Duration::from_millis(longest))));
-            }
-        }
+        steps.extend(self.acts(dice, |draw, [consumer, provider, name]| match draw {
+            0..=8 => self.order(consumer, name, provider),
+            9 => self.cancel(consumer, name),
+            10 => self.withdraw(provider),
+            11 => self.offer(provider),
+            12 => self.word(&json!({"paused": true})),
+            13 => self.word(&json!({"paused": false})),
+            _ => Step::Settle,
+        }));
         steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
         steps.extend([self.word(&json!({"paused": false})), Step::Settle]);
         Story { steps }
@@ -343,38 +331,43 @@ impl Market {
     /// Any story. In the end everybody who is ordered from offers, so that every order that is left can be served.
     pub fn drawn(&self, dice: &mut Dice) -> Story {
         let mut steps: Vec<Step> = Vec::new();
-        let names = ["one", "two"];
         for provider in &self.providers {
             if !dice.once_in(4) {
                 steps.push(self.offer(provider));
             }
         }
+        steps.extend(self.acts(dice, |draw, [consumer, provider, name]| match draw {
+            0..=7 => self.order(consumer, name, provider),
+            8..=9 => self.cancel(consumer, name),
+            10 => self.withdraw(provider),
+            11..=12 => self.offer(provider),
+            // Somebody cleans up what is not theirs.
+            13 => Step::DeleteAll { who: provider.to_owned(), resource: self.orders.clone() },
+            14 => Step::DeleteAll { who: consumer.to_owned(), resource: Resource::secrets() },
+            _ => Step::Settle,
+        }));
+        steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
+        steps.push(Step::Settle);
+        Story { steps }
+    }
+
+    /// A few acts, each what `act` makes of a number below 16, a consumer, a provider and a name, with pauses between them.
+    fn acts(&self, dice: &mut Dice, act: impl Fn(u64, [&str; 3]) -> Step) -> Vec<Step> {
+        let mut steps = Vec::new();
         for _ in 0..4 + dice.below(8) {
             let (Some(consumer), Some(provider), Some(name)) =
-                (dice.one_of(&self.consumers), dice.one_of(&self.providers), dice.one_of(&names))
+                (dice.one_of(&self.consumers), dice.one_of(&self.providers), dice.one_of(&["one", "two"]))
             else {
                 break;
             };
-            let act = match dice.below(16) {
-                0..=7 => self.order(consumer, name, provider),
-                8..=9 => self.cancel(consumer, name),
-                10 => self.withdraw(provider),
-                11..=12 => self.offer(provider),
-                // Somebody cleans up what is not theirs.
-                13 => Step::DeleteAll { who: provider.clone(), resource: self.orders.clone() },
-                14 => Step::DeleteAll { who: consumer.clone(), resource: Resource::secrets() },
-                _ => Step::Settle,
-            };
-            steps.push(act);
+            steps.push(act(dice.below(16), [consumer, provider, name]));
             if !dice.once_in(3) {
                 // From "while the answer is on its way" to "long after".
                 let longest = dice.one_of(&[5, 50, 500, 5_000, 60_000]).copied().unwrap_or_default();
                 steps.push(Step::Wait(dice.span(Duration::ZERO, Duration::from_millis(longest))));
             }
         }
-        steps.extend(self.providers.iter().map(|provider| self.offer(provider)));
-        steps.push(Step::Settle);
-        Story { steps }
+        steps
     }
 }
 

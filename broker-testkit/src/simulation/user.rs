@@ -111,6 +111,8 @@ impl SimulatedUser {
                         let what = format!("{who} finds row {number} of {of}, which is not its own");
                         found.problems.insert(what);
                     }
+                    // Told once; from here on it is counted from what is there.
+                    *acknowledged = rows;
                 }
             }
             found.written += 1;

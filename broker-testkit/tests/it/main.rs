@@ -18,3 +18,4 @@ mod postgres;
 mod predecessor;
 mod restore;
 mod silence;
+mod way_back;

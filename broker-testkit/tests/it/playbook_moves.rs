@@ -7,7 +7,6 @@
     reason = "a test may fail loudly"
 )]
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use broker_core::migration::{Controls, Migration, MigrationState};
@@ -41,20 +40,21 @@ pub(crate) fn playbook(stages: &Value, rollback: &Value) -> Playbook {
     Playbook::parse_json("certificates", &spec).unwrap_or_else(|faults| panic!("{faults:#?}"))
 }
 
-struct Move {
-    story: Story,
-    order: OrderAddress,
+/// A move of one order, and everybody who takes part.
+pub(crate) struct Move {
+    pub(crate) story: Story,
+    pub(crate) order: OrderAddress,
 }
 
 impl Move {
     /// An order that is served by `internal` and must move to `external`, by the playbook.
-    fn begun(playbook: Playbook) -> Self {
+    pub(crate) fn begun(playbook: Playbook) -> Self {
         let it = Self::served(playbook);
         it.change();
         it
     }
 
-    fn served(playbook: Playbook) -> Self {
+    pub(crate) fn served(playbook: Playbook) -> Self {
         let story = Story::new(Moves::PlaybookOnly);
         story.fleet.set_compute(Compute::Answers);
         story.fleet.set_playbooks([playbook]);
@@ -64,45 +64,45 @@ impl Move {
         Self { story, order }
     }
 
-    fn change(&self) {
+    pub(crate) fn change(&self) {
         self.story.order("consumer", "my-app-cert", "app.corp.com");
     }
 
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.story.settle(&self.order);
     }
 
     /// The provider of the new copy says something, and everybody reacts.
-    fn says(&self, status: &Value) {
+    pub(crate) fn says(&self, status: &Value) {
         self.story.fleet.say("external", status);
         self.settle();
     }
 
-    fn record(&self) -> Migration {
+    pub(crate) fn record(&self) -> Migration {
         self.story.fleet.migrations().last().cloned().unwrap()
     }
 
-    fn state(&self) -> MigrationState {
+    pub(crate) fn state(&self) -> MigrationState {
         self.record().state()
     }
 
-    fn control(&self, change: impl FnOnce(&mut Controls)) {
+    pub(crate) fn control(&self, change: impl FnOnce(&mut Controls)) {
         self.story.fleet.control(&self.record().name, change);
         self.settle();
     }
 
     /// Whose Secret the consumer holds.
-    fn serves(&self) -> String {
+    pub(crate) fn serves(&self) -> String {
         let secret = self.story.secret_of("consumer", "my-app-cert-secret").unwrap();
         secret["issuer"].as_str().unwrap().to_owned()
     }
 
-    fn is_fenced(&self, cluster: &str) -> bool {
+    pub(crate) fn is_fenced(&self, cluster: &str) -> bool {
         let copies = self.story.fleet.copies_in(cluster);
         copies.iter().any(|copy| copy.annotation(marker::QUIESCE_ANNOTATION) == Some("true"))
     }
 
-    fn helpers(&self) -> Vec<String> {
+    pub(crate) fn helpers(&self) -> Vec<String> {
         self.story
             .fleet
             .helpers()
@@ -112,7 +112,7 @@ impl Move {
     }
 
     /// Nothing is held up, nothing is left, and the order is served by this provider alone.
-    fn is_over(&self, state: MigrationState, served_by: &str) {
+    pub(crate) fn is_over(&self, state: MigrationState, served_by: &str) {
         assert_eq!(self.state(), state, "{}", self.record().message);
         assert_eq!(self.serves(), served_by);
         assert_eq!(self.story.fleet.clusters_with_copies().into_iter().collect::<Vec<_>>(), [served_by]);
@@ -123,14 +123,14 @@ impl Move {
         assert_eq!(self.story.fleet.history().len(), before, "something is written at rest");
     }
 
-    fn until_switched(&self) {
+    pub(crate) fn until_switched(&self) {
         self.settle();
         self.says(&json!({ "copyProgress": 100 }));
         self.says(&json!({ "lag": 0 }));
     }
 
     /// To the end, whatever happened on the way.
-    fn to_the_end(&self) {
+    pub(crate) fn to_the_end(&self) {
         self.until_switched();
         self.says(&json!({ "checksum": "abc", "cleaned": true }));
         for _ in 0..4 {
@@ -204,7 +204,7 @@ fn a_crash_before_or_after_any_write_of_a_staged_move_ends_in_the_same_state() {
 
 impl Move {
     /// As `settle`; a broker that fails is replaced by another that remembers nothing.
-    fn settle_with_restarts(&mut self) {
+    pub(crate) fn settle_with_restarts(&mut self) {
         for _ in 0..200 {
             let before = self.story.fleet.history().len();
             match self.story.pass(&self.order) {
@@ -420,137 +420,6 @@ fn a_stage_that_asks_for_approval_waits_for_a_person() {
         controls.approved.insert("copy".to_owned());
     });
     assert_eq!(it.state(), MigrationState::CutoverInProgress);
-}
-
-#[test]
-fn what_fails_after_the_switch_goes_back_only_where_nothing_is_lost_by_it() {
-    let back = json!([{ "name": "copy-back", "successConditions": ["from.status.copiedBack == true"] }]);
-    // Without stages for the way back it stays, and a person decides.
-    let it = Move::begun(playbook(&stages(), &json!([])));
-    it.until_switched();
-    it.says(&json!({ "checksum": "other" }));
-    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
-    assert_eq!(it.story.fleet.copies_in("internal").len(), 1);
-    it.control(|controls| controls.rollback = true);
-    assert_eq!(it.serves(), "external", "not without leave to lose what was written since");
-    it.control(|controls| controls.allow_loss = true);
-    it.is_over(MigrationState::RolledBack, "internal");
-    assert!(it.record().receipt.loss.unwrap().contains("writes may be lost"));
-
-    // Taken as it is.
-    let it = Move::begun(playbook(&stages(), &json!([])));
-    it.until_switched();
-    it.says(&json!({ "checksum": "other" }));
-    it.control(|controls| {
-        controls.approved.insert("compare".to_owned());
-    });
-    it.says(&json!({ "cleaned": true }));
-    it.story.fleet.advance(GRACE);
-    it.settle();
-    it.is_over(MigrationState::Completed, "external");
-
-    // With them: under a fence on the new copy.
-    let it = Move::begun(playbook(&stages(), &back));
-    it.until_switched();
-    it.says(&json!({ "checksum": "other" }));
-    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::CutoverCompleted, "external"));
-    assert!(it.is_fenced("external"), "{}", it.record().message);
-    it.story.fleet.say("internal", &json!({ "copiedBack": true }));
-    it.settle();
-    it.is_over(MigrationState::RolledBack, "internal");
-    assert_eq!(it.record().receipt.loss, None);
-}
-
-#[test]
-fn a_provider_that_falls_silent_at_any_write_of_the_way_back_holds_up_nobodys_writes() {
-    let condition = json!(["from.status.copiedBack == true"]);
-    let back = json!([{ "name": "copy-back", "timeout": "5m", "successConditions": condition }]);
-    let brought_back = || {
-        let it = Move::begun(playbook(&stages(), &back));
-        it.until_switched();
-        it.says(&json!({ "checksum": "other" }));
-        it.story.fleet.say("internal", &json!({ "copiedBack": true }));
-        it
-    };
-    let clean = brought_back();
-    clean.story.fleet.crash(None);
-    clean.settle();
-    clean.is_over(MigrationState::RolledBack, "internal");
-    let mut ends = BTreeSet::new();
-    for write in 0..clean.story.fleet.writes() {
-        let mut it = brought_back();
-        it.story.fleet.crash(Some(Crash::After(write)));
-        for _ in 0..50 {
-            if it.story.pass(&it.order).is_err() {
-                break;
-            }
-            it.story.provide();
-        }
-        it.story.fleet.set_reachable("internal", false);
-        it.story.fleet.advance(Duration::from_mins(5));
-        it.settle_with_restarts();
-        let serves = it.story.fleet.assignments()[0].serving().unwrap().key.cluster.to_string();
-        assert!(
-            serves == "internal" || !it.is_fenced(&serves),
-            "after write {write}: {}",
-            it.record().message
-        );
-        it.story.fleet.set_reachable("internal", true);
-        it.settle_with_restarts();
-        ends.insert(it.state());
-        if it.state() == MigrationState::RolledBack {
-            it.is_over(MigrationState::RolledBack, "internal");
-        } else {
-            assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
-            assert!(!it.is_fenced("external") && it.story.fleet.copies_in("internal").len() == 1);
-        }
-    }
-    assert_eq!(ends.into_iter().collect::<Vec<_>>(), [MigrationState::Failed, MigrationState::RolledBack]);
-}
-
-#[test]
-fn a_person_who_wants_the_old_copy_back_keeps_it_until_it_can_be_had() {
-    let it = Move::begun(playbook(&stages(), &json!([])));
-    it.until_switched();
-    it.control(|controls| controls.rollback = true);
-    it.says(&json!({ "checksum": "abc", "cleaned": true }));
-    it.story.fleet.advance(GRACE * 4);
-    it.settle();
-    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::CutoverCompleted, "external"));
-    assert_eq!(it.story.fleet.copies_in("internal").len(), 1, "{}", it.record().message);
-    it.control(|controls| controls.allow_loss = true);
-    it.is_over(MigrationState::RolledBack, "internal");
-}
-
-#[test]
-fn what_failed_and_is_taken_as_it_is_is_not_tried_again() {
-    let mut stages = stages();
-    stages[3]["failureConditions"] = json!(["status.cleaned == false"]);
-    let it = Move::begun(playbook(&stages, &json!([])));
-    it.until_switched();
-    it.says(&json!({ "checksum": "abc", "cleaned": false }));
-    it.story.fleet.advance(GRACE);
-    it.settle();
-    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
-    it.control(|controls| {
-        controls.approved.insert("finalize".to_owned());
-    });
-    it.is_over(MigrationState::Completed, "external");
-}
-
-#[test]
-fn a_way_back_whose_fence_is_not_answered_ends_and_lets_writes_through() {
-    let back = json!([{ "name": "copy-back", "timeout": "5m" }]);
-    let it = Move::begun(playbook(&stages(), &back));
-    it.until_switched();
-    it.story.fleet.say("external", &json!({ "quiesced": false }));
-    it.says(&json!({ "checksum": "other" }));
-    assert!(it.is_fenced("external"), "{}", it.record().message);
-    it.story.fleet.advance(Duration::from_mins(5));
-    it.settle();
-    assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
-    assert!(!it.is_fenced("external"));
-    assert_eq!(it.story.fleet.copies_in("internal").len(), 1);
 }
 
 #[test]

@@ -128,11 +128,15 @@ fn seen(world: &mut World<'_>, name: &str, ready: &str, quiesced: Option<bool>) 
     world.copies.insert(copy(name).key, CopyView::Present(Arc::new(object)));
 }
 
-fn next_state(decision: &Decision) -> Option<MigrationState> {
+fn next_record(decision: &Decision) -> Option<&Migration> {
     decision
         .actions
         .iter()
-        .find_map(|action| if let Action::UpdateMigration(next) = action { Some(next.state()) } else { None })
+        .find_map(|action| if let Action::UpdateMigration(next) = action { Some(next) } else { None })
+}
+
+fn next_state(decision: &Decision) -> Option<MigrationState> {
+    next_record(decision).map(Migration::state)
 }
 
 #[test]
@@ -323,11 +327,7 @@ fn an_order_comes_back_from_a_replacement_that_is_lost_at_the_switch() {
     seen(&mut world, "old", "True", Some(true));
     world.copies.insert(copy("new").key, CopyView::Gone);
     let decision = decide_told(&mut world);
-    let next = decision
-        .actions
-        .iter()
-        .find_map(|action| if let Action::UpdateMigration(next) = action { Some(next) } else { None });
-    let next = next.unwrap_or_else(|| panic!("{decision:?}"));
+    let next = next_record(&decision).unwrap_or_else(|| panic!("{decision:?}"));
     assert_eq!(next.state(), MigrationState::RolledBack);
     assert!(next.receipt.loss.as_ref().is_some_and(|loss| loss.starts_with("writes may be lost")));
 }
@@ -341,12 +341,9 @@ fn what_the_old_copy_took_since_the_order_is_back_may_be_lost_with_it() {
     world.copies.insert(copy("old").key, CopyView::Gone);
     let decision = decide(&world);
     assert_eq!(next_assignment(&decision), None, "it is recorded first");
-    let next = decision.actions.iter().find_map(|action| {
-        if let Action::UpdateMigration(next) = action { Some(next.clone()) } else { None }
-    });
-    let next = next.unwrap_or_else(|| panic!("{decision:?}"));
+    let next = next_record(&decision).unwrap_or_else(|| panic!("{decision:?}"));
     assert!(next.receipt.loss.as_ref().is_some_and(|loss| loss.starts_with("writes may be lost")));
-    world.migrations = vec![next];
+    world.migrations = vec![next.clone()];
     let next = next_assignment(&decide(&world)).and_then(|next| next.pointer.clone());
     assert_eq!(next.as_deref(), Some("new"));
 }
@@ -375,11 +372,7 @@ fn the_grace_period_begins_anew_where_a_way_back_failed() {
     seen(&mut world, "new", "True", Some(true));
     two_hours_later(&mut world);
     let decision = decide_told(&mut world);
-    let next = decision
-        .actions
-        .iter()
-        .find_map(|action| if let Action::UpdateMigration(next) = action { Some(next) } else { None });
-    let next = next.unwrap_or_else(|| panic!("{decision:?}"));
+    let next = next_record(&decision).unwrap_or_else(|| panic!("{decision:?}"));
     assert_eq!((next.state(), next.receipt.switched_at), (MigrationState::Failed, Some(world.now)));
 }
 

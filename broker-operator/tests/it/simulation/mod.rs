@@ -47,6 +47,7 @@ fn whatever_goes_wrong_while_data_moves_nothing_of_it_is_lost() {
     {
         let told = Case::of(*tale, Plan::default()).clean();
         assert!(lawful::states(&told.history).contains(end), "{tale:?} has a move that is {end}");
+        assert!(told.promised > 1000, "{tale:?}: {} rows were promised", told.promised);
     }
     let from = number("SIMULATION_FROM").unwrap_or(1);
     nothing_is_broken(Size { tales, singles, pairs, all: wanted, drawn: Tale::DrawnKept, from });

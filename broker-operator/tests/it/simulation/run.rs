@@ -51,6 +51,8 @@ pub(crate) struct Outcome {
     pub(crate) injected: Vec<Injected>,
     /// How it all stands in the end, without what differs from one good run to another.
     pub(crate) end: State,
+    /// How many rows users were promised.
+    pub(crate) promised: usize,
     /// What is wrong with it.
     pub(crate) problems: Vec<String>,
 }
@@ -151,7 +153,9 @@ impl Run {
         let broken = verdict::broken(verdict::setting(template, &self.plan), template, &history, rested);
         problems.extend(broken.iter().map(ToString::to_string));
         problems.extend(lawful::breaches(&history));
-        Outcome { census: injector.census(), injected: injector.injected(), history, end, problems }
+        let promised = users.iter().map(SimulatedUser::acknowledged).sum();
+        let (census, injected) = (injector.census(), injector.injected());
+        Outcome { history, census, injected, end, promised, problems }
     }
 }
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
-use postgres_example::{SECRET, Scene, Way, ZONES};
+use postgres_example::{MoveFacts, SECRET, Scene, Way, ZONES};
 use serde_json::json;
 
 pub(crate) const WAY: Way = Way::Replication;
@@ -53,6 +53,15 @@ pub(crate) const OF_PEOPLE: &str = "pg_database WHERE NOT datistemplate AND datn
 async fn count(session: &Session, of: &str) -> usize {
     let row = session.one("ask", &format!("SELECT count(*) FROM {of}"), &[]).await.unwrap();
     usize::try_from(row.get::<_, i64>(0)).unwrap()
+}
+
+/// A move from the first server went back to it, nothing was lost, and the order stays there.
+pub(crate) async fn back_without_loss(scene: &Scene, facts: &MoveFacts) {
+    assert_eq!(facts.state, MigrationState::RolledBack, "{facts:?}");
+    assert_eq!(facts.receipt.loss, None, "{facts:?}");
+    scene.relocate("eu").await.unwrap();
+    scene.until_served("eu").await.unwrap();
+    nothing_is_left(scene).await;
 }
 
 /// Nothing of any move is left but its record.
@@ -174,11 +183,7 @@ pub(crate) async fn what_a_person_takes_back_goes_back_only_where_nothing_would_
         scene.tell(&migration, json!({"rollback": true})).await.unwrap();
         scene.start_the_mover();
         let facts = scene.until_over(&migration).await.unwrap();
-        assert_eq!(facts.state, MigrationState::RolledBack, "{facts:?}");
-        assert_eq!(facts.receipt.loss, None, "{facts:?}");
-        scene.relocate("eu").await.unwrap();
-        scene.until_served("eu").await.unwrap();
-        nothing_is_left(&scene).await;
+        back_without_loss(&scene, &facts).await;
         scene.forget(&migration).await.unwrap();
         let report = load.finish().await.unwrap();
         assert!(report.is_clean() && report.reads > 0, "{report:?}");
