@@ -1,11 +1,10 @@
 //! Waiting for the world to be as it should: by a watch, with a deadline, and with an error that shows
 //! what was there instead. What a Secret holds is never shown.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use kube::runtime::utils::{Backoff, WatchStreamExt};
 use kube::runtime::watcher::{self, Event, watch_object, watcher};
 use kube::{Api, Resource, ResourceExt};
@@ -77,15 +76,15 @@ pub async fn until_all<K>(
 where
     K: Resource + Clone + DeserializeOwned + Serialize + Debug + Send + 'static,
 {
-    let mut last = Vec::new();
+    let mut present = Present::default();
     let mut error = None;
-    let mut sets = std::pin::pin!(sets(api.clone(), watched));
+    let mut events = std::pin::pin!(watcher(api.clone(), watched).backoff(Soon::default()));
     let search = async {
-        while let Some(set) = sets.next().await {
-            match set {
-                Ok(set) => {
-                    last = set;
-                    if holds(&last) {
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    present.take(event);
+                    if present.complete && holds(&present.objects) {
                         return;
                     }
                 }
@@ -94,43 +93,60 @@ where
         }
     };
     if tokio::time::timeout(deadline, search).await.is_ok() {
-        return Ok(last);
+        return Ok(present.objects);
     }
-    let seen = if last.is_empty() {
+    let seen = if present.objects.is_empty() {
         "nothing".to_owned()
     } else {
-        last.iter().map(shown).collect::<Vec<_>>().join("\n")
+        present.objects.iter().map(shown).collect::<Vec<_>>().join("\n")
     };
     Err(WaitError { what: what.to_owned(), deadline, seen, error })
 }
 
-/// The whole set after each change, from the first complete list on.
-fn sets<K>(api: Api<K>, watched: watcher::Config) -> impl Stream<Item = Result<Vec<K>, watcher::Error>> + Send
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let key = |object: &K| (object.namespace(), object.name_any());
-    let mut present = BTreeMap::new();
-    let mut complete = false;
-    watcher(api, watched).backoff(Soon::default()).filter_map(move |event| {
-        let changed = event.map(|event| {
-            match event {
-                Event::Init => {
-                    present.clear();
-                    complete = false;
-                }
-                Event::InitDone => complete = true,
-                Event::Apply(object) | Event::InitApply(object) => {
-                    present.insert(key(&object), object);
-                }
-                Event::Delete(object) => {
-                    present.remove(&key(&object));
+/// What a watch has shown so far, changed in place: with thousands of objects a copy of all of them at each event
+/// would take longer than what is waited for.
+struct Present<K> {
+    /// Namespace and name of each object, sorted.
+    keys: Vec<(Option<String>, String)>,
+    /// The objects, in the order of their keys.
+    objects: Vec<K>,
+    /// Whether the first list, or the one after a watch that broke off, is whole.
+    complete: bool,
+}
+
+impl<K> Default for Present<K> {
+    fn default() -> Self {
+        Self { keys: Vec::new(), objects: Vec::new(), complete: false }
+    }
+}
+
+impl<K: Resource> Present<K> {
+    fn take(&mut self, event: Event<K>) {
+        match event {
+            Event::Init => *self = Self::default(),
+            Event::InitDone => self.complete = true,
+            Event::Apply(object) | Event::InitApply(object) => {
+                let key = (object.namespace(), object.name_any());
+                match self.keys.binary_search(&key) {
+                    Ok(at) => {
+                        if let Some(present) = self.objects.get_mut(at) {
+                            *present = object;
+                        }
+                    }
+                    Err(at) => {
+                        self.keys.insert(at, key);
+                        self.objects.insert(at, object);
+                    }
                 }
             }
-            complete.then(|| present.values().cloned().collect())
-        });
-        std::future::ready(changed.transpose())
-    })
+            Event::Delete(object) => {
+                if let Ok(at) = self.keys.binary_search(&(object.namespace(), object.name_any())) {
+                    self.keys.remove(at);
+                    self.objects.remove(at);
+                }
+            }
+        }
+    }
 }
 
 /// An object as JSON, without what nobody reads and what nobody may read.
@@ -176,10 +192,46 @@ impl Backoff for Soon {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use k8s_openapi::ByteString;
     use k8s_openapi::api::core::v1::Secret;
 
     use super::*;
+
+    #[test]
+    fn what_is_present_is_kept_sorted_and_forgotten_by_a_new_list() {
+        let secret = |name: &str, type_: &str| {
+            let mut secret = Secret { type_: Some(type_.to_owned()), ..Secret::default() };
+            secret.metadata.name = Some(name.to_owned());
+            secret
+        };
+        let shown = |present: &Present<Secret>| {
+            let objects = present.objects.iter();
+            objects
+                .map(|secret| {
+                    format!("{} {}", secret.name_any(), secret.type_.as_deref().unwrap_or_default())
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut present = Present::default();
+        for event in [Event::Init, Event::InitApply(secret("b", "1")), Event::InitApply(secret("a", "1"))] {
+            present.take(event);
+        }
+        assert!(!present.complete);
+        for event in [
+            Event::InitDone,
+            Event::Apply(secret("c", "1")),
+            Event::Apply(secret("b", "2")),
+            Event::Delete(secret("a", "1")),
+        ] {
+            present.take(event);
+        }
+        assert!(present.complete);
+        assert_eq!(shown(&present), ["b 2", "c 1"]);
+        present.take(Event::Init);
+        assert!(!present.complete && present.objects.is_empty() && present.keys.is_empty());
+    }
 
     #[test]
     fn a_secret_is_shown_without_what_it_holds() {
