@@ -91,6 +91,9 @@ pub struct Receipt {
     pub verified: Vec<String>,
     /// Why acknowledged writes may have been lost, where that is so.
     pub loss: Option<String>,
+    /// Which copy has which of the acknowledged writes, and why the move did not go back, where it failed after the
+    /// switch.
+    pub writes: Option<String>,
 }
 
 impl Migration {
@@ -148,9 +151,12 @@ impl Migration {
         let mut next = self.clone();
         next.position = transition(self.position, event, &self.route())?;
         next.message = message.into();
+        let writes =
+            (event == Event::Failed && self.position.switched).then(|| self.where_writes_are(&next.message));
         let receipt = &mut next.receipt;
         receipt.started_at.get_or_insert(now);
         receipt.stage_since = next.position.in_stage.then_some(now);
+        receipt.writes = writes;
         match event {
             Event::CutoverBegun | Event::SwitchSeen => receipt.cutover_at = Some(now),
             Event::HandOverObserved => receipt.switched_at = Some(now),
@@ -179,5 +185,13 @@ impl Migration {
             | Event::TargetReady => {}
         }
         Ok(next)
+    }
+
+    /// What a person must know who decides about a move that failed after the switch.
+    fn where_writes_are(&self, why: &str) -> String {
+        let Self { from, to, .. } = self;
+        format!(
+            "those since the switch went to the copy of {to}, those before it are in the copy of {from}: {why}"
+        )
     }
 }

@@ -140,6 +140,8 @@ impl Stores {
             old(&mut receipt.switched_at);
         }
         old(&mut receipt.point_of_no_return);
+        // Nothing is decided by it.
+        receipt.writes = None;
         receipt.verified.sort();
         receipt.verified.dedup();
         let playbook: Option<Arc<Playbook>> = record.playbook.take();

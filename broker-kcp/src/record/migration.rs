@@ -124,6 +124,7 @@ fn read(object: &Object, playbooks: &KeptPlaybooks) -> Result<Option<Migration>,
             completed_at: time(&receipt.completed_at),
             verified: receipt.verified,
             loss: receipt.loss,
+            writes: receipt.writes,
         },
     }))
 }
@@ -297,6 +298,7 @@ pub fn migration_status(migration: &Migration, before: Option<&Object>, now: Tim
             "fenceMillis": fenced_at.and(pause),
             "verified": (!receipt.verified.is_empty()).then_some(&receipt.verified),
             "loss": receipt.loss,
+            "writes": receipt.writes,
         },
         "conditions": conditions,
     })

@@ -168,6 +168,7 @@ fn switched() -> Migration {
             started_at: Some(Timestamp::from_millis(1_001)),
             cutover_at: Some(Timestamp::from_millis(2_002)),
             switched_at: Some(Timestamp::from_millis(2_032)),
+            writes: Some("those since the switch went there".to_owned()),
             ..Receipt::default()
         },
     }

@@ -154,6 +154,9 @@ fn headline(migration: &Migration, now: Timestamp) -> String {
     if let Some(loss) = receipt.loss {
         let _ = write!(text, ", {loss}");
     }
+    if let Some(writes) = receipt.writes {
+        let _ = write!(text, "; acknowledged writes: {writes}");
+    }
     text
 }
 

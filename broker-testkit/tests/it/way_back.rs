@@ -26,11 +26,22 @@ fn what_fails_after_the_switch_goes_back_only_where_nothing_is_lost_by_it() {
     it.says(&json!({ "checksum": "other" }));
     assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
     assert_eq!(it.story.fleet.copies_in("internal").len(), 1);
+    let writes = it.record().receipt.writes.unwrap();
+    let (old, new) = (
+        "those before it are in the copy of internal|",
+        "those since the switch went to the copy of external|",
+    );
+    assert!(
+        writes.contains(old) && writes.contains(new) && writes.ends_with("; a person decides"),
+        "{writes}"
+    );
     it.control(|controls| controls.rollback = true);
     assert_eq!(it.serves(), "external", "not without leave to lose what was written since");
     it.control(|controls| controls.allow_loss = true);
     it.is_over(MigrationState::RolledBack, "internal");
-    assert!(it.record().receipt.loss.unwrap().contains("writes may be lost"));
+    let receipt = it.record().receipt;
+    assert!(receipt.loss.unwrap().contains("writes may be lost"));
+    assert_eq!(receipt.writes, None, "nothing is to be decided any more");
 
     // Taken as it is.
     let it = Move::begun(playbook(&stages(), &json!([])));

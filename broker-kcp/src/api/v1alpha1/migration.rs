@@ -268,4 +268,8 @@ pub struct Receipt {
     /// Why acknowledged writes may have been lost, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<String>,
+    /// Which copy has which of the acknowledged writes, and why the move did not go back, where it failed after the
+    /// switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writes: Option<String>,
 }

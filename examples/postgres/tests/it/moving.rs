@@ -64,13 +64,39 @@ pub(crate) async fn back_without_loss(scene: &Scene, facts: &MoveFacts) {
     nothing_is_left(scene).await;
 }
 
-/// Nothing of any move is left but its record.
-pub(crate) async fn nothing_is_left(scene: &Scene) {
+/// The receipt of a move that stays where it is since its new copy was written to.
+pub(crate) fn says_where_what_was_written_is(facts: &MoveFacts) {
+    let writes = facts.receipt.writes.as_deref().unwrap_or_default();
+    for word in ["those since the switch went to the copy of", "public.accounts: 4 rows, then others"] {
+        assert!(writes.contains(word), "{word}: {facts:?}");
+    }
+}
+
+/// What a move needed is gone, however it ended: helpers, slots, subscriptions, publications, and what it kept at a
+/// server.
+pub(crate) async fn no_helper_is_left(scene: &Scene) {
     let namespaces: Api<Namespace> = Api::all(scene.compute());
     let of_moves = watcher::Config::default().labels("broker.platform-mesh.io/migration");
     let gone =
         until_all(&namespaces, of_moves, "no helpers", Duration::from_mins(2), <[Namespace]>::is_empty);
     gone.await.unwrap_or_else(|error| panic!("{error}"));
+    let moments = "pg_stat_activity WHERE application_name LIKE 'move%'";
+    for zone in [0, 1] {
+        let server = Session::open(&scene.servers[zone].administrator()).await.unwrap();
+        for table in ["pg_replication_slots", "pg_subscription", moments] {
+            assert_eq!(count(&server, table).await, 0, "{table} in {}", ZONES[zone]);
+        }
+        for row in server.rows("ask", &format!("SELECT datname::text FROM {OF_PEOPLE}"), &[]).await.unwrap() {
+            let inside = scene.servers[zone].administrator().in_database(row.get(0));
+            let inside = Session::open(&inside).await.unwrap();
+            assert_eq!(count(&inside, "pg_publication").await, 0, "publications in {}", ZONES[zone]);
+        }
+    }
+}
+
+/// Nothing of any move is left but its record.
+pub(crate) async fn nothing_is_left(scene: &Scene) {
+    no_helper_is_left(scene).await;
     let (mut serving, all) = (0, watcher::Config::default());
     for zone in [0, 1] {
         let api = scene.copies(zone).unwrap();
@@ -83,15 +109,7 @@ pub(crate) async fn nothing_is_left(scene: &Scene) {
         let server = Session::open(&scene.servers[zone].administrator()).await.unwrap();
         let databases = count(&server, OF_PEOPLE).await;
         assert_eq!(databases, copies.len(), "databases in {}", ZONES[zone]);
-        let moments = "pg_stat_activity WHERE application_name LIKE 'move%'";
-        for table in ["pg_replication_slots", "pg_prepared_xacts", "pg_subscription", moments] {
-            assert_eq!(count(&server, table).await, 0, "{table} in {}", ZONES[zone]);
-        }
-        for row in server.rows("ask", &format!("SELECT datname::text FROM {OF_PEOPLE}"), &[]).await.unwrap() {
-            let inside = scene.servers[zone].administrator().in_database(row.get(0));
-            let inside = Session::open(&inside).await.unwrap();
-            assert_eq!(count(&inside, "pg_publication").await, 0, "publications in {}", ZONES[zone]);
-        }
+        assert_eq!(count(&server, "pg_prepared_xacts").await, 0, "fences in {}", ZONES[zone]);
     }
     assert_eq!(serving, 1, "one copy serves");
 }
@@ -197,9 +215,10 @@ pub(crate) async fn what_a_person_takes_back_goes_back_only_where_nothing_would_
     scene.start_the_mover();
     let facts = scene.until_over(&migration).await.unwrap();
     assert_eq!(facts.state, MigrationState::Failed, "{facts:?}");
-    assert!(facts.message.contains("public.accounts: 4 rows, then others"), "{facts:?}");
+    says_where_what_was_written_is(&facts);
     load.until_all_wrote().await;
     scene.until_left_to_a_person("us").await.unwrap();
+    no_helper_is_left(&scene).await;
     let report = load.finish().await.unwrap();
     assert!(report.is_clean() && report.acknowledged > 0, "{report:?}");
     scene.close().await.unwrap();
