@@ -1,17 +1,22 @@
 //! The command line: which command there is and what happens to its errors. What a command does is in
 //! the module of its name.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use broker_core::offer::Scheduling;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::{cordon, definitions, explain, init, migrate, offers, plan, recover, run, validate};
+use crate::{
+    clusters, completion, cordon, definitions, explain, init, migrate, offers, plan, recover, run, status,
+    validate, why,
+};
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
 #[derive(Debug, Parser)]
 #[command(name = "resource-broker", version, propagate_version = true, arg_required_else_help = true)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -29,6 +34,12 @@ enum Command {
     Crds(definitions::CrdsArgs),
     /// List what providers offer, and whether it is available.
     Offers(offers::OffersArgs),
+    /// List the clusters that the platform knows, in which roles, and whether they are reached.
+    Clusters(clusters::ClustersArgs),
+    /// How an order stands, or all of them.
+    Status(status::StatusArgs),
+    /// Why an order is not served as it should be, on what evidence, and what to run next.
+    Why(why::WhyArgs),
     /// Which offer would serve an order, and why not the others.
     Explain(explain::ExplainArgs),
     /// Tell what is wrong with `AcceptAPIs` and `BrokeredAPIs` in files, or probably not meant.
@@ -45,6 +56,8 @@ enum Command {
     Drain(cordon::CordonArgs),
     /// Let a provider take orders again.
     Uncordon(cordon::CordonArgs),
+    /// Print what a shell needs to complete this command line.
+    Completion(completion::CompletionArgs),
 }
 
 /// What a command that answers with its exit status ends with where it has no answer.
@@ -53,13 +66,16 @@ const NO_ANSWER: u8 = 2;
 /// Runs the command of this process's arguments. Its error is printed, cause by cause.
 pub async fn main() -> ExitCode {
     // Boxed: the commands' futures are large, and main's stack is not the place for them.
-    let (outcome, failure) = match Cli::parse().command {
+    let (outcome, failure) = match parse().command {
         Command::Run(args) => plain(Box::pin(run::run(&args)).await),
         #[cfg(feature = "demo")]
         Command::Demo(args) => plain(Box::pin(crate::demo::demo(&args)).await),
         Command::Init(args) => plain(Box::pin(init::init(&args)).await),
         Command::Crds(args) => plain(definitions::print(&args)),
         Command::Offers(args) => plain(Box::pin(offers::print(&args)).await),
+        Command::Clusters(args) => plain(Box::pin(clusters::print(&args)).await),
+        Command::Status(args) => (Box::pin(status::status(&args)).await, ExitCode::from(NO_ANSWER)),
+        Command::Why(args) => (Box::pin(why::why(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Explain(args) => (Box::pin(explain::explain(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Plan(args) => (Box::pin(plan::plan(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Migrate(args) => (Box::pin(migrate::migrate(&args)).await, ExitCode::from(NO_ANSWER)),
@@ -67,12 +83,27 @@ pub async fn main() -> ExitCode {
         Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
         Command::Drain(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Draining)).await),
         Command::Uncordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Active)).await),
+        Command::Completion(args) => plain(completion::print(&args)),
         Command::Validate(args) => (validate::validate(&args), ExitCode::from(NO_ANSWER)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {}", explained(&error));
         failure
     })
+}
+
+/// What this process was told. As `kubectl-broker`, which kubectl runs as `kubectl broker`, it is called so in its help.
+fn parse() -> Cli {
+    let invoked = std::env::args_os().next();
+    let command = as_called(Cli::command(), invoked.as_deref().map(Path::new));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+fn as_called(command: clap::Command, invoked: Option<&Path>) -> clap::Command {
+    match invoked.and_then(Path::file_stem).and_then(OsStr::to_str) {
+        Some("kubectl-broker") => command.bin_name("kubectl broker"),
+        Some(_) | None => command,
+    }
 }
 
 /// The outcome of a command that only works or fails, and the exit status of its failure.
@@ -94,13 +125,36 @@ fn explained(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap_complete::Shell;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn kubectl_calls_it_by_another_name() {
+        let help = |invoked: &str| {
+            let mut command = as_called(Cli::command(), Some(Path::new(invoked)));
+            command.build();
+            command.render_usage().to_string()
+        };
+        assert!(help("/usr/bin/kubectl-broker").starts_with("Usage: kubectl broker <COMMAND>"));
+        assert!(help("target/debug/resource-broker").starts_with("Usage: resource-broker <COMMAND>"));
+    }
+
+    #[test]
+    fn every_shell_can_complete_every_command() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "resource-broker", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for command in Cli::command().get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //! Nothing here installs a signal handler, a logger or a crypto provider for you; the binary does all three for itself.
 
 pub mod cli;
+pub mod clusters;
+pub mod completion;
 pub mod cordon;
 pub mod definitions;
 #[cfg(feature = "demo")]
@@ -25,7 +27,10 @@ pub mod plan;
 mod platform;
 pub mod recover;
 pub mod run;
+pub mod status;
+mod survey;
 pub mod telemetry;
 pub mod validate;
+pub mod why;
 
 pub use operator::{LeaderElection, Operator, OperatorBuilder, OperatorError, OperatorHandle};

@@ -13,7 +13,6 @@ use broker_kcp::kcp::api::{
 };
 use clap::Args;
 use comfy_table::{Table, presets};
-use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -21,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::init::Server;
 use crate::init::plan::ACCEPT_API_EXPORT;
-use crate::platform::{Output, Platform};
+use crate::platform::{Output, Platform, age_of};
 
 /// List what providers offer, and whether it is available.
 #[derive(Clone, Debug, Args)]
@@ -180,24 +179,13 @@ fn table(offers: &[Offer]) -> Table {
             available.map_or_else(|| "Unknown".to_owned(), |condition| format!("{:?}", condition.status)),
             available.and_then(|condition| condition.reason.clone()).unwrap_or_default(),
             status.assigned_orders.map(|orders| orders.to_string()).unwrap_or_default(),
-            object.creation_timestamp().map(|time| age(time.0)).unwrap_or_default(),
+            object.creation_timestamp().map(|time| age_of(time.0)).unwrap_or_default(),
         ]);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
     table
-}
-
-/// How long ago, as kubectl writes it.
-fn age(since: Timestamp) -> String {
-    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7_200 => format!("{}m", seconds / 60),
-        7_200..172_800 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
-    }
 }
 
 fn list(offers: Vec<Offer>) -> Value {

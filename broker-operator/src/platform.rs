@@ -4,11 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use broker_core::resource::ClusterName;
 use broker_kcp::api::v1alpha1::{GoDuration, Migration};
 use broker_kcp::reconcile::OrderQuery;
 use clap::ValueEnum;
+use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Config};
 
+use crate::explain::OrderName;
 use crate::init::Server;
 use crate::offers::endpoints;
 
@@ -84,6 +87,41 @@ pub(crate) fn order_query(
         namespace: namespace.map(str::to_owned),
         name: name.to_owned(),
     })
+}
+
+/// How long ago, as kubectl writes it.
+pub(crate) fn age_of(since: Timestamp) -> String {
+    age(Timestamp::now().duration_since(since).as_secs().unsigned_abs())
+}
+
+/// So many seconds, as kubectl writes them.
+pub(crate) fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A name with its namespace, where it has one.
+pub(crate) fn local_name(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
+}
+
+/// An order for people: `certificates.example.com/my-app-cert in namespace default of root:acme`. Its cluster is the path
+/// where that is known.
+pub(crate) fn order_title(order: &OrderName, path: Option<&str>) -> String {
+    let mut title = format!("{}/{}", order.resource, order.name);
+    if !order.namespace.is_empty() {
+        title.push_str(" in namespace ");
+        title.push_str(&order.namespace);
+    }
+    if let Some(cluster) = path.or(order.cluster.as_ref().map(ClusterName::as_str)) {
+        title.push_str(" of ");
+        title.push_str(cluster);
+    }
+    title
 }
 
 /// How an answer is printed.

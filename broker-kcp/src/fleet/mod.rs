@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 
 pub use compute::ComputeCluster;
 pub use export::{Export, Followed, Home, Silent};
-pub use plan::{CopyPlan, ExportPlan, Plan, Problem};
+pub use plan::{CopyPlan, ExportPlan, Plan, PlatformObjects, Problem};
 pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};

@@ -1,6 +1,7 @@
 //! What is to be followed, from the platform's own objects. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use broker_core::resource::{Gvr, Object, marker};
 use serde_json::Value;
@@ -12,6 +13,19 @@ use crate::kcp::{Resource, Scope};
 pub(super) const OFFERS_EXPORT: &str = "acceptapi";
 /// The plural of AcceptAPI.
 pub(super) const OFFERS_RESOURCE: &str = "acceptapis";
+
+/// What a plan follows from: the platform workspace's objects, each kind by name.
+#[derive(Clone, Debug, Default)]
+pub struct PlatformObjects {
+    /// The BrokeredAPIs.
+    pub brokered_apis: BTreeMap<String, Arc<Object>>,
+    /// The APIExports.
+    pub exports: BTreeMap<String, Arc<Object>>,
+    /// The endpoint slices of exports.
+    pub slices: BTreeMap<String, Arc<Object>>,
+    /// The APIResourceSchemas.
+    pub schemas: BTreeMap<String, Arc<Object>>,
+}
 
 /// What is to be followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,23 +104,31 @@ impl Problem {
 impl Plan {
     /// The plan that follows from what the platform workspace holds.
     pub(super) fn of(platform: &Platform) -> Self {
-        let named = |cache: &crate::store::Cache| -> BTreeMap<String, std::sync::Arc<Object>> {
+        let named = |cache: &crate::store::Cache| -> Named {
             cache.read().iter().map(|(key, object)| (key.name.clone(), object.clone())).collect()
         };
-        let (exports, slices, schemas) =
-            (named(&platform.exports), named(&platform.slices), named(&platform.schemas));
+        Self::from_objects(&PlatformObjects {
+            brokered_apis: named(&platform.brokered_apis),
+            exports: named(&platform.exports),
+            slices: named(&platform.slices),
+            schemas: named(&platform.schemas),
+        })
+    }
+
+    /// The plan that follows from these objects of the platform workspace.
+    pub fn from_objects(objects: &PlatformObjects) -> Self {
+        let PlatformObjects { brokered_apis: wanted, exports, slices, schemas } = objects;
         let mut plan = Self::default();
-        let wanted = named(&platform.brokered_apis);
         let offers = Gvr::new(marker::GROUP, marker::VERSION, OFFERS_RESOURCE).group_resource();
-        let wanted = wanted
+        let asked = wanted
             .iter()
             .filter(|(_, api)| !api.is_deleting())
             .map(|(name, api)| {
                 (name.clone(), api.text(&["spec", "export"]).unwrap_or(name.as_str()).to_owned())
             })
             .chain([(offers.clone(), OFFERS_EXPORT.to_owned())]);
-        for (api, export) in wanted {
-            match kind_of(&api, &export, &exports, &schemas) {
+        for (api, export) in asked {
+            match kind_of(&api, &export, exports, schemas) {
                 Ok(kind) => {
                     let planned = plan.exports.entry(export.clone()).or_default();
                     planned.kinds.insert(api.clone(), kind);
@@ -119,9 +141,9 @@ impl Plan {
                 }
             }
         }
-        for (api, object) in named(&platform.brokered_apis) {
-            if plan.apis.contains_key(&api) && !object.is_deleting() {
-                plan.add_copies(&api, &object, &exports, &schemas);
+        for (api, object) in wanted {
+            if plan.apis.contains_key(api) && !object.is_deleting() {
+                plan.add_copies(api, object, exports, schemas);
             }
         }
         for (name, planned) in &mut plan.exports {

@@ -1,19 +1,23 @@
 //! Which offer serves an order and why, asked from outside. Answers from caches alone, and decides nothing itself: it
 //! asks what the driver asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use broker_core::broker::PassError;
 use broker_core::matching::Routing;
 use broker_core::port::{OrderAddress, PortErrorKind};
 use broker_core::resource::{ClusterName, Gvr, ObjectKey};
 use kube::Config;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::market::{brokered_kinds, paths};
+use super::routes::Routes;
 use super::service::{Options, Service};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Observer, Topic, Turn};
 use crate::kcp::{Resource, Scope};
+use crate::store::Change;
 use crate::surroundings::Surroundings;
 
 /// An order as people name it.
@@ -164,9 +168,7 @@ pub(super) async fn ask_once<T, E: From<ExplainError>>(
     config: Config,
     ask: impl Fn(&Service) -> Option<Result<T, E>>,
 ) -> Result<T, E> {
-    let (_never_leading, leading) = watch::channel(false);
-    let service = Service::new(config, Surroundings::default(), Options::default(), leading)
-        .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
+    let service = reading(config)?;
     let fleet = service.fleet().clone();
     let routes = service.routes();
     let following = fleet.run(routes.clone());
@@ -183,6 +185,64 @@ pub(super) async fn ask_once<T, E: From<ExplainError>>(
     tokio::select! {
         answer = answer => answer,
         () = following => Err(ExplainError::NotSynced.into()),
+    }
+}
+
+/// Reads the platform anew, and asks whenever something changed, until `show` has seen enough of the answers. There is
+/// none, `None`, while not all that it depends on was read.
+pub(super) async fn ask_each<T, E: From<ExplainError>>(
+    config: Config,
+    ask: impl Fn(&Service) -> Option<Result<T, E>>,
+    mut show: impl FnMut(Result<T, E>) -> ControlFlow<()>,
+) -> Result<(), E> {
+    let service = reading(config)?;
+    let fleet = service.fleet().clone();
+    let told = Arc::new(Told { next: service.routes().clone(), something: Notify::new() });
+    let following = fleet.run(told.clone());
+    let answers = async {
+        loop {
+            service.driver().registry().invalidate();
+            if let Some(answer) = ask(&service)
+                && show(answer).is_break()
+            {
+                return Ok(());
+            }
+            told.something.notified().await;
+        }
+    };
+    tokio::select! {
+        shown = answers => shown,
+        () = following => Err(ExplainError::NotSynced.into()),
+    }
+}
+
+/// A broker that follows everything and never leads.
+fn reading(config: Config) -> Result<Service, ExplainError> {
+    let (_never_leading, leading) = watch::channel(false);
+    Service::new(config, Surroundings::default(), Options::default(), leading)
+        .map_err(|error| ExplainError::Unavailable(error.to_string()))
+}
+
+/// Notices that anything changed.
+struct Told {
+    next: Arc<Routes>,
+    something: Notify,
+}
+
+impl Observer for Told {
+    fn changed(&self, topic: &Topic, changes: &[Change]) {
+        self.next.changed(topic, changes);
+        self.something.notify_one();
+    }
+
+    fn synced(&self) {
+        self.next.synced();
+        self.something.notify_one();
+    }
+
+    fn turned(&self, turn: Turn, clusters: &BTreeSet<ClusterName>) {
+        self.next.turned(turn, clusters);
+        self.something.notify_one();
     }
 }
 

@@ -33,6 +33,7 @@ mod registry;
 mod requests;
 mod routes;
 mod service;
+mod standing;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -48,3 +49,4 @@ pub use recover::{RecoverRequest, Recovered, Recoveries, Step, recover_once};
 pub use registry::KcpProviderRegistry;
 pub use routes::OrderKey;
 pub use service::{Options, Service, Status};
+pub use standing::{Standing, follow_standing, standing_once};

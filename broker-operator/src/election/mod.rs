@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub use decide::{Seen, Step, decide};
 
 /// Name of the Lease.
-const LEASE: &str = "resource-broker";
+pub(crate) const LEASE: &str = "resource-broker";
 
 /// How a Lease is held.
 #[derive(Clone)]

@@ -50,7 +50,7 @@ pub struct OrderName {
 
 impl Report {
     /// The report on an order.
-    pub(super) fn new(api: &Gvr, order: &ObjectKey, routing: Routing) -> Self {
+    pub(crate) fn new(api: &Gvr, order: &ObjectKey, routing: Routing) -> Self {
         Self {
             order: OrderName {
                 resource: api.group_resource(),

@@ -6,6 +6,7 @@ use broker_core::matching::{Candidate, CandidateVerdict, Missed};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::Report;
+use crate::platform::{local_name, order_title};
 
 /// What a terminal beside an editor has.
 const WIDTH: u16 = 100;
@@ -39,14 +40,8 @@ pub(super) fn table(report: &Report) -> String {
 }
 
 fn headline(report: &Report) -> String {
-    let order = &report.order;
-    let mut name = format!("{}/{}", order.resource, order.name);
-    if !order.namespace.is_empty() {
-        let _ = write!(name, " in namespace {}", order.namespace);
-    }
-    if let Some(cluster) = &order.cluster {
-        let _ = write!(name, " of {}", report.called(cluster));
-    }
+    let path = report.order.cluster.as_ref().map(|cluster| report.called(cluster));
+    let name = order_title(&report.order, path);
     let mut text = String::new();
     paragraph(&mut text, &name);
     let Some(chosen) = &report.chosen else {
@@ -122,10 +117,6 @@ fn of_filter(missed: &Missed) -> String {
 
 fn provider(report: &Report, candidate: &Candidate) -> String {
     candidate.alias.clone().unwrap_or_else(|| report.called(&candidate.offer.cluster).to_owned())
-}
-
-fn local_name(namespace: &str, name: &str) -> String {
-    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
 }
 
 /// Adds a paragraph, broken between words; a longer word stays whole.

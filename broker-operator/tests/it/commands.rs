@@ -1,10 +1,13 @@
 //! The command line, run as a person runs it.
 
-use std::path::PathBuf;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::actors::DEADLINE;
 
 /// Who runs it, and where the platform is.
 pub(crate) struct Commands {
@@ -39,11 +42,47 @@ impl Commands {
         self.run(&self.broker, arguments).await
     }
 
-    async fn run(&self, kubeconfig: &PathBuf, arguments: &[&str]) -> Ran {
+    /// Begins it with the broker's own rights, and lets it go on.
+    pub(crate) fn follow(&self, arguments: &[&str]) -> Following {
+        let mut command = self.command(&self.broker, arguments);
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Following { _child: child, lines }
+    }
+
+    fn command(&self, kubeconfig: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
         command.args(arguments).arg("--kubeconfig").arg(kubeconfig).args(["--workspace", &self.platform]);
+        command
+    }
+
+    async fn run(&self, kubeconfig: &Path, arguments: &[&str]) -> Ran {
+        let mut command = self.command(kubeconfig, arguments);
         let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+}
+
+/// A command that goes on, and what it has printed.
+pub(crate) struct Following {
+    _child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Following {
+    /// Waits until it prints a line that contains these words.
+    pub(crate) async fn until(&mut self, words: &str) {
+        let search = async {
+            loop {
+                let line = self.lines.next_line().await.unwrap();
+                let line = line.unwrap_or_else(|| panic!("it ended before it said {words:?}"));
+                if line.contains(words) {
+                    return;
+                }
+            }
+        };
+        let found = tokio::time::timeout(DEADLINE, search).await;
+        found.unwrap_or_else(|_| panic!("it did not say {words:?}"));
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod restart;
 pub(crate) mod restore;
 pub(crate) mod routing;
 pub(crate) mod scheduling;
+pub(crate) mod standing;
 pub(crate) mod story;
 pub(crate) mod trespass;
 pub(crate) mod usecases;
