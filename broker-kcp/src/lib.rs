@@ -12,6 +12,7 @@ pub mod api;
 pub mod controller;
 pub mod fleet;
 pub mod kcp;
+pub mod metrics;
 pub mod reconcile;
 pub mod record;
 pub mod store;

@@ -1,4 +1,4 @@
-//! What a broker takes from around it: the time, and the way to servers.
+//! What a broker takes from around it: the time, the way to servers, and what it counts with.
 //!
 //! Whoever embeds the broker may bring a client stack of its own (proxies, tracing, rate limits), and tests bring a
 //! simulated clock and a server in the same process.
@@ -9,6 +9,8 @@ use std::sync::Arc;
 use broker_core::port::Clock;
 use broker_core::time::Timestamp;
 use kube::{Client, Config};
+
+use crate::metrics::Metrics;
 
 /// Makes clients.
 ///
@@ -43,7 +45,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time, and the way to servers. By default the wall clock and kube's own clients.
+/// The time, the way to servers, and what is counted with. By default the wall clock, kube's own clients, and instruments
+/// that nobody reads.
 #[derive(Clone)]
 pub struct Surroundings {
     /// Tells what is written into records and what grace periods are measured by. Spans that are never written (back-off,
@@ -51,11 +54,13 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Makes clients.
     pub connect: Arc<dyn Connect>,
+    /// Counts and measures, for one broker.
+    pub metrics: Metrics,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), connect: Arc::new(KubeConnect) }
+        Self { clock: Arc::new(SystemClock), connect: Arc::new(KubeConnect), metrics: Metrics::default() }
     }
 }
 

@@ -191,6 +191,17 @@ impl<K: Laned + Clone + Ord> Backlog<K> {
         self.running.len()
     }
 
+    /// How many keys failed and are tried again.
+    pub fn failing(&self) -> usize {
+        self.failures.len()
+    }
+
+    /// The keys that failed and are tried again: how often in a row each failed, and when it is due, unless it waits or
+    /// is worked on already.
+    pub fn retries(&self) -> impl Iterator<Item = (&K, u32, Option<Instant>)> {
+        self.failures.iter().map(|(key, failures)| (key, *failures, self.sleeping.get(key).copied()))
+    }
+
     /// Since when the key that waits longest has been waiting.
     pub fn oldest(&self) -> Option<Instant> {
         self.queued.values().min().copied()

@@ -13,4 +13,4 @@ mod tests;
 
 pub use backlog::{Backlog, Laned, Outcome};
 pub use gate::{Gate, Passage, Urgency};
-pub use queue::{Queue, QueueState, run};
+pub use queue::{Queue, QueueState, Retry, run};

@@ -18,8 +18,29 @@ pub struct QueueState {
     pub waiting: usize,
     /// Keys that are worked on.
     pub running: usize,
+    /// Keys that failed and are tried again, whether they sleep, wait or are worked on.
+    pub failing: usize,
     /// How long the key that waits longest has been waiting.
     pub oldest: Duration,
+}
+
+/// A key that failed and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry<K> {
+    /// The key.
+    pub key: K,
+    /// How often in a row it failed.
+    pub failures: u32,
+    /// In what time it is tried again; at once where it waits or is worked on already.
+    pub due_in: Duration,
+}
+
+impl<K> Retry<K> {
+    /// The same, of a key by another name.
+    #[must_use]
+    pub fn named<N>(self, name: impl FnOnce(K) -> N) -> Retry<N> {
+        Retry { key: name(self.key), failures: self.failures, due_in: self.due_in }
+    }
 }
 
 /// A shared [`Backlog`]. Clones share the same one.
@@ -65,8 +86,26 @@ impl<K: Laned + Clone + Ord> Queue<K> {
         QueueState {
             waiting: backlog.waiting(),
             running: backlog.running(),
+            failing: backlog.failing(),
             oldest: backlog.oldest().map(|since| now.saturating_duration_since(since)).unwrap_or_default(),
         }
+    }
+
+    /// What failed and is tried again, the most stubborn first; at most this many.
+    pub fn retries(&self, limit: usize) -> Vec<Retry<K>> {
+        let now = Instant::now().into_std();
+        let mut retries: Vec<Retry<K>> = {
+            let backlog = self.backlog();
+            let retries = backlog.retries().map(|(key, failures, due)| Retry {
+                key: key.clone(),
+                failures,
+                due_in: due.map(|due| due.saturating_duration_since(now)).unwrap_or_default(),
+            });
+            retries.collect()
+        };
+        retries.sort_by(|one, other| other.failures.cmp(&one.failures).then_with(|| one.key.cmp(&other.key)));
+        retries.truncate(limit);
+        retries
     }
 
     /// Waits for the next key that is due. One caller at a time: [`run`].

@@ -46,6 +46,37 @@ pub struct Silent {
     pub last_word: LastWord,
 }
 
+/// One cache that a watch fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cached {
+    /// The export through which its objects are seen, or [`super::PLATFORM`].
+    pub export: String,
+    /// Their kind, as `<resource>.<group>`.
+    pub resource: String,
+    /// The URL where they are listed and watched.
+    pub shard: String,
+    /// How far it got.
+    pub state: CacheState,
+}
+
+/// Whether a cache holds what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheState {
+    /// It was listed once, and is followed since.
+    Filled,
+    /// It was not listed yet.
+    Unread,
+    /// It was not listed yet, and its server does not answer: nobody waits for it.
+    Silent,
+}
+
+impl CacheState {
+    /// Whether nothing waits for it.
+    pub const fn is_synced(self) -> bool {
+        !matches!(self, Self::Unread)
+    }
+}
+
 /// One export that is followed.
 pub struct Export {
     name: String,
@@ -250,6 +281,27 @@ impl Export {
         let shards = self.lock();
         shards.values().all(|shard| self.has_listed(shard) || shard.health.silent_since().is_some())
             || sabotage::is(Bug::UnreadTakenForAbsent)
+    }
+
+    /// Every cache of this export, by shard.
+    pub fn cached(&self) -> Vec<Cached> {
+        let shards = self.lock();
+        let of_shard = |shard: &Shard| {
+            let source = shard.endpoint.source();
+            let silent = shard.health.silent_since().is_some();
+            let cached = |followed: &Followed| Cached {
+                export: self.name.clone(),
+                resource: followed.resource.gvr.group_resource(),
+                shard: source.to_string(),
+                state: match (followed.cache.read().has_listed(&source), silent) {
+                    (true, _) => CacheState::Filled,
+                    (false, false) => CacheState::Unread,
+                    (false, true) => CacheState::Silent,
+                },
+            };
+            self.followed.iter().map(cached).collect::<Vec<_>>()
+        };
+        shards.values().flat_map(of_shard).collect()
     }
 
     fn has_listed(&self, shard: &Shard) -> bool {

@@ -9,6 +9,7 @@ use super::health::Beat;
 use super::topic::{Observer, Topic};
 use crate::kcp::feed::{Feed, News};
 use crate::kcp::{ApiErrorKind, ClusterApi, Resource};
+use crate::metrics::Metrics;
 use crate::store::{Cache, Source};
 
 /// How an object's cluster is known.
@@ -58,14 +59,25 @@ impl Follower {
         observer: Arc<dyn Observer>,
         beat: Beat,
     ) -> Self {
-        let mut pour =
-            Pour { resource: resource.clone(), cache, source, keying, topic, observer, beat, failures: 0 };
+        let mut pour = Pour {
+            metrics: api.metrics().clone(),
+            resource: resource.clone(),
+            cache,
+            source,
+            keying,
+            topic,
+            observer,
+            beat,
+            failures: 0,
+        };
+        pour.metrics.watch_begun(&resource.gvr.group_resource());
         let feed = Feed::new(api, resource, selector);
         Self { task: tokio::spawn(async move { feed.follow(|news| pour.take(news)).await }) }
     }
 }
 
 struct Pour {
+    metrics: Metrics,
     resource: Resource,
     cache: Cache,
     source: Source,
@@ -107,6 +119,8 @@ impl Pour {
             News::Following => {}
             News::Failed { error, began } => {
                 self.failures = self.failures.saturating_add(1);
+                let resource = self.resource.gvr.group_resource();
+                self.metrics.watch_restarted(&resource, error.kind().reason());
                 if error.kind() == ApiErrorKind::Unavailable {
                     self.beat.failed(began);
                 } else {

@@ -27,11 +27,12 @@ use kube::Config;
 use tokio::sync::Notify;
 
 pub use compute::ComputeCluster;
-pub use export::{Export, Followed, Home, Silent};
+pub use export::{CacheState, Cached, Export, Followed, Home, Silent};
 pub use plan::{CopyPlan, ExportPlan, Plan, PlatformObjects, Problem};
 pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
+use crate::metrics::Metrics;
 use crate::record::KeptPlaybooks;
 use crate::store::{Cache, Index, Source};
 use crate::surroundings::Surroundings;
@@ -65,6 +66,7 @@ pub struct Fleet {
 
 struct Inner {
     connector: Connector,
+    metrics: Metrics,
     clock: Arc<dyn Clock>,
     endpoint: Endpoint,
     platform: Platform,
@@ -90,12 +92,13 @@ impl Fleet {
         surroundings: Surroundings,
         indexes: Indexes,
     ) -> Result<Self, EndpointError> {
-        let Surroundings { clock, connect } = surroundings;
+        let Surroundings { clock, connect, metrics } = surroundings;
+        let connector = |config| Connector::new(config, connect.clone()).counted_by(metrics.clone());
         let compute = match compute {
-            Some(config) => Some(ComputeCluster::new(Connector::new(config, connect.clone()).home()?)),
+            Some(config) => Some(ComputeCluster::new(connector(config).home()?)),
             None => None,
         };
-        let connector = Connector::new(config, connect);
+        let connector = connector(config);
         let endpoint = connector.home()?;
         let platform = Platform {
             brokered_apis: Cache::new(&[]),
@@ -108,6 +111,7 @@ impl Fleet {
         };
         let inner = Inner {
             connector,
+            metrics,
             clock,
             endpoint,
             platform,
@@ -161,6 +165,11 @@ impl Fleet {
     /// Now, by the clock that decisions are made with and records are written with.
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// What is counted with.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     /// The platform's records.
@@ -217,6 +226,22 @@ impl Fleet {
     pub fn platform_is_synced(&self) -> bool {
         let source = self.inner.endpoint.source();
         platform_kinds(&self.inner.platform).iter().all(|(_, _, cache)| cache.read().has_listed(&source))
+    }
+
+    /// Every cache that is filled by a watch, and whether it is: those of the platform first, then those of each export
+    /// by shard.
+    pub fn cached(&self) -> Vec<Cached> {
+        let source = self.inner.endpoint.source();
+        let platform = platform_kinds(&self.inner.platform).into_iter().map(|(_, resource, cache)| {
+            let listed = cache.read().has_listed(&source);
+            Cached {
+                export: PLATFORM.to_owned(),
+                resource: resource.gvr.group_resource(),
+                shard: source.to_string(),
+                state: if listed { CacheState::Filled } else { CacheState::Unread },
+            }
+        });
+        platform.chain(self.exports().iter().flat_map(|export| export.cached())).collect()
     }
 
     /// Whether all that a decision about an order of this API may depend on is in cache: records, offers, orders,

@@ -10,9 +10,11 @@ use kube::Client;
 use kube::client::Body;
 use kube::core::WatchEvent;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::answer::{Refusal, accepted, events};
 use super::{ApiError, ApiErrorKind, Resource};
+use crate::metrics::Metrics;
 
 /// The longest a request may take before the server counts as unavailable. Far above what a busy server needs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,11 +46,17 @@ pub enum Deletion {
 pub struct ClusterApi {
     client: Client,
     prefix: String,
+    metrics: Metrics,
 }
 
 impl ClusterApi {
-    pub(super) fn new(client: Client, prefix: String) -> Self {
-        Self { client, prefix }
+    pub(super) fn new(client: Client, prefix: String, metrics: Metrics) -> Self {
+        Self { client, prefix, metrics }
+    }
+
+    /// What its requests are counted with.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Reads one object.
@@ -121,10 +129,13 @@ impl ClusterApi {
         request
             .headers_mut()
             .insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
-        let answer = tokio::time::timeout(PATIENCE, self.ask(request))
-            .await
-            .map_err(|_| call.timed_out())?
-            .map_err(|refusal| call.refused(&refusal))?;
+        let opened = async {
+            tokio::time::timeout(PATIENCE, self.ask(request))
+                .await
+                .map_err(|_| call.timed_out())?
+                .map_err(|refusal| call.refused(&refusal))
+        };
+        let answer = self.counted(&call, opened).await?;
         Ok(events(answer).map(move |event| event.map_err(|error| call.refused(&error.into()))))
     }
 
@@ -265,13 +276,29 @@ impl ClusterApi {
         content_type: &'static str,
     ) -> Result<T, ApiError> {
         let request = call.request(method, url, body, content_type)?;
-        let read = async { Ok(self.ask(request).await?.into_body().collect_bytes().await?) };
-        let text = tokio::time::timeout(PATIENCE, read)
-            .await
-            .map_err(|_| call.timed_out())?
-            .map_err(|refusal: Refusal| call.refused(&refusal))?;
-        serde_json::from_slice(&text)
-            .map_err(|_| call.failed(ApiErrorKind::Unavailable, "the answer is no JSON object"))
+        let answered = async {
+            let read = async { Ok(self.ask(request).await?.into_body().collect_bytes().await?) };
+            let text = tokio::time::timeout(PATIENCE, read)
+                .await
+                .map_err(|_| call.timed_out())?
+                .map_err(|refusal: Refusal| call.refused(&refusal))?;
+            serde_json::from_slice(&text)
+                .map_err(|_| call.failed(ApiErrorKind::Unavailable, "the answer is no JSON object"))
+        };
+        self.counted(call, answered).await
+    }
+
+    /// Counts a request by how it ended. One that nobody waits for any more is not counted.
+    async fn counted<T>(
+        &self,
+        call: &Call,
+        request: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let began = Instant::now();
+        let result = request.await;
+        let outcome = result.as_ref().map_or_else(|error| error.kind().reason(), |_| "Ok");
+        self.metrics.requested(call.verb, outcome, began.elapsed());
+        result
     }
 
     /// The answer to a request, its body still to be read, unless it is a refusal.

@@ -10,6 +10,7 @@ use http::uri::Authority;
 use kube::{Client, Config};
 
 use super::ClusterApi;
+use crate::metrics::Metrics;
 use crate::store::Source;
 use crate::surroundings::Connect;
 
@@ -18,6 +19,7 @@ use crate::surroundings::Connect;
 pub struct Connector {
     config: Config,
     connect: Arc<dyn Connect>,
+    metrics: Metrics,
     clients: Arc<Mutex<BTreeMap<String, Client>>>,
 }
 
@@ -29,6 +31,7 @@ pub struct Endpoint {
 
 struct Inner {
     client: Client,
+    metrics: Metrics,
     url: String,
     path: String,
 }
@@ -47,7 +50,14 @@ impl Connector {
         // Retries are decided per object by the queue: a client that retries by itself would hide for minutes that
         // a server is away, and hold a worker meanwhile.
         config.default_retry = false;
-        Self { config, connect, clients: Arc::default() }
+        Self { config, connect, metrics: Metrics::default(), clients: Arc::default() }
+    }
+
+    /// Counts the requests to its endpoints with these.
+    #[must_use]
+    pub fn counted_by(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// The endpoint that the configuration itself names.
@@ -77,7 +87,9 @@ impl Connector {
             client
         };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Endpoint { inner: Arc::new(Inner { client, url: url.to_owned(), path }) })
+        Ok(Endpoint {
+            inner: Arc::new(Inner { client, metrics: self.metrics.clone(), url: url.to_owned(), path }),
+        })
     }
 }
 
@@ -108,7 +120,11 @@ impl Endpoint {
     }
 
     fn below(&self, path: &str) -> ClusterApi {
-        ClusterApi::new(self.inner.client.clone(), format!("{}{path}", self.inner.path))
+        ClusterApi::new(
+            self.inner.client.clone(),
+            format!("{}{path}", self.inner.path),
+            self.inner.metrics.clone(),
+        )
     }
 }
 

@@ -205,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::kcp::Connector;
+    use crate::metrics::Metrics;
 
     /// Reads a request and answers it with this, which may be less than a whole answer.
     async fn answer(listener: &TcpListener, text: &str) -> TcpStream {
@@ -275,7 +276,7 @@ mod tests {
                 )
             }
         });
-        (ClusterApi::new(kube::Client::new(service, "default"), String::new()), asked)
+        (ClusterApi::new(kube::Client::new(service, "default"), String::new(), Metrics::default()), asked)
     }
 
     #[tokio::test(start_paused = true)]

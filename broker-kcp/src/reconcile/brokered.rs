@@ -6,9 +6,8 @@ use broker_core::port::ProviderRegistry;
 use broker_core::resource::{Gvr, Object, ObjectKey, marker};
 use serde_json::json;
 
+use super::census::census;
 use super::conditions::{Wanted, entry, says};
-use super::indexes::BY_COPY;
-use super::observe::carries_our_mark;
 use super::reachability::Told;
 use super::registry::KcpProviderRegistry;
 use crate::fleet::{Fleet, PLATFORM};
@@ -62,43 +61,7 @@ pub(super) async fn report(
 }
 
 fn counts(fleet: &Fleet, registry: &KcpProviderRegistry, name: &str) -> serde_json::Value {
-    let plan = fleet.plan();
-    let assignments = fleet.platform().assignments.clone();
-    let mut consumers = BTreeSet::new();
-    let (mut pending, mut bound, mut migrating, mut terminating) = (0u64, 0u64, 0u64, 0u64);
-    let mut assigned = BTreeSet::new();
-    for (_, assignment) in assignments.read().iter() {
-        let text = |keys: &[&str]| assignment.text(keys).unwrap_or_default().to_owned();
-        let gvr = |key: &str| text(&["spec", "order", "gvr", key]);
-        if Gvr::new(gvr("group"), "", gvr("resource")).group_resource() != name {
-            continue;
-        }
-        let cluster = text(&["spec", "order", "clusterName"]);
-        let order = ObjectKey::new(
-            cluster.as_str(),
-            text(&["spec", "order", "namespace"]),
-            text(&["spec", "order", "name"]),
-        );
-        consumers.insert(order.cluster.clone());
-        assigned.insert(order);
-        match assignment.text(&["status", "phase"]) {
-            Some("Bound") => bound += 1,
-            Some("Migrating") => migrating += 1,
-            Some("Terminating") => terminating += 1,
-            Some(_) | None => pending += 1,
-        }
-    }
-    let export = plan.apis.get(name).and_then(|export| fleet.export(export));
-    let orders = export.as_ref().and_then(|export| export.followed(&export.kinds().get(name)?.gvr));
-    if let Some(orders) = orders {
-        for (key, object) in orders.cache.read().iter() {
-            let is_copy = assignments.read().count(BY_COPY, &super::indexes::object_text(name, key)) > 0;
-            if !carries_our_mark(object) && !is_copy && !assigned.contains(key) {
-                consumers.insert(key.cluster.clone());
-                pending += 1;
-            }
-        }
-    }
+    let census = census(fleet, Some(name)).remove(name).unwrap_or_default();
     let offers = registry.offers();
     let ours: Vec<_> = offers
         .listings()
@@ -106,9 +69,14 @@ fn counts(fleet: &Fleet, registry: &KcpProviderRegistry, name: &str) -> serde_js
         .collect();
     let providers: BTreeSet<_> = ours.iter().map(|listing| listing.id().cluster.clone()).collect();
     json!({
-        "consumers": consumers.len(),
+        "consumers": census.consumers.len(),
         "providers": providers.len(),
         "offers": ours.len(),
-        "orders": { "pending": pending, "bound": bound, "migrating": migrating, "terminating": terminating },
+        "orders": {
+            "pending": census.pending,
+            "bound": census.bound,
+            "migrating": census.migrating,
+            "terminating": census.terminating,
+        },
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use broker_core::migration::{Answer, Migration};
+use broker_core::migration::{Answer, Migration, MigrationState};
 use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, Severity};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
@@ -13,6 +13,8 @@ use tokio::sync::watch;
 
 use super::event::event;
 use super::forgotten;
+use super::latency::Latencies;
+use super::routes::{OrderKey, order_of};
 use super::target::{Target, port_error};
 use crate::controller::{Gate, Urgency};
 use crate::fleet::{Fleet, PLATFORM};
@@ -33,12 +35,25 @@ pub struct KcpMigrationExecutor {
     gate: Gate,
     /// Whether the server takes applies to a status for updates, as far as was seen.
     applies_are_updates: Arc<AtomicBool>,
+    latencies: Option<Arc<Latencies>>,
 }
 
 impl KcpMigrationExecutor {
     /// An executor on the clusters of a fleet; it refuses everything while `leading` is false.
     pub fn new(fleet: Fleet, leading: watch::Receiver<bool>) -> Self {
-        Self { fleet, leading, gate: Gate::new(IN_FLIGHT), applies_are_updates: Arc::default() }
+        Self {
+            fleet,
+            leading,
+            gate: Gate::new(IN_FLIGHT),
+            applies_are_updates: Arc::default(),
+            latencies: None,
+        }
+    }
+
+    /// Tells these what consumers wait for.
+    pub(super) fn measured_by(mut self, latencies: Arc<Latencies>) -> Self {
+        self.latencies = Some(latencies);
+        self
     }
 
     async fn finalize(
@@ -231,7 +246,39 @@ impl KcpMigrationExecutor {
         });
         let result =
             target.api.merge_status(&target.resource, "", &migration.name, &patch, marker::MANAGER).await;
-        result.map(|object| target.show(object)).map_err(|error| port_error(&error))
+        let written = result.map(|object| target.show(object)).map_err(|error| port_error(&error))?;
+        let was = before.as_ref().and_then(|it| MigrationState::from_text(it.text(&["status", "state"])?));
+        if migration.state().is_final() && was != Some(migration.state()) {
+            self.fleet.metrics().ended(migration.state());
+        }
+        Ok(written)
+    }
+
+    /// Measures what a write ended.
+    fn measure(&self, action: &Action) {
+        let Some(latencies) = &self.latencies else { return };
+        if let Action::CreateCopy { copy, object } = action {
+            let assignment = object.label(marker::ORDER_LABEL);
+            let assignments = &self.fleet.platform().assignments;
+            let found = assignment.and_then(|name| assignments.get(&ObjectKey::new(PLATFORM, "", name)));
+            if let Some(order) = found.as_deref().and_then(order_of) {
+                latencies.placed(&order, &copy.key.cluster);
+            }
+        }
+        if let Action::ApplyStatus { order, .. } = action
+            && let Some(api) = self.api_of(order)
+        {
+            latencies.told(&OrderKey { api, key: order.key.clone() });
+        }
+    }
+
+    /// The brokered API of an order.
+    fn api_of(&self, order: &ObjectRef) -> Option<String> {
+        let same = |kind: &Resource| kind.kind == order.gvk.kind && kind.gvr.group == order.gvk.group;
+        self.fleet
+            .exports()
+            .iter()
+            .find_map(|export| export.kinds().iter().find(|(_, kind)| same(kind)).map(|(api, _)| api.clone()))
     }
 }
 
@@ -243,6 +290,9 @@ impl MigrationExecutor for KcpMigrationExecutor {
         let _passage = self.gate.pass(urgency(action)).await;
         let began = tokio::time::Instant::now();
         let result = self.carry_out(action).await;
+        if result.is_ok() {
+            self.measure(action);
+        }
         tracing::debug!(
             verb = action.verb(),
             millis = began.elapsed().as_millis(),

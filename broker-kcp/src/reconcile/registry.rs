@@ -158,6 +158,13 @@ impl KcpProviderRegistry {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
+    /// What a provider is called: by the platform's own name for it, else by its cluster.
+    pub(super) fn name_of(&self, provider: &ClusterName) -> String {
+        let offers = self.offers();
+        let alias = offers.of_provider(provider).find_map(|listing| listing.terms()?.alias.clone());
+        alias.unwrap_or_else(|| provider.to_string())
+    }
+
     /// How many orders an offer takes at most, where it says so: only then do assignments change who may be chosen.
     pub(super) fn capacity(&self, key: &ObjectKey) -> Option<u64> {
         self.offers().get(&OfferId::from(key.clone()))?.offer()?.capacity()

@@ -11,6 +11,7 @@ use super::books::Books;
 use super::indexes::{
     BY_COPY, BY_OFFER, BY_ORDER, BY_REASON, BY_RELATED, object_text, offers_of, related_text,
 };
+use super::latency::Latencies;
 use super::later::Asking;
 use super::mentions::Mentions;
 use super::observe::carries_our_mark;
@@ -84,6 +85,8 @@ pub(super) struct Routes {
     pub(super) books: Books,
     /// What copies of other kinds than their orders' hand over.
     pub(super) mentions: Mentions,
+    /// What consumers wait for.
+    pub(super) latencies: Arc<Latencies>,
     /// Told when more may have become known.
     pub(super) progress: Arc<Notify>,
 }
@@ -180,6 +183,27 @@ impl Routes {
         }
     }
 
+    /// Notes what a consumer waits for from here on: a first copy, or the word about one.
+    fn measure(&self, api: &str, change: &Change) {
+        let Change { key, old, new } = change;
+        let Some(object) = new else {
+            return self.latencies.forget(&OrderKey { api: api.to_owned(), key: key.clone() });
+        };
+        if old.as_ref().is_some_and(|old| old.get(&["status"]) == object.get(&["status"])) {
+            return;
+        }
+        if let Some(owner) = self.owner_of_copy(api, key) {
+            if object.get(&["status"]).is_some() && old.is_some() {
+                self.latencies.said(owner, &key.cluster);
+            }
+        } else if old.is_none() && !carries_our_mark(object) && !object.is_deleting() {
+            let assignments = &self.fleet.platform().assignments;
+            if assignments.read().count(BY_ORDER, &object_text(api, key)) == 0 {
+                self.latencies.ordered(OrderKey { api: api.to_owned(), key: key.clone() });
+            }
+        }
+    }
+
     fn owner_of_copy(&self, api: &str, key: &ObjectKey) -> Option<OrderKey> {
         let found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
         found.first().and_then(|(_, assignment)| order_of(assignment))
@@ -232,6 +256,12 @@ impl Routes {
                     self.chores.add_after(Chore::Api(order.api.clone()), GATHER);
                     self.orders.add(order);
                 }
+            }
+            // What has been served since before this broker looked is not waited for.
+            if let Some(new) = change.new.as_deref().filter(|new| is_served(new))
+                && let Some(order) = order_of(new)
+            {
+                self.latencies.served(&order);
             }
             let offers = |object: &Option<Arc<Object>>| object.as_deref().map(offers_of).unwrap_or_default();
             self.places_changed(&offers(&change.old), &offers(&change.new));
@@ -374,6 +404,7 @@ impl Observer for Routes {
                 let is_brokered = self.fleet.plan().apis.contains_key(api);
                 for change in changes.iter().filter(|_| is_brokered) {
                     self.keep_book(api, change);
+                    self.measure(api, change);
                 }
                 objects().for_each(|(key, object)| self.object(api, key, object));
                 if is_brokered && changes.iter().any(|change| change.old.is_none() || change.new.is_none()) {
@@ -467,6 +498,11 @@ pub(super) fn order_of(assignment: &Object) -> Option<OrderKey> {
     let api = Gvr::new(gvr("group"), "", gvr("resource")).group_resource();
     let key = ObjectKey::new(text("clusterName")?, text("namespace").unwrap_or_default(), text("name")?);
     Some(OrderKey { api, key })
+}
+
+/// Whether the order of an assignment was handed its first copy.
+fn is_served(assignment: &Object) -> bool {
+    matches!(assignment.text(&["status", "phase"]), Some("Bound" | "Migrating"))
 }
 
 /// Whether two states of an AcceptAPI promise the same: our own words in its status do not count.

@@ -12,19 +12,23 @@ use broker_core::resource::ObjectKey;
 use broker_core::time::Timestamp;
 use kube::Config;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::books::Books;
 use super::execute::KcpMigrationExecutor;
 use super::indexes::{BY_ORDER, INDEXES, object_text, offers_of};
+use super::latency::Latencies;
+use super::later::Asking;
 use super::observe::KcpOrderObserver;
 use super::playbooks::KcpPlaybooks;
 use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
 use super::{absence, brokered, later, lost, offers, orphans};
-use crate::controller::{Outcome, Queue, QueueState, run};
-use crate::fleet::Fleet;
-use crate::kcp::{ApiError, EndpointError};
+use crate::controller::{Outcome, Queue, QueueState, Retry, run};
+use crate::fleet::{Cached, Fleet};
+use crate::kcp::{ApiError, ApiErrorKind, EndpointError};
+use crate::metrics::Ending;
 use crate::surroundings::Surroundings;
 
 /// Orders worked on at the same time. What limits the load is how many writes are on their way; an order that waits
@@ -57,10 +61,39 @@ impl Default for Options {
 /// How a [`Service`] is doing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status {
-    /// Whether the platform's records and the offers are in cache.
+    /// Whether all that is followed is in cache, as far as servers answer.
     pub synced: bool,
     /// The queue of orders.
     pub orders: QueueState,
+}
+
+/// Whether a [`Service`] has read all that it depends on, and what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Every cache there is.
+    pub caches: Vec<Cached>,
+    /// Whether they are the caches that the platform's objects ask for by now.
+    pub planned: bool,
+    /// Whether the export through which providers make offers is known.
+    pub offers: bool,
+}
+
+impl Readiness {
+    /// Whether all was read, as far as servers answer.
+    pub fn is_ready(&self) -> bool {
+        self.planned && self.offers && self.caches.iter().all(|cached| cached.state.is_synced())
+    }
+}
+
+/// One queue of a [`Service`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueReport {
+    /// What waits in it: `orders` or `reports`.
+    pub name: &'static str,
+    /// How full it is.
+    pub state: QueueState,
+    /// What failed and is tried again, the most stubborn first, as far as it is shown.
+    pub retries: Vec<Retry<String>>,
 }
 
 pub(super) type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, Arc<dyn Clock>>;
@@ -95,7 +128,9 @@ impl Service {
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
         let playbooks = KcpPlaybooks::new(&fleet);
         let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone());
-        let executor = KcpMigrationExecutor::new(fleet.clone(), leading.clone());
+        let latencies = Arc::new(Latencies::new(fleet.metrics().clone(), registry.clone()));
+        let executor =
+            KcpMigrationExecutor::new(fleet.clone(), leading.clone()).measured_by(latencies.clone());
         let mentions = observer.mentions();
         let driver = Broker::new(registry.clone(), observer, executor, clock);
         let routes = Arc::new(Routes {
@@ -105,6 +140,7 @@ impl Service {
             chores: Queue::default(),
             books: Books::default(),
             mentions,
+            latencies,
             progress: Arc::new(Notify::new()),
         });
         let inner = Inner { fleet, registry, playbooks, driver, routes, leading, options };
@@ -126,9 +162,32 @@ impl Service {
 
     /// How it is doing.
     pub fn status(&self) -> Status {
-        let fleet = &self.inner.fleet;
-        let synced = fleet.platform_is_synced() && fleet.offers().is_some_and(|export| export.is_synced());
+        let synced = self.readiness().is_ready();
         Status { synced, orders: self.inner.routes.orders.state() }
+    }
+
+    /// What it has read, and what it waits for.
+    pub fn readiness(&self) -> Readiness {
+        let fleet = &self.inner.fleet;
+        Readiness { caches: fleet.cached(), planned: fleet.is_planned(), offers: fleet.offers().is_some() }
+    }
+
+    /// Its queues, each with at most `limit` of what failed and is tried again.
+    pub fn queues(&self, limit: usize) -> Vec<QueueReport> {
+        let Routes { orders, chores, .. } = &*self.inner.routes;
+        let order = |order: OrderKey| format!("{} {}", order.api, order.key);
+        vec![
+            QueueReport {
+                name: "orders",
+                state: orders.state(),
+                retries: orders.retries(limit).into_iter().map(|retry| retry.named(order)).collect(),
+            },
+            QueueReport {
+                name: "reports",
+                state: chores.state(),
+                retries: chores.retries(limit).into_iter().map(|retry| retry.named(text)).collect(),
+            },
+        ]
     }
 
     /// Works until `stop` resolves, then finishes what is in hand.
@@ -199,7 +258,11 @@ impl Service {
     }
 
     async fn order(&self, key: &OrderKey) -> Outcome {
-        if !*self.inner.leading.borrow() || !self.inner.fleet.is_synced(&key.api) {
+        if !*self.inner.leading.borrow() {
+            self.inner.routes.latencies.forget_word(key);
+            return Outcome::Done;
+        }
+        if !self.inner.fleet.is_synced(&key.api) {
             // Asked for again as soon as that changes.
             return Outcome::Done;
         }
@@ -207,8 +270,12 @@ impl Service {
             // Nothing can be told to a consumer whose cluster does not answer; asked for again when it does.
             return Outcome::Done;
         }
+        let Routes { latencies, .. } = &*self.inner.routes;
         let mut outcome = Outcome::Done;
         let before = self.places(key);
+        let began = Instant::now();
+        let mut ending = Ending::Well;
+        latencies.look(key);
         for address in self.addresses(key) {
             let next = match self.look_again(&address).await {
                 Ok(()) => match self.inner.driver.pass(&address).await {
@@ -222,9 +289,13 @@ impl Service {
                         }
                         settled(key, &passed, self.inner.fleet.now())
                     }
-                    Err(error) => failed(key, &error),
+                    Err(error) => {
+                        ending = worse(ending, ending_of(&error));
+                        failed(key, &error)
+                    }
                 },
                 Err(error) => {
+                    ending = Ending::Failed;
                     tracing::warn!(order = %key.key, api = %key.api, %error, "cannot look for what is not seen");
                     again(error.retry_after())
                 }
@@ -232,6 +303,10 @@ impl Service {
             outcome = sooner(outcome, next);
         }
         self.inner.routes.places_changed(&before, &self.places(key));
+        if ending == Ending::Well {
+            latencies.looked(key);
+        }
+        self.inner.fleet.metrics().reconciled("order", ending, began.elapsed());
         outcome
     }
 
@@ -290,6 +365,7 @@ impl Service {
             return Outcome::Done;
         }
         let Inner { fleet, registry, playbooks, .. } = &*self.inner;
+        let began = Instant::now();
         let result = match chore {
             Chore::Offer(key) => offers::report(fleet, registry, key).await.map(drop),
             Chore::Waiting(api) => {
@@ -308,11 +384,62 @@ impl Service {
             Chore::Orphan(api, key) => orphans::examine(fleet, registry, api, key).await.map(drop),
             Chore::Helpers(migration) => orphans::remove_helpers(fleet, migration).await,
         };
+        let ending = match &result {
+            Ok(()) => Ending::Well,
+            Err(error) if error.kind() == ApiErrorKind::Conflict => Ending::Conflict,
+            Err(_) => Ending::Failed,
+        };
+        fleet.metrics().reconciled(controller(chore), ending, began.elapsed());
         match result {
             Ok(()) => Outcome::Done,
             Err(error) => chore_failed(chore, &error),
         }
     }
+}
+
+/// What a report is measured as.
+const fn controller(chore: &Chore) -> &'static str {
+    match chore {
+        Chore::Offer(_) => "acceptapi",
+        Chore::Api(_) => "brokeredapi",
+        Chore::Waiting(_) => "waiting",
+        Chore::Orphan(..) => "orphan",
+        Chore::Helpers(_) => "helper",
+        Chore::Later(Asking::Migration, _) => "migration",
+        Chore::Later(Asking::Configuration, _) => "migrationconfiguration",
+    }
+}
+
+/// A report for people.
+fn text(chore: Chore) -> String {
+    let kind = controller(&chore);
+    match chore {
+        Chore::Offer(key) => format!("{kind} {key}"),
+        Chore::Orphan(api, key) => format!("{kind} {api} {key}"),
+        Chore::Api(name) | Chore::Waiting(name) | Chore::Helpers(name) | Chore::Later(_, name) => {
+            format!("{kind} {name}")
+        }
+    }
+}
+
+/// How a pass that failed counts.
+fn ending_of(error: &PassError) -> Ending {
+    match error {
+        PassError::NotReady => Ending::Well,
+        PassError::Port(port) => match port.kind {
+            PortErrorKind::Fenced => Ending::Well,
+            PortErrorKind::Conflict | PortErrorKind::AlreadyExists => Ending::Conflict,
+            PortErrorKind::NotFound
+            | PortErrorKind::Denied
+            | PortErrorKind::Invalid
+            | PortErrorKind::Unavailable => Ending::Failed,
+        },
+        PassError::Unsound(_) | PassError::Restless(_) => Ending::Failed,
+    }
+}
+
+fn worse(one: Ending, other: Ending) -> Ending {
+    if one == Ending::Failed || other == Ending::Well { one } else { other }
 }
 
 impl fmt::Debug for Service {

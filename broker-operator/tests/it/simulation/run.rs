@@ -177,7 +177,7 @@ async fn operators(
         let connect: Arc<dyn Connect> = Arc::new(injector.layer().layer(wire));
         let operator = Operator::builder()
             .config(template.broker.clone())
-            .surroundings(Surroundings { clock: world.clock().clone(), connect })
+            .surroundings(Surroundings { clock: world.clock().clone(), connect, ..Surroundings::default() })
             .leader_election(LeaderElection::Off)
             .identity(format!("operator-{life}"));
         let operator = match template.compute() {
