@@ -1,91 +1,130 @@
-//! `/healthz` and `/readyz`, for whoever starts and restarts us; and `/debug/explain`, where that is switched on.
+//! `/healthz` and `/readyz`, for whoever starts and restarts us; and `/debug/explain` and `/debug/queues`, where they are
+//! switched on.
 //!
-//! The debug endpoint shows providers' names, costs and filters to whoever reaches the address: it belongs to the
-//! platform. It answers from caches alone and makes no calls.
+//! The debug endpoints show providers' names, costs and filters, and the names of orders: they belong to the platform, and
+//! answer whoever asks from this machine alone. All answers come from memory; none makes a call.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use broker_kcp::reconcile::{ExplainError, OrderQuery};
+use broker_kcp::controller::QueueState;
+use broker_kcp::fleet::{CacheState, Cached};
+use broker_kcp::reconcile::{ExplainError, OrderQuery, QueueReport, Readiness};
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper_util::rt::TokioIo;
+use http::request::Parts;
+use http::{Method, StatusCode, Uri};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::explain::Report;
+use crate::http::{Answer, text};
 use crate::operator::OperatorHandle;
 
 /// Where an order's explanation is.
 const EXPLAIN: &str = "/debug/explain";
+/// Where the queues are shown.
+const QUEUES: &str = "/debug/queues";
+/// Of what fails and is tried again, so many are shown per queue.
+const SHOWN: usize = 100;
 
-/// Whether the debug endpoint answers.
+/// Whether the debug endpoints answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Debugging {
-    /// There is none.
+    /// There are none.
     #[default]
     Off,
-    /// It answers whoever reaches the address.
+    /// They answer whoever asks from this machine.
     On,
 }
 
-/// Begins to listen.
-pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
-
-/// Answers probes until the task is aborted.
-pub(crate) async fn serve(listener: TcpListener, operator: OperatorHandle, debugging: Debugging) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: let others finish first.
-            tokio::task::yield_now().await;
-            continue;
-        };
-        let operator = operator.clone();
-        tokio::spawn(async move {
-            let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
-                let answer = answer(request.method(), request.uri(), &operator, debugging);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a probe's connection broke");
-            }
+/// The answer to a probe, or to somebody who debugs.
+pub(crate) fn answer(
+    request: &Parts,
+    peer: SocketAddr,
+    operator: &OperatorHandle,
+    debugging: Debugging,
+) -> Answer {
+    let path = request.uri.path();
+    if debugging == Debugging::On && path.starts_with("/debug/") {
+        return json_response(match permitted(&request.method, peer) {
+            Err(refusal) => refusal,
+            Ok(()) => match path {
+                EXPLAIN => explain(&request.uri, |query| operator.explain(query)),
+                QUEUES => (StatusCode::OK, queues(&operator.queues(SHOWN))),
+                _ => failure(StatusCode::NOT_FOUND, "NotFound", "there are /debug/explain and /debug/queues"),
+            },
         });
+    }
+    match path {
+        "/healthz" | "/livez" => text(StatusCode::OK, "ok"),
+        // A standby is ready: its caches are warm.
+        "/readyz" => {
+            let verbose = request.uri.query().is_some_and(|query| query.split('&').any(|it| it == "verbose"));
+            let (ready, told) = readyz(&operator.readiness(), verbose);
+            text(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, told)
+        }
+        _ => text(StatusCode::NOT_FOUND, "there are /healthz and /readyz"),
     }
 }
 
-fn answer(
-    method: &Method,
-    uri: &Uri,
-    operator: &OperatorHandle,
-    debugging: Debugging,
-) -> Response<Full<Bytes>> {
-    let (status, text) = match uri.path() {
-        "/healthz" | "/livez" => (StatusCode::OK, "ok"),
-        // A standby is ready: its caches are warm.
-        "/readyz" if operator.status().synced => (StatusCode::OK, "ok"),
-        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not everything was read yet"),
-        EXPLAIN if debugging == Debugging::On => {
-            return json_response(if *method == Method::GET {
-                explain(uri, |query| operator.explain(query))
-            } else {
-                failure(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "only GET is answered")
-            });
-        }
-        _ if debugging == Debugging::On => {
-            (StatusCode::NOT_FOUND, "there are /healthz, /readyz and /debug/explain")
-        }
-        _ => (StatusCode::NOT_FOUND, "there are /healthz and /readyz"),
+/// Whether all was read, and which caches were not; with `verbose` all of them, in the form that Kubernetes has for it.
+fn readyz(readiness: &Readiness, verbose: bool) -> (bool, String) {
+    let ready = readiness.is_ready();
+    if ready && !verbose {
+        return (true, "ok".to_owned());
+    }
+    let mut lines = Vec::new();
+    if !readiness.planned {
+        lines.push("[-] what is to be followed changed a moment ago".to_owned());
+    }
+    if !readiness.offers {
+        lines.push("[-] no APIExport acceptapi: providers cannot make offers".to_owned());
+    }
+    for Cached { export, resource, shard, state } in &readiness.caches {
+        let (sign, word) = match state {
+            CacheState::Filled | CacheState::Silent if !verbose => continue,
+            CacheState::Filled => ("+", "listed"),
+            CacheState::Silent => ("+", "not listed, its server does not answer"),
+            CacheState::Unread => ("-", "not listed yet"),
+        };
+        lines.push(format!("[{sign}] export {export}: {resource} at {shard}: {word}"));
+    }
+    lines.push(if ready { "ok" } else { "not everything was read yet" }.to_owned());
+    (ready, lines.join("\n"))
+}
+
+/// Only those on this machine may debug, and only look.
+fn permitted(method: &Method, peer: SocketAddr) -> Result<(), (StatusCode, Value)> {
+    if !peer.ip().to_canonical().is_loopback() {
+        let message =
+            "debug endpoints answer requests from this machine or pod only, such as by kubectl port-forward";
+        return Err(failure(StatusCode::FORBIDDEN, "NotLoopback", message));
+    }
+    if *method != Method::GET {
+        return Err(failure(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "only GET is answered"));
+    }
+    Ok(())
+}
+
+fn queues(reports: &[QueueReport]) -> Value {
+    let queue = |report: &QueueReport| {
+        let QueueState { waiting, running, failing, oldest } = report.state;
+        let retries = report.retries.iter().map(|retry| {
+            json!({
+                "what": retry.key,
+                "failures": retry.failures,
+                "dueInSeconds": retry.due_in.as_secs_f64(),
+            })
+        });
+        json!({
+            "name": report.name,
+            "depth": waiting,
+            "running": running,
+            "oldestSeconds": oldest.as_secs_f64(),
+            "retrying": failing,
+            "retries": retries.collect::<Vec<_>>(),
+        })
     };
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = status;
-    response
+    json!({ "queues": reports.iter().map(queue).collect::<Vec<_>>() })
 }
 
 /// The answer about the order that the query names.
@@ -126,15 +165,18 @@ fn failure(status: StatusCode, reason: &str, message: &str) -> (StatusCode, Valu
     (status, json!({ "error": { "reason": reason, "message": message } }))
 }
 
-fn json_response((status, body): (StatusCode, Value)) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{body}\n"))));
-    *response.status_mut() = status;
+fn json_response((status, body): (StatusCode, Value)) -> Answer {
+    let mut response = text(status, format!("{body}\n"));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use broker_kcp::controller::Retry;
+
     use super::*;
 
     fn asked(uri: &str, answer: ExplainError) -> (u16, String) {
@@ -163,6 +205,67 @@ mod tests {
         ] {
             assert!(query(wrong).is_err_and(|message| message.contains(word)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_this_machine_may_debug_and_only_look() {
+        let refused = |method: &Method, peer: &str| {
+            permitted(method, peer.parse().unwrap()).err().map(|(status, body)| {
+                (status.as_u16(), body["error"]["reason"].as_str().unwrap_or_default().to_owned())
+            })
+        };
+        for loopback in ["127.0.0.1:9", "127.8.8.8:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert_eq!(refused(&Method::GET, loopback), None, "{loopback}");
+            assert_eq!(refused(&Method::POST, loopback), Some((405, "MethodNotAllowed".to_owned())));
+        }
+        for foreign in ["10.0.0.7:9", "192.168.0.1:9", "[fe80::1]:9", "[::ffff:10.0.0.7]:9"] {
+            assert_eq!(refused(&Method::GET, foreign), Some((403, "NotLoopback".to_owned())), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_ready_says_which_caches_are_not() {
+        let cached = |resource: &str, state| Cached {
+            export: "certificates.example.com".to_owned(),
+            resource: resource.to_owned(),
+            shard: "https://shard-1".to_owned(),
+            state,
+        };
+        let silent = cached("secrets", CacheState::Silent);
+        let mut readiness = Readiness {
+            caches: vec![cached("certificates.example.com", CacheState::Filled), silent],
+            planned: true,
+            offers: true,
+        };
+        assert_eq!(readyz(&readiness, false), (true, "ok".to_owned()), "nobody waits for who is silent");
+        let verbose = [
+            "[+] export certificates.example.com: certificates.example.com at https://shard-1: listed",
+            "[+] export certificates.example.com: secrets at https://shard-1: not listed, its server does not answer",
+            "ok",
+        ];
+        assert_eq!(readyz(&readiness, true), (true, verbose.join("\n")));
+        readiness.caches.push(cached("configmaps", CacheState::Unread));
+        let unread = "[-] export certificates.example.com: configmaps at https://shard-1: not listed yet\nnot everything was read yet";
+        assert_eq!(readyz(&readiness, false), (false, unread.to_owned()));
+        readiness.offers = false;
+        let (ready, told) = readyz(&readiness, false);
+        assert!(!ready && told.starts_with("[-] no APIExport acceptapi"), "{told}");
+    }
+
+    #[test]
+    fn queues_are_shown_with_what_fails() {
+        let retry = Retry {
+            key: "things.example.com acme/default/x".to_owned(),
+            failures: 3,
+            due_in: Duration::from_millis(1500),
+        };
+        let state = QueueState { waiting: 2, running: 1, failing: 7, oldest: Duration::from_secs(4) };
+        let shown = queues(&[QueueReport { name: "orders", state, retries: vec![retry] }]);
+        let expected = json!({ "queues": [{
+            "name": "orders", "depth": 2, "running": 1, "oldestSeconds": 4.0, "retrying": 7,
+            "retries": [{ "what": "things.example.com acme/default/x", "failures": 3, "dueInSeconds": 1.5 }],
+        }]});
+        assert_eq!(shown, expected);
     }
 
     #[test]

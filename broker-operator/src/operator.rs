@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use broker_kcp::Surroundings;
 use broker_kcp::kcp::{Endpoint, EndpointError};
-use broker_kcp::reconcile::{ExplainError, Options, OrderQuery, Service, Status};
+use broker_kcp::reconcile::{ExplainError, Options, OrderQuery, QueueReport, Readiness, Service, Status};
+use http::request::Parts;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::election::{Terms, campaign};
 use crate::explain::Report;
 use crate::health::{self, Debugging};
+use crate::http::{Place, Unbound, serve};
+use crate::metrics;
 
 /// Whether brokers of the same platform take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,9 +46,9 @@ pub struct OperatorBuilder {
     lease_namespace: String,
     lease_duration: Duration,
     lease_renewal: Duration,
-    health: Option<std::net::SocketAddr>,
-    health_listener: Option<Arc<std::net::TcpListener>>,
+    health: Place,
     debugging: Debugging,
+    metrics: Place,
 }
 
 /// Why an operator could not be started, or stopped by itself.
@@ -69,6 +73,14 @@ pub enum OperatorError {
         /// Why.
         source: std::io::Error,
     },
+    /// The address for metrics cannot be listened on.
+    #[error("cannot listen on {address} for metrics: {source}")]
+    Metrics {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// A broker that is ready to run.
@@ -78,9 +90,9 @@ pub struct Operator {
     election: LeaderElection,
     terms: Terms,
     leading: watch::Sender<bool>,
-    health: Option<std::net::SocketAddr>,
-    health_listener: Option<Arc<std::net::TcpListener>>,
+    health: Place,
     debugging: Debugging,
+    metrics: Place,
 }
 
 /// Looks at a running [`Operator`] from outside.
@@ -105,9 +117,9 @@ impl Operator {
             lease_namespace: "default".to_owned(),
             lease_duration: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
-            health: None,
-            health_listener: None,
+            health: Place::default(),
             debugging: Debugging::default(),
+            metrics: Place::default(),
         }
     }
 
@@ -116,32 +128,40 @@ impl Operator {
         OperatorHandle { service: self.service.clone(), leading: self.leading.subscribe() }
     }
 
-    /// Begins to listen where probes are answered, if they are.
-    async fn probes(&self) -> Result<Option<tokio::net::TcpListener>, OperatorError> {
-        let (address, listener) = match (&self.health_listener, self.health) {
-            (Some(bound), _) => {
-                let address = bound.local_addr().unwrap_or_else(|_| ([0, 0, 0, 0], 0).into());
-                let own = bound.try_clone().and_then(|own| {
-                    own.set_nonblocking(true)?;
-                    tokio::net::TcpListener::from_std(own)
-                });
-                (address, own)
-            }
-            (None, Some(address)) => (address, health::listen(address).await),
-            (None, None) => return Ok(None),
-        };
-        let listener = listener.map_err(|source| OperatorError::Health { address, source })?;
+    /// Shows this registry what the broker counts, and what its caches hold whenever it is asked: for a program that
+    /// embeds it and serves metrics of its own. All names begin with `resource_broker`. Where several operators run in
+    /// one process, each takes a registry of its own, or a part with a label of its own.
+    pub fn register(&self, registry: &mut Registry) {
+        self.service.register(registry);
+        metrics::register(registry, self.leading.subscribe());
+    }
+
+    /// Begins to answer probes, if anybody does.
+    async fn probes(&self) -> Result<Option<AbortOnDrop>, OperatorError> {
+        let failed = |Unbound { address, source }| OperatorError::Health { address, source };
+        let Some((listener, address)) = self.health.listen().await.map_err(failed)? else { return Ok(None) };
         tracing::info!(%address, debugging = ?self.debugging, "serving health probes");
-        Ok(Some(listener))
+        let (operator, debugging) = (self.handle(), self.debugging);
+        let answer = move |request: &Parts, peer| health::answer(request, peer, &operator, debugging);
+        Ok(Some(AbortOnDrop(tokio::spawn(serve(listener, answer)))))
+    }
+
+    /// Begins to serve metrics, if anybody does.
+    async fn scrapes(&self) -> Result<Option<AbortOnDrop>, OperatorError> {
+        let failed = |Unbound { address, source }| OperatorError::Metrics { address, source };
+        let Some((listener, address)) = self.metrics.listen().await.map_err(failed)? else { return Ok(None) };
+        tracing::info!(%address, "serving metrics");
+        let mut registry = Registry::default();
+        self.register(&mut registry);
+        let registry = Arc::new(registry);
+        let answer = move |request: &Parts, _| metrics::answer(request, &registry);
+        Ok(Some(AbortOnDrop(tokio::spawn(serve(listener, answer)))))
     }
 
     /// Works until `shutdown` resolves, finishes what is in hand, and gives the Lease up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OperatorError> {
         let stop = CancellationToken::new();
-        let probes = match self.probes().await? {
-            Some(listener) => Some(tokio::spawn(health::serve(listener, self.handle(), self.debugging))),
-            None => None,
-        };
+        let _serving = (self.probes().await?, self.scrapes().await?);
         tracing::info!(platform = self.endpoint.url(), identity = %self.terms.identity, "starting");
         let platform = self.endpoint.itself();
         let election = async {
@@ -168,9 +188,6 @@ impl Operator {
             stop.cancel();
         };
         tokio::join!(election, stopping);
-        if let Some(probes) = probes {
-            probes.abort();
-        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -250,18 +267,30 @@ impl OperatorBuilder {
 
     /// Where `/healthz` and `/readyz` are served.
     pub fn health_probes(mut self, address: std::net::SocketAddr) -> Self {
-        self.health = Some(address);
+        self.health = Place::Address(address);
         self
     }
 
     /// The same on a socket that is bound already, such as one that was handed over by a supervisor.
     pub fn health_listener(mut self, listener: std::net::TcpListener) -> Self {
-        self.health_listener = Some(Arc::new(listener));
+        self.health = Place::Bound(Arc::new(listener));
         self
     }
 
-    /// Whether `/debug/explain` is served beside the probes. It shows providers' names, costs and filters to whoever
-    /// reaches the address.
+    /// Where `/metrics` is served. A program that serves metrics of its own takes [`Operator::register`] instead.
+    pub fn metrics(mut self, address: std::net::SocketAddr) -> Self {
+        self.metrics = Place::Address(address);
+        self
+    }
+
+    /// The same on a socket that is bound already.
+    pub fn metrics_listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.metrics = Place::Bound(Arc::new(listener));
+        self
+    }
+
+    /// Whether `/debug/explain` and `/debug/queues` are served beside the probes, to whoever asks from this machine. They
+    /// show the names of orders, and providers' names, costs and filters.
     pub fn debug_endpoints(mut self, enable: bool) -> Self {
         self.debugging = if enable { Debugging::On } else { Debugging::Off };
         self
@@ -296,8 +325,8 @@ impl OperatorBuilder {
             terms,
             leading,
             health: self.health,
-            health_listener: self.health_listener,
             debugging: self.debugging,
+            metrics: self.metrics,
         })
     }
 }
@@ -306,6 +335,16 @@ impl OperatorHandle {
     /// How the broker is doing.
     pub fn status(&self) -> Status {
         self.service.status()
+    }
+
+    /// What it has read, and what it waits for.
+    pub fn readiness(&self) -> Readiness {
+        self.service.readiness()
+    }
+
+    /// Its queues, each with at most `limit` of what failed and is tried again.
+    pub fn queues(&self, limit: usize) -> Vec<QueueReport> {
+        self.service.queues(limit)
     }
 
     /// Which offer serves an order, and why: from its caches, without a call.
@@ -334,6 +373,15 @@ async fn read_kubeconfig(path: &std::path::Path) -> Result<Config, OperatorError
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|error| failed(error.to_string()))
+}
+
+/// Ends a task with whoever started it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The pod's or machine's name, and something that no other process has.

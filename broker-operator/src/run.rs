@@ -34,11 +34,11 @@ pub struct RunArgs {
     /// Where /healthz and /readyz are served, as :8081 or 127.0.0.1:8081; 0 serves them nowhere.
     #[arg(long, env = "HEALTH_PROBE_ADDR", value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
     health_probe_addr: Address,
-    /// Whether /debug/explain is served beside the probes: which offer serves an order, and why. It shows providers'
-    /// names, costs and filters to whoever reaches the address.
+    /// Whether /debug/explain (which offer serves an order, and why) and /debug/queues (what waits, and what fails) are
+    /// served beside the probes, to whoever asks from this machine or pod.
     #[arg(long, env = "DEBUG_ENDPOINTS", value_name = "BOOL", default_value = "false", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     debug_endpoints: bool,
-    /// Where metrics will be served; they come with a later version, until then only the address is checked.
+    /// Where /metrics is served, as :8080 or 127.0.0.1:8080; 0 serves them nowhere.
     #[arg(long, env = "METRICS_ADDR", value_name = "ADDRESS", default_value = ":8080", value_parser = address)]
     metrics_addr: Address,
     /// What is logged: error, warn, info, debug or trace; per module as `info,broker_kcp=debug`.
@@ -70,6 +70,9 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<()> {
     }
     if let Some(address) = args.health_probe_addr.0 {
         builder = builder.health_probes(address);
+    }
+    if let Some(address) = args.metrics_addr.0 {
+        builder = builder.metrics(address);
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;

@@ -16,6 +16,7 @@
 
 mod actors;
 mod commands;
+mod deploy;
 mod election;
 mod init;
 mod kinds;
@@ -81,6 +82,7 @@ on_both_servers! {
     explain::what_cannot_be_explained_is_told,
     explain::a_consumer_is_told_nothing_of_others_and_nothing_twice,
     standing::the_commands_tell_how_orders_stand_and_what_is_wrong_with_them,
+    metrics::a_scrape_has_the_missions_names_and_nothing_of_any_consumer,
     scheduling::a_cordoned_provider_keeps_its_orders_and_gets_no_new_ones,
     scheduling::a_drained_provider_loses_its_orders_and_gets_them_again_when_it_is_uncordoned,
     scheduling::who_may_not_write_the_platforms_word_is_told,

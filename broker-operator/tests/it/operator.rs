@@ -22,6 +22,8 @@ pub(crate) struct RunningOperator {
     task: JoinHandle<Result<(), OperatorError>>,
     /// Where it answers probes and about orders.
     pub(crate) probes: SocketAddr,
+    /// Where its metrics are read.
+    pub(crate) metrics: SocketAddr,
 }
 
 impl RunningOperator {
@@ -34,10 +36,10 @@ impl RunningOperator {
     pub(crate) fn start_with(config: Config, compute: Option<Config>) -> Self {
         let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shutdown = CancellationToken::new();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let probes = listener.local_addr().unwrap();
-        let task = threads.spawn(run(config, compute, listener, shutdown.clone()));
-        Self { threads: Some(threads), shutdown, task, probes }
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [probes, metrics] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let task = threads.spawn(run(config, compute, listeners, shutdown.clone()));
+        Self { threads: Some(threads), shutdown, task, probes, metrics }
     }
 
     /// Ends it as a signal would.
@@ -68,7 +70,7 @@ impl Drop for RunningOperator {
 async fn run(
     config: Config,
     compute: Option<Config>,
-    probes: TcpListener,
+    [probes, metrics]: [TcpListener; 2],
     shutdown: CancellationToken,
 ) -> Result<(), OperatorError> {
     // The Lease of one that was killed is waited out, so it is short.
@@ -76,6 +78,7 @@ async fn run(
     if let Some(compute) = compute {
         builder = builder.compute(compute);
     }
-    let operator = builder.health_listener(probes).debug_endpoints(true).build().await?;
+    let operator =
+        builder.health_listener(probes).metrics_listener(metrics).debug_endpoints(true).build().await?;
     operator.run(shutdown.cancelled_owned()).await
 }

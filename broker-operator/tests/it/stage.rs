@@ -194,6 +194,11 @@ impl World {
         self.operator.as_ref().unwrap().probes
     }
 
+    /// The address at which its metrics are read.
+    pub(crate) fn metrics_address(&self) -> std::net::SocketAddr {
+        self.operator.as_ref().unwrap().metrics
+    }
+
     /// The operator is told of a cluster for helper objects.
     pub(crate) async fn restart_the_operator_with(&mut self, compute: Config) {
         self.operator.take().unwrap().stop().await;

@@ -3,6 +3,7 @@
 pub(crate) mod availability;
 pub(crate) mod deletion;
 pub(crate) mod explain;
+pub(crate) mod metrics;
 pub(crate) mod people;
 pub(crate) mod playbooks;
 pub(crate) mod ports;
