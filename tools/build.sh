@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds a server the tests run against, keeps it in the user's cache folder, prints where it is.
+# Builds a server the tests run against, or another tool of theirs, keeps it in the user's cache folder, prints where it is.
 #
-#   tools/build.sh kcp [kubernetes cert-manager …]
+#   tools/build.sh kcp [kubernetes cert-manager helm …]
 #
 # A server is built again when its go.sum, or its own program, changes. It needs Go (go.dev/dl) and, the first time, the
 # network: 5 minutes and 4 GB of Go's caches on two cores.
@@ -74,8 +74,15 @@ for server in "$@"; do
     cert-manager)
         build cert-manager "" .
         ;;
+    helm)
+        h=helm.sh/helm/v3
+        build helm "-X $h/internal/version.version=v3.22.0 \
+            -X $h/pkg/chartutil.k8sVersionMajor=1 -X $h/pkg/chartutil.k8sVersionMinor=37 \
+            -X $h/pkg/lint/rules.k8sVersionMajor=1 -X $h/pkg/lint/rules.k8sVersionMinor=37" \
+            $h/cmd/helm
+        ;;
     *)
-        say "There is no $server here: kcp, kubernetes, cert-manager."
+        say "There is no $server here: kcp, kubernetes, cert-manager, helm."
         exit 1
         ;;
     esac

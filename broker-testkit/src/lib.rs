@@ -6,6 +6,7 @@
 //! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
 //! | [`cert_manager`] | software that people run is to provide: cert-manager's own controllers, at work in any cluster or workspace |
 //! | [`kubernetes`] | a test needs the real Kubernetes API server and its controllers, without nodes |
+//! | [`helm`] | a chart is to be linted and rendered by the real helm |
 //! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
 //! | [`memory`] | a decision of the broker is to be tried without any server |
 //! | [`fault`] | something is to go wrong at exactly this write, request or event: crashes, lost replies, lies, silence |
@@ -21,6 +22,7 @@ pub mod contract;
 pub mod control_plane;
 pub mod fault;
 pub mod gate;
+pub mod helm;
 pub mod kcp;
 mod keeper;
 pub mod kubernetes;
