@@ -15,6 +15,7 @@
 )]
 
 mod actors;
+mod chart;
 mod commands;
 mod deploy;
 mod election;

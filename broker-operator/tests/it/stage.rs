@@ -16,6 +16,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Config, ResourceExt};
 
 use crate::actors::{Consumer, DEADLINE, Provider};
+use crate::chart;
 use crate::commands::Commands;
 use crate::operator::RunningOperator;
 use crate::record::{Endings, Versions};
@@ -87,12 +88,19 @@ impl Stage {
         self.platform.broker().clone()
     }
 
-    /// A workspace for helper objects, seen with its owner's eyes, and how the broker gets there.
+    /// The platform's workspace, seen with its owner's eyes.
+    pub(crate) fn platform_client(&self) -> Client {
+        self.platform.client("platform").unwrap()
+    }
+
+    /// A workspace for helper objects, seen with its owner's eyes, and how the broker gets there: with the rights that
+    /// the chart gives it where they run in its own cluster.
     pub(crate) async fn compute(&self) -> (Client, Config) {
         let workspace = self.consumer("compute").await;
         let server = broker_operator::init::Server::from_config(self.server.admin.clone());
         let config = server.config(&self.platform.path("compute")).unwrap();
-        (workspace.client.clone(), config)
+        let token = chart::account_for_helpers(&workspace.client).await;
+        (workspace.client.clone(), chart::with_token(config, &token))
     }
 
     /// The broker's own credentials in a workspace.
