@@ -67,7 +67,7 @@ const NO_ANSWER: u8 = 2;
 pub async fn main() -> ExitCode {
     // Boxed: the commands' futures are large, and main's stack is not the place for them.
     let (outcome, failure) = match parse().command {
-        Command::Run(args) => plain(Box::pin(run::run(&args)).await),
+        Command::Run(args) => (Box::pin(run::run(&args)).await, ExitCode::FAILURE),
         #[cfg(feature = "demo")]
         Command::Demo(args) => plain(Box::pin(crate::demo::demo(&args)).await),
         Command::Init(args) => plain(Box::pin(init::init(&args)).await),
@@ -95,8 +95,13 @@ pub async fn main() -> ExitCode {
 /// What this process was told. As `kubectl-broker`, which kubectl runs as `kubectl broker`, it is called so in its help.
 fn parse() -> Cli {
     let invoked = std::env::args_os().next();
-    let command = as_called(Cli::command(), invoked.as_deref().map(Path::new));
+    let command = as_called(command(), invoked.as_deref().map(Path::new));
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// The whole command line.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommand("run", run::described)
 }
 
 fn as_called(command: clap::Command, invoked: Option<&Path>) -> clap::Command {
@@ -131,13 +136,13 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn kubectl_calls_it_by_another_name() {
         let help = |invoked: &str| {
-            let mut command = as_called(Cli::command(), Some(Path::new(invoked)));
+            let mut command = as_called(command(), Some(Path::new(invoked)));
             command.build();
             command.render_usage().to_string()
         };
@@ -149,9 +154,9 @@ mod tests {
     fn every_shell_can_complete_every_command() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "resource-broker", &mut script);
+            clap_complete::generate(shell, &mut command(), "resource-broker", &mut script);
             let script = String::from_utf8(script).unwrap();
-            for command in Cli::command().get_subcommands() {
+            for command in command().get_subcommands() {
                 assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
             }
         }

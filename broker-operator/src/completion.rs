@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::cli::command;
 
 /// Print what a shell needs to complete this command line.
 #[derive(Clone, Debug, Args)]
@@ -22,7 +22,7 @@ pub struct CompletionArgs {
 /// Prints it.
 pub fn print(args: &CompletionArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "resource-broker", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "resource-broker", &mut script);
     std::io::stdout().write_all(&script)?;
     Ok(())
 }

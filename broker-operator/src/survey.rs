@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use broker_core::resource::{Object, marker};
-use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi};
+use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi, MigrationConfiguration};
 use broker_kcp::fleet::{Plan, PlatformObjects};
 use broker_kcp::kcp::api::{ApiExport, ApiExportEndpointSlice};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::offers::clusters;
 use crate::platform::Platform;
@@ -80,7 +81,18 @@ pub(crate) async fn orders(
 }
 
 /// Which APIs are brokered, and where their orders are.
-pub(crate) async fn plan(platform: &Platform) -> anyhow::Result<Plan> {
+async fn plan(platform: &Platform) -> anyhow::Result<Plan> {
+    Ok(Plan::from_objects(&platform_objects(platform).await?))
+}
+
+/// The playbooks, by name.
+pub(crate) async fn playbooks(platform: &Platform) -> anyhow::Result<Vec<(String, Value)>> {
+    let found = by_name(platform, ApiResource::erase::<MigrationConfiguration>(&())).await?;
+    Ok(found.into_iter().map(|(name, object)| (name, Value::Object(object.fields().clone()))).collect())
+}
+
+/// What the platform's workspace says of APIs and exports.
+pub(crate) async fn platform_objects(platform: &Platform) -> anyhow::Result<PlatformObjects> {
     let schemas = GroupVersionKind::gvk("apis.kcp.io", "v1alpha1", "APIResourceSchema");
     let (brokered_apis, exports, slices, schemas) = tokio::try_join!(
         by_name(platform, ApiResource::erase::<BrokeredApi>(&())),
@@ -88,7 +100,7 @@ pub(crate) async fn plan(platform: &Platform) -> anyhow::Result<Plan> {
         by_name(platform, ApiResource::erase::<ApiExportEndpointSlice>(&())),
         by_name(platform, ApiResource::from_gvk_with_plural(&schemas, "apiresourceschemas")),
     )?;
-    Ok(Plan::from_objects(&PlatformObjects { brokered_apis, exports, slices, schemas }))
+    Ok(PlatformObjects { brokered_apis, exports, slices, schemas })
 }
 
 /// The platform workspace's objects of a kind, whole.

@@ -110,6 +110,11 @@ impl Server {
             .map_err(|error| InitError::Kubeconfig { origin: self.origin.clone(), reason: error.to_string() })
     }
 
+    /// A client for the address that the kubeconfig names, whatever that is.
+    pub(crate) fn client_as_given(&self) -> Result<Client, InitError> {
+        self.client_at(&self.config.cluster_url.to_string())
+    }
+
     fn config_at(&self, url: &str) -> Result<Config, InitError> {
         let mut config = self.config.clone();
         config.cluster_url = url.parse().map_err(|error: http::uri::InvalidUri| InitError::Kubeconfig {

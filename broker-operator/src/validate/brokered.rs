@@ -12,7 +12,7 @@ use broker_kcp::reconcile::Policies;
 use serde_json::Value;
 
 /// Everything to tell about it that its schema does not.
-pub(super) fn lint(value: &Value) -> Vec<Finding> {
+pub(crate) fn lint(value: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     for pointer in ["/spec/gracePeriod", "/spec/readyTimeout"] {

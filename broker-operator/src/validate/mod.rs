@@ -1,8 +1,8 @@
 //! The command `validate`: what is wrong with `AcceptAPIs`, `BrokeredAPIs` and `MigrationConfigurations` in files, or probably
 //! not meant, with file, line and column; and in which phase each stage of a playbook runs. Needs no server.
 
-mod brokered;
-mod playbooks;
+pub(crate) mod brokered;
+pub(crate) mod playbooks;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,13 @@ impl Commands {
         self.run(&self.broker, arguments).await
     }
 
+    /// `run` with the broker's own rights, where it ends by itself.
+    pub(crate) async fn run_as_broker(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
+        command.arg("run").args(arguments).arg("--kubeconfig").arg(&self.broker);
+        ran(command.envs(variables.iter().copied())).await
+    }
+
     /// Begins it with the broker's own rights, and lets it go on.
     pub(crate) fn follow(&self, arguments: &[&str]) -> Following {
         let mut command = self.command(&self.broker, arguments);
@@ -57,11 +64,14 @@ impl Commands {
     }
 
     async fn run(&self, kubeconfig: &Path, arguments: &[&str]) -> Ran {
-        let mut command = self.command(kubeconfig, arguments);
-        let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+        ran(&mut self.command(kubeconfig, arguments)).await
     }
+}
+
+async fn ran(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
 
 /// A command that goes on, and what it has printed.

@@ -82,6 +82,7 @@ on_both_servers! {
     explain::the_command_and_the_debug_endpoint_answer_as_the_assignment_does,
     explain::what_cannot_be_explained_is_told,
     explain::a_consumer_is_told_nothing_of_others_and_nothing_twice,
+    check::what_the_broker_needs_and_does_not_have_is_told_before_it_runs,
     standing::the_commands_tell_how_orders_stand_and_what_is_wrong_with_them,
     metrics::a_scrape_has_the_missions_names_and_nothing_of_any_consumer,
     scheduling::a_cordoned_provider_keeps_its_orders_and_gets_no_new_ones,

@@ -1,6 +1,7 @@
 //! What must hold, told once, for any server.
 
 pub(crate) mod availability;
+pub(crate) mod check;
 pub(crate) mod deletion;
 pub(crate) mod explain;
 pub(crate) mod metrics;
