@@ -107,15 +107,16 @@ impl ClusterApi {
         }
     }
 
-    /// Watches all objects of a kind from a version on, for about `span`.
+    /// Watches all objects of a kind, or those of a namespace, from a version on, for about `span`.
     pub(super) async fn watch(
         &self,
         resource: &Resource,
+        namespace: &str,
         selector: Option<&str>,
         version: &str,
         span: Duration,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Object>, ApiError>> + use<>, ApiError> {
-        let call = Call::new("watch", resource, "", "");
+        let call = Call::new("watch", resource, namespace, "");
         let seconds = span.as_secs().to_string();
         let mut query = vec![
             ("watch", "true"),

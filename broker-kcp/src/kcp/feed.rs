@@ -55,6 +55,8 @@ pub struct Feed {
     pub api: ClusterApi,
     /// Which kind.
     pub resource: Resource,
+    /// Only objects of this namespace; of every one where it is empty.
+    pub namespace: String,
     /// Only objects that this label selector chooses.
     pub selector: Option<String>,
     /// How long a watch may show nothing.
@@ -67,7 +69,13 @@ impl Feed {
     /// A server that dies without a word is noticed within about two minutes: after 90 s without so much as a bookmark
     /// a watch is opened anew, and an attempt that is not answered within 30 s has failed.
     pub fn new(api: ClusterApi, resource: Resource, selector: Option<String>) -> Self {
-        Self { api, resource, selector, quiet: QUIET }
+        Self { api, resource, namespace: String::new(), selector, quiet: QUIET }
+    }
+
+    /// The same, of one namespace.
+    #[must_use]
+    pub fn in_namespace(self, namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), ..self }
     }
 
     /// Tells `tell` all news, in order, until the future is dropped. Never ends by itself.
@@ -78,19 +86,21 @@ impl Feed {
             let began = Instant::now();
             let version = match from.take() {
                 Some(version) => version,
-                None => match self.api.list(&self.resource, "", self.selector.as_deref()).await {
-                    Ok((objects, version)) => {
-                        failures = 0;
-                        tell(News::Listed(objects, version.clone()));
-                        version
+                None => {
+                    match self.api.list(&self.resource, &self.namespace, self.selector.as_deref()).await {
+                        Ok((objects, version)) => {
+                            failures = 0;
+                            tell(News::Listed(objects, version.clone()));
+                            version
+                        }
+                        Err(error) => {
+                            let pause = pause(&mut failures, error.retry_after());
+                            tell(News::Failed { error, began });
+                            tokio::time::sleep(pause).await;
+                            continue;
+                        }
                     }
-                    Err(error) => {
-                        let pause = pause(&mut failures, error.retry_after());
-                        tell(News::Failed { error, began });
-                        tokio::time::sleep(pause).await;
-                        continue;
-                    }
-                },
+                }
             };
             let began = Instant::now();
             let Watched { reached, held, end } = self.watch(version, &mut tell).await;
@@ -126,7 +136,8 @@ impl Feed {
         held: &mut bool,
         tell: &mut impl FnMut(News),
     ) -> Result<(), ApiError> {
-        let opened = self.api.watch(&self.resource, self.selector.as_deref(), reached, SPAN).await;
+        let opened =
+            self.api.watch(&self.resource, &self.namespace, self.selector.as_deref(), reached, SPAN).await;
         let events = opened?;
         tokio::pin!(events);
         let opened = Instant::now();

@@ -14,9 +14,10 @@ use std::time::Duration;
 use broker_core::port::Clock;
 use broker_core::resource::{Gvr, Object, marker};
 use broker_kcp::SystemClock;
+use broker_kcp::kcp::feed::{Feed, News};
 use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use decide::{Seen, Step, decide};
@@ -33,7 +34,7 @@ pub struct Terms {
     pub namespace: String,
     /// After how long without a sign of life another may take over.
     pub duration: Duration,
-    /// How often the holder gives a sign of life, and others look.
+    /// How often the holder gives a sign of life, and how often others look while no watch tells them.
     pub renewal: Duration,
     /// What the times in the record are read from. Nobody decides by them.
     pub clock: Arc<dyn Clock>,
@@ -71,13 +72,30 @@ pub async fn campaign(
     stop: impl Future<Output = ()>,
 ) {
     tokio::pin!(stop);
-    let mut candidate = Candidate { api, terms, seen: None, held_since: None };
+    let mut candidate = Candidate { api, terms, seen: None, is_followed: false, held_since: None };
+    // Whoever waits learns by a watch that the holder gave it up.
+    let (told, mut news) = mpsc::unbounded_channel();
+    let feed = Feed::new(api.clone(), leases(), None).in_namespace(&terms.namespace);
+    let following = feed.follow(move |news| {
+        // Nobody listens any more only once this future is dropped.
+        let _ = told.send(news);
+    });
+    tokio::pin!(following);
     loop {
         let pause = candidate.round(leading).await;
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            () = tokio::time::sleep(pause) => {}
+        let again = tokio::time::sleep(pause);
+        tokio::pin!(again);
+        let goes_on = loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break false,
+                () = &mut again => break true,
+                Some(news) = news.recv() => if candidate.learns(news) { break true },
+                () = &mut following => {}
+            }
+        };
+        if !goes_on {
+            break;
         }
     }
     leading.send_replace(false);
@@ -88,6 +106,8 @@ struct Candidate<'a> {
     api: &'a ClusterApi,
     terms: &'a Terms,
     seen: Option<(Seen, Object)>,
+    /// Whether a watch tells what becomes of the Lease.
+    is_followed: bool,
     /// When our last successful renewal was sent.
     held_since: Option<Instant>,
 }
@@ -123,14 +143,55 @@ impl Candidate<'_> {
                         tracing::warn!(identity = %self.terms.identity, "no longer leading: the lease ran out");
                     }
                 }
+                return self.terms.renewal;
             }
         }
-        self.terms.renewal
+        self.pause()
+    }
+
+    /// How long nothing is to be done about the Lease, if no news of it comes.
+    fn pause(&self) -> Duration {
+        let runs_out = |(seen, _): &(Seen, Object)| {
+            seen.duration.saturating_sub(Instant::now().into_std().saturating_duration_since(seen.since))
+        };
+        match &self.seen {
+            Some(seen) if self.held_since.is_none() && self.is_followed => runs_out(seen),
+            Some(_) | None => self.terms.renewal,
+        }
+    }
+
+    /// Takes news of the Lease over. True where there is something to decide.
+    fn learns(&mut self, news: News) -> bool {
+        match news {
+            News::Following => self.is_followed = true,
+            News::Failed { .. } => self.is_followed = false,
+            // What we wrote ourselves is known, and comes late.
+            News::Listed(..) | News::Applied(_) | News::Deleted(_) if self.held_since.is_some() => {}
+            News::Listed(leases, _) => {
+                let lease = leases.into_iter().find(|lease| lease.name() == LEASE);
+                return self.sees(lease);
+            }
+            News::Applied(lease) if lease.name() == LEASE => return self.sees(Some(lease)),
+            News::Deleted(lease) if lease.name() == LEASE => return self.sees(None),
+            News::Reached(_) | News::Applied(_) | News::Deleted(_) => {}
+        }
+        false
+    }
+
+    /// Takes over what the Lease is now. True where another is to be decided about than before.
+    fn sees(&mut self, lease: Option<Object>) -> bool {
+        let version = |seen: &Option<(Seen, Object)>| seen.as_ref().map(|(seen, _)| seen.version.clone());
+        let before = version(&self.seen);
+        if lease.as_ref().map(Object::resource_version) == before.as_deref() {
+            return false;
+        }
+        self.seen = lease.map(|lease| (Seen::of(&lease, Instant::now().into_std()), lease));
+        true
     }
 
     /// Whether we hold the Lease now.
     async fn compete(&mut self) -> Result<bool, String> {
-        if self.held_since.is_none() {
+        if self.held_since.is_none() && !self.is_followed {
             self.look().await.map_err(|error| error.to_string())?;
         }
         let seen = self.seen.as_ref().map(|(seen, _)| seen);
@@ -166,15 +227,11 @@ impl Candidate<'_> {
     async fn look(&mut self) -> Result<(), ApiError> {
         match self.api.get(&leases(), &self.terms.namespace, LEASE).await {
             Ok(object) => {
-                let unchanged =
-                    self.seen.as_ref().is_some_and(|(seen, _)| seen.version == object.resource_version());
-                if !unchanged {
-                    self.seen = Some((Seen::of(&object, Instant::now().into_std()), object));
-                }
+                self.sees(Some(object));
                 Ok(())
             }
             Err(error) if error.kind() == ApiErrorKind::NotFound => {
-                self.seen = None;
+                self.sees(None);
                 Ok(())
             }
             Err(error) => Err(error),

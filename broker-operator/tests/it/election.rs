@@ -22,8 +22,12 @@ struct Candidate {
 
 impl Candidate {
     async fn start(config: &Config, identity: &str) -> Self {
+        Self::start_with(config, identity, DURATION, RENEWAL).await
+    }
+
+    async fn start_with(config: &Config, identity: &str, duration: Duration, renewal: Duration) -> Self {
         let builder = Operator::builder().config(config.clone()).identity(identity);
-        let operator = builder.lease_times(DURATION, RENEWAL).build().await.unwrap();
+        let operator = builder.lease_times(duration, renewal).build().await.unwrap();
         let handle = operator.handle();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
@@ -48,6 +52,42 @@ async fn a_leader_that_stops_hands_over_at_once() {
     first.task.await.unwrap();
     second.until_it_leads().await;
     assert!(!first.handle.is_leading());
+    second.stop.cancel();
+    second.task.await.unwrap();
+    server.shutdown().await;
+}
+
+/// A Lease that lasts for hours, and is looked at as rarely: what happens at once happens by news of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_hears_at_once_that_the_lease_was_given_up_and_asks_nothing_meanwhile() {
+    crate::prepare();
+    let server = ControlPlane::builder().start().await.unwrap();
+    let config = server.admin_config();
+    let (duration, renewal) = (Duration::from_hours(10), Duration::from_hours(1));
+    let mut first = Candidate::start_with(&config, "first", duration, renewal).await;
+    first.until_it_leads().await;
+    let mut second = Candidate::start_with(&config, "second", duration, renewal).await;
+    // It follows the Lease as soon as it has looked at it once.
+    let reads = || {
+        let requests = server.requests();
+        let of_leases = requests.iter().filter(|(kind, _)| kind.resource == "leases");
+        of_leases.fold((0, 0), |(gets, watches), (kind, count)| match kind.verb.as_str() {
+            "get" => (gets + count, watches),
+            "watch" => (gets, watches + count),
+            _ => (gets, watches),
+        })
+    };
+    let both_follow = async {
+        while reads().1 < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, both_follow).await.expect("nobody follows the Lease");
+    let before = reads().0;
+    first.stop.cancel();
+    first.task.await.unwrap();
+    second.until_it_leads().await;
+    assert_eq!(reads().0, before, "it was asked for the Lease");
     second.stop.cancel();
     second.task.await.unwrap();
     server.shutdown().await;
