@@ -99,6 +99,7 @@ on_both_servers! {
     trespass::a_provider_naming_another_kind_is_refused,
     trespass::a_provider_forging_our_marker_is_never_brokered,
     trespass::the_brokers_rights_do_not_reach_a_consumers_own_secret,
+    two_leaders::two_brokers_that_both_work_lose_nothing_and_double_nothing,
     restart::killed_before_the_switch_it_ends_the_same,
     restart::killed_after_the_switch_it_ends_the_same,
     playbooks::a_playbook_is_told_whether_it_can_be_followed_and_how,

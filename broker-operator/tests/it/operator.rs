@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use broker_operator::{Operator, OperatorError};
+use broker_operator::{LeaderElection, Operator, OperatorError};
 use kube::Config;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -34,11 +34,20 @@ impl RunningOperator {
 
     /// The same, with a cluster for helper objects.
     pub(crate) fn start_with(config: Config, compute: Option<Config>) -> Self {
+        Self::start_as(config, compute, LeaderElection::Lease)
+    }
+
+    /// One that works whoever else does.
+    pub(crate) fn start_regardless(config: Config) -> Self {
+        Self::start_as(config, None, LeaderElection::Off)
+    }
+
+    fn start_as(config: Config, compute: Option<Config>, election: LeaderElection) -> Self {
         let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shutdown = CancellationToken::new();
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [probes, metrics] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
-        let task = threads.spawn(run(config, compute, listeners, shutdown.clone()));
+        let task = threads.spawn(run(config, compute, election, listeners, shutdown.clone()));
         Self { threads: Some(threads), shutdown, task, probes, metrics }
     }
 
@@ -70,11 +79,13 @@ impl Drop for RunningOperator {
 async fn run(
     config: Config,
     compute: Option<Config>,
+    election: LeaderElection,
     [probes, metrics]: [TcpListener; 2],
     shutdown: CancellationToken,
 ) -> Result<(), OperatorError> {
     // The Lease of one that was killed is waited out, so it is short.
-    let mut builder = Operator::builder().config(config).lease_times(LEASE, LEASE / 5);
+    let mut builder =
+        Operator::builder().config(config).lease_times(LEASE, LEASE / 5).leader_election(election);
     if let Some(compute) = compute {
         builder = builder.compute(compute);
     }

@@ -16,4 +16,5 @@ pub(crate) mod scheduling;
 pub(crate) mod standing;
 pub(crate) mod story;
 pub(crate) mod trespass;
+pub(crate) mod two_leaders;
 pub(crate) mod usecases;
