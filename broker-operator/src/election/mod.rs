@@ -5,6 +5,8 @@
 //! our own monotonic clock since we last saw the record change: clocks of different machines are never compared.
 
 mod decide;
+#[cfg(test)]
+mod model;
 
 use std::fmt;
 use std::future::Future;
@@ -20,7 +22,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-pub use decide::{Seen, Step, decide};
+pub use decide::{Hold, Pace, Seen, Step, decide};
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "resource-broker";
@@ -72,7 +74,7 @@ pub async fn campaign(
     stop: impl Future<Output = ()>,
 ) {
     tokio::pin!(stop);
-    let mut candidate = Candidate { api, terms, seen: None, is_followed: false, held_since: None };
+    let mut candidate = Candidate { api, terms, seen: None, is_followed: false, hold: Hold::default() };
     // Whoever waits learns by a watch that the holder gave it up.
     let (told, mut news) = mpsc::unbounded_channel();
     let feed = Feed::new(api.clone(), leases(), None).in_namespace(&terms.namespace);
@@ -102,61 +104,77 @@ pub async fn campaign(
     candidate.release().await;
 }
 
+/// What came of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// We wrote the Lease: it is ours.
+    Wrote,
+    /// Another holds it.
+    Waits,
+    /// It was written while we meant to: everything is to be decided anew.
+    SomebodyWrote,
+}
+
 struct Candidate<'a> {
     api: &'a ClusterApi,
     terms: &'a Terms,
     seen: Option<(Seen, Object)>,
     /// Whether a watch tells what becomes of the Lease.
     is_followed: bool,
-    /// When our last successful renewal was sent.
-    held_since: Option<Instant>,
+    hold: Hold,
 }
 
 impl Candidate<'_> {
     /// One look and at most one write; gives back how long to wait.
     async fn round(&mut self, leading: &watch::Sender<bool>) -> Duration {
         let began = Instant::now();
-        let patience = self.terms.duration.saturating_sub(self.terms.renewal);
-        let result = match tokio::time::timeout(patience, self.compete()).await {
+        let pace = self.pace();
+        let deadline = self.hold.deadline(began.into_std(), pace);
+        let result = match tokio::time::timeout_at(deadline.into(), self.compete()).await {
             Ok(result) => result,
             Err(_) => Err("the API server did not answer in time".to_owned()),
         };
         match result {
-            Ok(true) => {
-                self.held_since = Some(began);
+            Ok(Round::Wrote) => {
+                self.hold.renewed(began.into_std());
                 if !leading.send_replace(true) {
                     tracing::info!(identity = %self.terms.identity, "leading");
                 }
             }
-            Ok(false) => {
-                self.held_since = None;
+            Ok(again @ (Round::Waits | Round::SomebodyWrote)) => {
+                self.hold.lost();
                 if leading.send_replace(false) {
-                    tracing::warn!(identity = %self.terms.identity, "no longer leading: another holds the lease");
+                    tracing::warn!(identity = %self.terms.identity, "no longer leading: somebody else wrote the lease");
+                }
+                if again == Round::SomebodyWrote {
+                    // If that was a write of our own whose answer was lost, it is still ours to renew.
+                    return Duration::ZERO;
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot renew the lease");
-                // We must stop before another may begin: it counts from our last renewal that it saw.
-                if self.held_since.is_some_and(|since| since.elapsed() >= patience) {
-                    self.held_since = None;
-                    if leading.send_replace(false) {
-                        tracing::warn!(identity = %self.terms.identity, "no longer leading: the lease ran out");
-                    }
+                self.hold.failed(Instant::now().into_std(), pace);
+                if !self.hold.is_held() && leading.send_replace(false) {
+                    tracing::warn!(identity = %self.terms.identity, "no longer leading: the lease ran out");
                 }
-                return self.terms.renewal;
+                return self.hold.pause(Instant::now().into_std(), pace);
             }
         }
         self.pause()
     }
 
+    const fn pace(&self) -> Pace {
+        Pace { duration: self.terms.duration, renewal: self.terms.renewal }
+    }
+
     /// How long nothing is to be done about the Lease, if no news of it comes.
     fn pause(&self) -> Duration {
-        let runs_out = |(seen, _): &(Seen, Object)| {
-            seen.duration.saturating_sub(Instant::now().into_std().saturating_duration_since(seen.since))
-        };
+        let now = Instant::now().into_std();
         match &self.seen {
-            Some(seen) if self.held_since.is_none() && self.is_followed => runs_out(seen),
-            Some(_) | None => self.terms.renewal,
+            Some((seen, _)) if !self.hold.is_held() && self.is_followed => {
+                seen.duration.saturating_sub(now.saturating_duration_since(seen.since))
+            }
+            Some(_) | None => self.hold.pause(now, self.pace()),
         }
     }
 
@@ -166,7 +184,7 @@ impl Candidate<'_> {
             News::Following => self.is_followed = true,
             News::Failed { .. } => self.is_followed = false,
             // What we wrote ourselves is known, and comes late.
-            News::Listed(..) | News::Applied(_) | News::Deleted(_) if self.held_since.is_some() => {}
+            News::Listed(..) | News::Applied(_) | News::Deleted(_) if self.hold.is_held() => {}
             News::Listed(leases, _) => {
                 let lease = leases.into_iter().find(|lease| lease.name() == LEASE);
                 return self.sees(lease);
@@ -189,14 +207,14 @@ impl Candidate<'_> {
         true
     }
 
-    /// Whether we hold the Lease now.
-    async fn compete(&mut self) -> Result<bool, String> {
-        if self.held_since.is_none() && !self.is_followed {
+    /// Does about the Lease what is to be done now.
+    async fn compete(&mut self) -> Result<Round, String> {
+        if !self.hold.is_held() && !self.is_followed {
             self.look().await.map_err(|error| error.to_string())?;
         }
         let seen = self.seen.as_ref().map(|(seen, _)| seen);
         let written = match decide(seen, &self.terms.identity, Instant::now().into_std()) {
-            Step::Wait => return Ok(false),
+            Step::Wait => return Ok(Round::Waits),
             Step::Create => self.api.create(&leases(), &self.record(None, 0), marker::MANAGER).await,
             Step::Renew => {
                 let transitions = seen.map(|seen| seen.transitions).unwrap_or_default();
@@ -212,13 +230,14 @@ impl Candidate<'_> {
         match written {
             Ok(object) => {
                 self.seen = Some((Seen::of(&object, Instant::now().into_std()), object));
-                Ok(true)
+                Ok(Round::Wrote)
             }
             Err(error) if matches!(error.kind(), ApiErrorKind::Conflict | ApiErrorKind::AlreadyExists) => {
-                // Somebody else wrote: look before anything else, and do not claim to lead meanwhile.
-                self.held_since = None;
+                // Somebody else wrote: look before anything else, and do not claim to lead meanwhile. Even where it is
+                // ours nobody knows since when.
+                self.hold.lost();
                 self.look().await.map_err(|error| error.to_string())?;
-                Ok(self.seen.as_ref().is_some_and(|(seen, _)| seen.holder == self.terms.identity))
+                Ok(Round::SomebodyWrote)
             }
             Err(error) => Err(error.to_string()),
         }
@@ -240,7 +259,7 @@ impl Candidate<'_> {
 
     async fn release(&mut self) {
         let Some((seen, object)) = &self.seen else { return };
-        if seen.holder != self.terms.identity || self.held_since.is_none() {
+        if seen.holder != self.terms.identity || !self.hold.is_held() {
             return;
         }
         let mut record = object.clone();
