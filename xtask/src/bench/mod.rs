@@ -5,6 +5,7 @@ mod e2e;
 mod moves;
 mod numbers;
 mod operator;
+mod restart;
 mod server;
 
 use std::path::PathBuf;
@@ -18,6 +19,20 @@ pub(crate) enum Bench {
     E2e(E2e),
     /// Many moves by a playbook, all under way at once: calls while they wait, and that all of them end.
     Moves(Moves),
+    /// A broker that starts beside many orders at rest: how soon it is at rest, its writes, its memory; and how long
+    /// `status -A` takes.
+    Restart(Restart),
+}
+
+/// How to measure a start.
+#[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// How many orders there are.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    orders: u32,
+    /// The operator to measure; by default the one built beside this program.
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
 }
 
 /// How to measure many moves.
@@ -74,6 +89,7 @@ impl Bench {
         match self {
             Self::E2e(e2e) => e2e.run().await,
             Self::Moves(moves) => moves::run(&moves).await,
+            Self::Restart(restart) => restart::run(&restart).await,
         }
     }
 }

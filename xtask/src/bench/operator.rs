@@ -20,9 +20,27 @@ impl Operator {
         if let Some(compute) = compute {
             command.arg("--compute-kubeconfig").arg(compute);
         }
+        Self::begin(command, ["127.0.0.1:0"; 2], binary)
+    }
+
+    /// Starts one that waits for no other to give up the Lease. It answers probes and about its queues at the one address,
+    /// and shows its metrics at the other.
+    pub(crate) fn start_alone(
+        binary: &Path,
+        kubeconfig: &Path,
+        probes: &str,
+        metrics: &str,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg("run").arg("--kubeconfig").arg(kubeconfig).arg("--debug-endpoints");
+        command.args(["--leader-election", "false"]);
+        Self::begin(command, [probes, metrics], binary)
+    }
+
+    fn begin(mut command: Command, [probes, metrics]: [&str; 2], binary: &Path) -> anyhow::Result<Self> {
         let child = command
-            .env("METRICS_ADDR", "127.0.0.1:0")
-            .env("HEALTH_PROBE_ADDR", "127.0.0.1:0")
+            .env("METRICS_ADDR", metrics)
+            .env("HEALTH_PROBE_ADDR", probes)
             .env("LOG_LEVEL", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
