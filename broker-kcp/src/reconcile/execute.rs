@@ -247,6 +247,10 @@ impl KcpMigrationExecutor {
         let result =
             target.api.merge_status(&target.resource, "", &migration.name, &patch, marker::MANAGER).await;
         let written = result.map(|object| target.show(object)).map_err(|error| port_error(&error))?;
+        tracing::info!(
+            order = %migration.order.key, api = %migration.order.gvr.group_resource(), migration = %migration.name,
+            state = migration.state().as_str(), why = %migration.message, "migration"
+        );
         let was = before.as_ref().and_then(|it| MigrationState::from_text(it.text(&["status", "state"])?));
         if migration.state().is_final() && was != Some(migration.state()) {
             self.fleet.metrics().ended(migration.state());

@@ -456,7 +456,7 @@ fn settled(key: &OrderKey, passed: &Passed, now: Timestamp) -> Outcome {
         let word = match passed.report.reason {
             "Migrating" | "RolledBack" | "NoPlaybook" | "AmbiguousPlaybook" | "FenceRequired"
             | "NoComputeCluster" | "MovesHalted" | "MoveFailed" | "MigrationDisabled" => "migration",
-            "NoMatchingOffer" => "provider selection",
+            "NoMatchingOffer" => "provider selection: the order passes no offer's filters",
             _ => "routing",
         };
         tracing::info!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::actors::DEADLINE;
@@ -57,6 +57,16 @@ impl Commands {
         Following { _child: child, lines }
     }
 
+    /// `run` as a process of its own, with the broker's rights.
+    pub(crate) fn daemon(&self) -> Daemon {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
+        command.arg("run").arg("--kubeconfig").arg(&self.broker);
+        for address in ["METRICS_ADDR", "HEALTH_PROBE_ADDR"] {
+            command.env(address, "0");
+        }
+        Daemon { child: command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap() }
+    }
+
     fn command(&self, kubeconfig: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
         command.args(arguments).arg("--kubeconfig").arg(kubeconfig).args(["--workspace", &self.platform]);
@@ -94,5 +104,28 @@ impl Following {
         };
         let found = tokio::time::timeout(DEADLINE, search).await;
         found.unwrap_or_else(|_| panic!("it did not say {words:?}"));
+    }
+}
+
+/// The broker as a process of its own.
+pub(crate) struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    /// Ends it as Kubernetes does, and gives back what it logged.
+    pub(crate) async fn stop(&mut self) -> String {
+        let id = self.child.id().expect("it ended by itself");
+        let told = Command::new("kill").arg(id.to_string()).status().await.unwrap();
+        assert!(told.success());
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        let ended = async {
+            stderr.read_to_string(&mut log).await.unwrap();
+            self.child.wait().await.unwrap()
+        };
+        let status = tokio::time::timeout(DEADLINE, ended).await.expect("it does not end");
+        assert!(status.success(), "{status}: {log}");
+        log
     }
 }

@@ -84,6 +84,7 @@ on_both_servers! {
     explain::a_consumer_is_told_nothing_of_others_and_nothing_twice,
     check::what_the_broker_needs_and_does_not_have_is_told_before_it_runs,
     standing::the_commands_tell_how_orders_stand_and_what_is_wrong_with_them,
+    logs::the_greps_that_people_know_find_what_they_look_for,
     metrics::a_scrape_has_the_missions_names_and_nothing_of_any_consumer,
     scheduling::a_cordoned_provider_keeps_its_orders_and_gets_no_new_ones,
     scheduling::a_drained_provider_loses_its_orders_and_gets_them_again_when_it_is_uncordoned,
