@@ -196,15 +196,18 @@ async fn the_scenarios_are_played_with_the_charts_rights_and_no_others() {
         let gvk = GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", kind);
         let all: Api<DynamicObject> = Api::all_with(platform.clone(), &ApiResource::from_gvk(&gvk));
         let live = all.list(&ListParams::default()).await.unwrap();
-        let mut live: Vec<Value> = live.iter().map(|object| json!(object)).collect();
+        // A list does not tell the kind of each.
+        let told = |object| {
+            let mut object = json!(object);
+            object["kind"] = json!(kind);
+            object
+        };
+        let mut live: Vec<Value> = live.iter().map(told).collect();
         // Its roles, and whatever is given to its account.
         live.retain(|object| {
             let subjects = object["subjects"].as_array();
             broker(&object["metadata"]) || subjects.is_some_and(|all| all.iter().any(broker))
         });
-        for object in &mut live {
-            object["kind"] = json!(kind);
-        }
         let live: Vec<_> = live.iter().map(essence).collect();
         let charts: Vec<_> = of_kind(&charts, kind).into_iter().map(essence).collect();
         assert_eq!(live, charts);
