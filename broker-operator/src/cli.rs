@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     clusters, completion, cordon, definitions, explain, init, migrate, offers, plan, recover, run, status,
-    validate, why,
+    uninstall, validate, why,
 };
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
@@ -50,6 +50,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Set the records of orders right that say `AssignmentLost`, as after a restored backup.
     Recover(recover::RecoverArgs),
+    /// Let go of all orders, before the broker is taken away for good.
+    Uninstall(uninstall::UninstallArgs),
     /// Let a provider keep its orders and get no new ones.
     Cordon(cordon::CordonArgs),
     /// Let a provider get no new orders, and move those that it has.
@@ -80,6 +82,7 @@ pub async fn main() -> ExitCode {
         Command::Plan(args) => (Box::pin(plan::plan(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Migrate(args) => (Box::pin(migrate::migrate(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Recover(args) => (Box::pin(recover::recover(&args)).await, ExitCode::from(NO_ANSWER)),
+        Command::Uninstall(args) => (Box::pin(uninstall::uninstall(&args)).await, ExitCode::from(NO_ANSWER)),
         Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
         Command::Drain(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Draining)).await),
         Command::Uncordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Active)).await),

@@ -32,6 +32,7 @@ pub mod run;
 pub mod status;
 mod survey;
 pub mod telemetry;
+pub mod uninstall;
 pub mod validate;
 pub mod why;
 

@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::election::{Terms, campaign};
+use crate::election::{LEASE_NAMESPACE, Terms, campaign};
 use crate::explain::Report;
 use crate::health::{self, Debugging};
 use crate::http::{Place, Unbound, serve};
@@ -114,7 +114,7 @@ impl Operator {
             options: Options::default(),
             election: LeaderElection::default(),
             identity: None,
-            lease_namespace: "default".to_owned(),
+            lease_namespace: LEASE_NAMESPACE.to_owned(),
             lease_duration: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
             health: Place::default(),

@@ -90,7 +90,7 @@ pub async fn recover_once(config: Config, request: &RecoverRequest) -> Result<Re
     let recovery =
         Recovery { executor: KcpMigrationExecutor::new(fleet.clone(), leading), service: &service };
     let answer = async {
-        while !recovery.has_read_everything() {
+        while !has_read_everything(&service) {
             routes.progress.notified().await;
         }
         // What was taken in while it was read in part counts no more.
@@ -109,14 +109,6 @@ struct Recovery<'s> {
 }
 
 impl Recovery<'_> {
-    fn has_read_everything(&self) -> bool {
-        let fleet = self.service.fleet();
-        fleet.platform_is_synced()
-            && fleet.is_planned()
-            && fleet.offers().is_some_and(|export| export.is_synced())
-            && fleet.plan().apis.keys().all(|api| fleet.is_synced(api))
-    }
-
     async fn run(&self, request: &RecoverRequest) -> Result<Recoveries, ExplainError> {
         let by_path = paths(self.service.fleet());
         let orders = match &request.order {
@@ -331,6 +323,15 @@ impl Recovery<'_> {
             .map(|(key, _)| key.clone())
             .collect()
     }
+}
+
+/// Whether all of the platform, its offers and its orders was read.
+pub(super) fn has_read_everything(service: &Service) -> bool {
+    let fleet = service.fleet();
+    fleet.platform_is_synced()
+        && fleet.is_planned()
+        && fleet.offers().is_some_and(|export| export.is_synced())
+        && fleet.plan().apis.keys().all(|api| fleet.is_synced(api))
 }
 
 /// The marks that the copies of these orders carry.

@@ -26,6 +26,8 @@ pub use decide::{Hold, Pace, Seen, Step, decide};
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "resource-broker";
+/// Where it is, in the platform's workspace, unless an embedder says otherwise.
+pub(crate) const LEASE_NAMESPACE: &str = "default";
 
 /// How a Lease is held.
 #[derive(Clone)]

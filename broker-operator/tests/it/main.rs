@@ -117,4 +117,7 @@ on_both_servers! {
     restore::a_restored_provider_serves_with_the_copy_that_it_restored,
     restore::an_order_deleted_while_its_assignment_is_missing_leaves_nothing,
     restore::what_recover_cannot_tell_is_said_and_an_order_without_a_copy_is_placed_again_on_request,
+    uninstall::what_the_broker_holds_is_let_go_of_and_copies_and_secrets_stay,
+    uninstall::a_workspace_is_unbound_freely_once_the_broker_let_go_of_it,
+    uninstall::a_move_under_way_is_left_by_force_alone_and_what_serves_takes_writes_again,
 }

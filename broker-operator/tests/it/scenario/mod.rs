@@ -18,4 +18,5 @@ pub(crate) mod standing;
 pub(crate) mod story;
 pub(crate) mod trespass;
 pub(crate) mod two_leaders;
+pub(crate) mod uninstall;
 pub(crate) mod usecases;
