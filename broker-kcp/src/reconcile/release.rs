@@ -19,6 +19,7 @@ use super::market::{brokered_kinds, paths};
 use super::recover::has_read_everything;
 use super::service::{Options, Service};
 use crate::kcp::Resource;
+use crate::record::read_assignment;
 use crate::surroundings::Surroundings;
 
 /// Orders that are let go of at once; the executor has a limit of its own.
@@ -42,6 +43,9 @@ pub struct Releases {
     pub moves: BTreeSet<String>,
     /// Assignments and Migrations that stay.
     pub records: usize,
+    /// The APIs, as `<resource>.<group>`, of which there are records and that are not brokered at present: their orders
+    /// were not looked at.
+    pub unseen: BTreeSet<String>,
     /// The paths of clusters, as far as they are known.
     pub paths: BTreeMap<ClusterName, String>,
 }
@@ -128,10 +132,19 @@ impl Release<'_> {
             .collect()
             .await;
         let platform = fleet.platform();
+        let assignments = platform.assignments.read();
+        let kinds = brokered_kinds(fleet);
+        let unseen = assignments
+            .iter()
+            .filter_map(|(_, object)| read_assignment(object).ok())
+            .map(|record| record.order.gvr.group_resource())
+            .filter(|api| !kinds.contains_key(api))
+            .collect();
         Releases {
             orders,
             moves,
-            records: platform.assignments.read().iter().count() + platform.migrations.read().iter().count(),
+            records: assignments.iter().count() + platform.migrations.read().iter().count(),
+            unseen,
             paths: paths(fleet).into_iter().map(|(path, cluster)| (cluster, path)).collect(),
         }
     }

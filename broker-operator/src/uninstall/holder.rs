@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Api;
 use kube::runtime::wait::await_condition;
 
@@ -16,20 +16,29 @@ const USUAL: u64 = 15;
 /// other machines are not believed.
 pub(super) async fn holder(platform: &Platform) -> anyhow::Result<Option<String>> {
     let leases: Api<Lease> = Api::namespaced(platform.server.client(&platform.workspace)?, LEASE_NAMESPACE);
-    let found = leases.get_opt(LEASE).await;
-    let found = found.map_err(|error| platform.failure("reading the Lease of the broker", error))?;
-    let Some(spec) = found.and_then(|lease| lease.spec) else { return Ok(None) };
-    if spec.holder_identity.as_deref().unwrap_or_default().is_empty() {
-        return Ok(None);
-    }
-    let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    let Some(seen) = read(platform, &leases).await?.filter(is_held) else { return Ok(None) };
+    let seconds = seen.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     let is_renewed =
-        |lease: Option<&Lease>| lease.and_then(|lease| lease.spec.as_ref()).is_none_or(|now| *now != spec);
+        |lease: Option<&Lease>| lease.and_then(|lease| lease.spec.as_ref()).is_none_or(|now| *now != seen);
     let renewed = await_condition(leases.clone(), LEASE, is_renewed);
     let waited = tokio::time::timeout(Duration::from_secs(seconds.unwrap_or(USUAL)), renewed).await;
-    let Ok(seen) = waited else { return Ok(None) };
-    let seen = seen.map_err(|error| anyhow::anyhow!("the Lease {LEASE} cannot be watched: {error}"))?;
-    // It may have been given up just now, or taken over.
-    let now = seen.and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity);
-    Ok(now.filter(|now| !now.is_empty()))
+    if let Ok(Err(error)) = waited {
+        return Err(anyhow::anyhow!(
+            "the Lease {LEASE} in {} cannot be watched: {error}",
+            platform.workspace
+        ));
+    }
+    // It may have been given up just now.
+    let now = read(platform, &leases).await?.filter(|now| is_held(now) && *now != seen);
+    Ok(now.and_then(|now| now.holder_identity))
+}
+
+async fn read(platform: &Platform, leases: &Api<Lease>) -> anyhow::Result<Option<LeaseSpec>> {
+    let found = leases.get_opt(LEASE).await;
+    let found = found.map_err(|error| platform.failure("reading the Lease of the broker", error))?;
+    Ok(found.and_then(|lease| lease.spec))
+}
+
+fn is_held(lease: &LeaseSpec) -> bool {
+    lease.holder_identity.as_ref().is_some_and(|holder| !holder.is_empty())
 }

@@ -22,6 +22,9 @@ pub struct Report {
     moves: Vec<String>,
     /// How many Assignments and Migrations stay in the platform's workspace.
     records: usize,
+    /// APIs that are not brokered at present and of which there are records: their orders were not looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unseen: Vec<String>,
     /// The paths of the clusters that are named by id, as far as they are known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     paths: BTreeMap<ClusterName, String>,
@@ -59,13 +62,14 @@ impl Report {
             orders: releases.orders.iter().map(|order| Order::new(order, dry_run)).collect(),
             moves: releases.moves.iter().cloned().collect(),
             records: releases.records,
+            unseen: releases.unseen.iter().cloned().collect(),
             paths: releases.paths.clone(),
         }
     }
 
     /// Whether nothing holds anything any more, or would not.
     pub(super) fn is_done(&self) -> bool {
-        self.orders.iter().all(|order| order.failure.is_none())
+        self.unseen.is_empty() && self.orders.iter().all(|order| order.failure.is_none())
     }
 
     /// The report for people, ending with a line break.
@@ -76,6 +80,12 @@ impl Report {
         }
         if self.orders.is_empty() {
             text.push_str("No order holds the broker's finalizer.\n");
+        }
+        for api in &self.unseen {
+            let _ = writeln!(
+                text,
+                "The orders of {api} were not looked at: no BrokeredAPI serves it. Make it again, and ask again."
+            );
         }
         for name in &self.moves {
             let _ = writeln!(text, "The move {name} is under way; it stays where it is, with its helpers.");
@@ -165,6 +175,8 @@ impl Order {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::BTreeSet;
+
     use broker_core::resource::Gvr;
     use broker_kcp::reconcile::Fenced;
 
@@ -184,6 +196,7 @@ mod tests {
             }],
             moves: ["db-7".to_owned()].into(),
             records: 3,
+            unseen: BTreeSet::new(),
             paths: [("1".into(), "root:dba".to_owned()), ("3".into(), "root:acme".to_owned())].into(),
         }
     }

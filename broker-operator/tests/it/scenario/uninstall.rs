@@ -90,6 +90,19 @@ pub(crate) async fn a_workspace_is_unbound_freely_once_the_broker_let_go_of_it(s
     world.consumer.order("my-app-cert", "app.internal.corp").await;
     world.consumer.until_served("my-app-cert", &world.internal).await;
     world.kill_the_operator();
+
+    // Without its BrokeredAPI nobody knows what an order is: it is not said that all is done.
+    let apis = stage.brokered_apis();
+    let mut brokered = apis.get("certificates.example.com").await.unwrap();
+    apis.delete(&brokered.name_any(), &DeleteParams::default()).await.unwrap();
+    let missed = commands.as_broker(&["uninstall", "--yes"]).await;
+    assert_eq!(missed.code, 1, "{missed:?}");
+    assert!(missed.out.contains("orders of certificates.example.com were not looked at"), "{missed:?}");
+    assert_eq!(held(&world.consumer).await, 1);
+    brokered.metadata.resource_version = None;
+    brokered.metadata.uid = None;
+    apis.create(&PostParams::default(), &brokered).await.unwrap();
+
     let done = commands.as_broker(&["uninstall", "--yes"]).await;
     assert_eq!(done.code, 0, "{done:?}");
     let bindings = world.consumer.bindings();
