@@ -111,6 +111,35 @@ async fn wrong_values_are_refused_by_name() {
     }
 }
 
+/// A value, or the section that it is in, is explained in the line before.
+#[test]
+fn every_value_is_explained() {
+    let values =
+        std::fs::read_to_string(repository().join("deploy/helm/resource-broker/values.yaml")).unwrap();
+    let lines: Vec<&str> = values.lines().collect();
+    let mut explained = 0;
+    for (number, line) in lines.iter().enumerate().skip(1) {
+        let text = line.trim_start();
+        let is_key = text.split_once(':').is_some_and(|(key, _)| key.chars().all(char::is_alphanumeric));
+        if line.len() - text.len() > 2 || !is_key {
+            continue;
+        }
+        let is_comment = |line: &str| line.trim_start().starts_with('#');
+        let opens = text.ends_with(':') && is_comment(lines[number + 1]);
+        assert!(opens || is_comment(lines[number - 1]), "line {}: `{text}` is not explained", number + 1);
+        explained += 1;
+    }
+    assert!(explained > 50, "{explained}");
+}
+
+#[test]
+fn the_image_is_built_by_the_pinned_toolchain() {
+    let read = |file: &str| std::fs::read_to_string(repository().join(file)).unwrap();
+    let toolchain = read("rust-toolchain.toml");
+    let channel = toolchain.split("channel = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(read("deploy/Containerfile").contains(&format!("FROM docker.io/library/rust:{channel}-")));
+}
+
 /// Compares with the file checked in, or writes it where `UPDATE_MANIFESTS` is set.
 fn same_as_checked_in(file: &str, text: &str) {
     let path = repository().join(file);
