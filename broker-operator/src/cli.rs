@@ -165,9 +165,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_commands_of_the_guide_to_moves_are_commands() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/playbooks.md");
+    /// How many commands of ours a guide has; all of them are.
+    fn commands_of(guide: &str) -> usize {
+        let path = format!("{}/../docs/{guide}", env!("CARGO_MANIFEST_DIR"));
         let guide = std::fs::read_to_string(path).unwrap();
         let mut commands = 0;
         for line in guide.lines().filter(|line| line.starts_with("resource-broker ")) {
@@ -180,7 +180,17 @@ mod tests {
             );
             commands += 1;
         }
-        assert_eq!(commands, 9);
+        commands
+    }
+
+    #[test]
+    fn the_commands_of_the_guide_to_moves_are_commands() {
+        assert_eq!(commands_of("playbooks.md"), 9);
+    }
+
+    #[test]
+    fn the_commands_of_the_guide_to_installation_are_commands() {
+        assert_eq!(commands_of("install.md"), 4);
     }
 
     #[test]
