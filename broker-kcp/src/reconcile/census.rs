@@ -9,9 +9,9 @@ use super::observe::carries_our_mark;
 use super::routes::order_of;
 use crate::fleet::Fleet;
 
-/// The reason of an order that no assignment names.
-const WITHOUT_OFFER: &str = "NoMatchingOffer";
-/// The reason of an order of which nothing is said yet, or nothing that the broker says of an order without a provider.
+/// What the broker says of an order that no assignment names.
+const WITHOUT_ASSIGNMENT: [&str; 2] = ["NoMatchingOffer", "AssignmentLost"];
+/// The reason of an order of which nothing is said yet, or nothing that the broker says of an order like it.
 const NOT_TOLD: &str = "NotTold";
 
 /// The orders of one API.
@@ -75,6 +75,29 @@ pub(super) fn census(fleet: &Fleet, only: Option<&str>) -> BTreeMap<String, Cens
 
 /// What is said of an order that no assignment names. Its status is its consumer's to write, too: no other word counts.
 fn reason(order: &Object) -> &'static str {
-    let said = order.condition("Brokered").map(|condition| condition.reason);
-    if said.as_deref() == Some(WITHOUT_OFFER) { WITHOUT_OFFER } else { NOT_TOLD }
+    let said = order.condition("Brokered").map(|condition| condition.reason).unwrap_or_default();
+    WITHOUT_ASSIGNMENT.into_iter().find(|reason| *reason == said).unwrap_or(NOT_TOLD)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_consumer_makes_no_reasons_up() {
+        let saying = |reason: &str| {
+            let condition = json!({ "type": "Brokered", "status": "False", "reason": reason });
+            let order = json!({
+                "apiVersion": "example.com/v1", "kind": "Thing", "metadata": { "name": "x" },
+                "status": { "conditions": [condition] },
+            });
+            super::reason(&Object::try_from(order).unwrap())
+        };
+        assert_eq!(saying("NoMatchingOffer"), "NoMatchingOffer");
+        assert_eq!(saying("AssignmentLost"), "AssignmentLost");
+        assert_eq!(saying("OneOfMillions"), "NotTold");
+    }
 }
