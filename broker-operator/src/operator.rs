@@ -390,3 +390,24 @@ fn unique_identity() -> String {
     let host = host.unwrap_or_else(|| "resource-broker".to_owned());
     format!("{host}_{}_{}", std::process::id(), jiff::Timestamp::now().as_nanosecond())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_ends_the_start_with_one_line() {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let builder = || Operator::builder().config(Config::new("http://127.0.0.1:1".parse().unwrap()));
+        for (builder, purpose) in
+            [(builder().metrics(address), "metrics"), (builder().health_probes(address), "health probes")]
+        {
+            let operator = builder.build().await.unwrap();
+            let failed = operator.run(std::future::pending()).await.unwrap_err().to_string();
+            assert!(failed.starts_with(&format!("cannot listen on {address} for {purpose}: ")), "{failed}");
+            assert_eq!(failed.lines().count(), 1, "{failed}");
+        }
+    }
+}

@@ -91,6 +91,30 @@ fn failures_back_off_per_key_and_success_forgets_them() {
     assert_eq!(backlog.next_wake(), Some(clock + back_off(0)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_fails_is_shown_with_how_often_and_when_it_is_tried_next() {
+    let queue = Queue::default();
+    for name in ["stubborn", "unlucky", "well"] {
+        queue.add(key("a", name));
+    }
+    let once = |queue: Queue<ObjectKey>| async move {
+        let worked =
+            |key: ObjectKey| async move { if key.name == "well" { Outcome::Done } else { Outcome::Retry } };
+        run(queue, 1, tokio::time::sleep(Duration::from_millis(15)), worked).await;
+    };
+    once(queue.clone()).await;
+    assert_eq!((queue.state().failing, queue.state().waiting), (2, 0));
+    let shown = queue.retries(9);
+    // After 0 and 10 ms; the third time is due 20 ms later.
+    assert_eq!(shown.iter().map(|retry| retry.failures).collect::<Vec<_>>(), [2, 2]);
+    assert!(shown.iter().all(|retry| retry.due_in == Duration::from_millis(15)), "{shown:?}");
+    assert_eq!(queue.retries(1)[0].key, key("a", "stubborn"));
+    // What is asked for meanwhile is tried at once.
+    queue.add(key("a", "unlucky"));
+    assert_eq!(queue.retries(9)[1].due_in, Duration::ZERO);
+    assert_eq!((queue.state().failing, queue.state().waiting), (2, 1));
+}
+
 #[test]
 fn nobody_is_asked_again_before_the_pause_that_it_asked_for() {
     let mut backlog = Backlog::default();

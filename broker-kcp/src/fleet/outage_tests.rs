@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::export::Export;
+use super::export::{CacheState, Export};
 use super::plan::ExportPlan;
 use super::{Indexes, Observer, Topic, Turn};
 use crate::KubeConnect;
@@ -29,6 +29,11 @@ impl Observer for Turns {
     fn turned(&self, turn: Turn, clusters: &BTreeSet<ClusterName>) {
         self.0.send((turn, clusters.clone())).ok();
     }
+}
+
+/// What is told of the caches of an export's orders and bindings.
+fn states(export: &Export) -> Vec<CacheState> {
+    export.cached().into_iter().map(|cached| cached.state).collect()
 }
 
 /// An export with one shard at which nobody listens, after that was noticed; and the shard's source.
@@ -55,6 +60,7 @@ async fn with_a_dead_shard() -> (Export, Source) {
         &observer,
     );
     assert!(!export.is_synced(), "nothing was read, and it may yet answer");
+    assert_eq!(states(&export), [CacheState::Unread; 2]);
     assert_eq!(turns.recv().await.unwrap(), (Turn::Silent, BTreeSet::new()));
     (export, Source::new(url))
 }
@@ -68,6 +74,8 @@ async fn what_was_never_read_of_a_silent_shard_is_unknown_until_all_of_it_was() 
     let silent = export.silence(&provider).unwrap();
     assert_eq!(silent.last_word, LastWord::Unread, "it may live there");
 
+    assert_eq!(states(&export), [CacheState::Silent; 2]);
+
     // It comes back, kind by kind.
     let binding = json!({
         "metadata": {"name": "b", "resourceVersion": "1"},
@@ -78,6 +86,7 @@ async fn what_was_never_read_of_a_silent_shard_is_unknown_until_all_of_it_was() 
     bindings.write().list(&source, "1", vec![(key, Object::try_from(binding).unwrap())]);
     assert!(export.is_silent(&provider), "it is seen there");
     assert_eq!(export.silence(&provider).unwrap().last_word, LastWord::Unread, "a part is not all");
+    assert_eq!(states(&export), [CacheState::Silent, CacheState::Filled]);
 
     let certificates = export.kinds().values().next().unwrap();
     export.followed(&certificates.gvr).unwrap().cache.write().list(&source, "1", Vec::new());

@@ -291,6 +291,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn each_request_is_counted_by_how_it_ended() {
+        let list = r#"{"kind":"ThingList","metadata":{"resourceVersion":"7"},"items":[]}"#;
+        let (api, _) = server(vec![(404, "", ""), (200, "", list), (409, "", ""), (200, "", "no JSON")]);
+        let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
+        api.get(&things, "", "a").await.unwrap_err();
+        api.list(&things, "", None).await.unwrap();
+        let thing = Object::named(&things.gvk(), "", "a");
+        for _ in 0..3 {
+            // Refused, answered with nonsense, and not answered.
+            api.replace(&things, &thing, "us").await.unwrap_err();
+        }
+        let mut registry = prometheus_client::registry::Registry::default();
+        api.metrics().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for series in [
+            r#"requests_total{verb="get",outcome="NotFound"} 1"#,
+            r#"requests_total{verb="list",outcome="Ok"} 1"#,
+            r#"requests_total{verb="replace",outcome="Conflict"} 1"#,
+            r#"requests_total{verb="replace",outcome="Unavailable"} 2"#,
+            r#"request_duration_seconds_sum{verb="replace"} 30.0"#,
+        ] {
+            assert!(text.lines().any(|line| line == series), "{series} is not in {text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_server_that_asks_for_a_pause_gets_it() {
         let (api, asked) = server(vec![
             // A server too busy to say more than that.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -111,6 +111,19 @@ fn rules_and_dashboard_ask_for_metrics_that_there_are() {
     let panels = parsed["panels"].as_array().unwrap();
     let ids: BTreeSet<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len(), "two panels have one id");
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let rules: Vec<Value> = targets
+        .enumerate()
+        .map(|(at, target)| {
+            let expression = target["expr"].as_str().unwrap().replace("$__rate_interval", "5m");
+            json!({ "record": format!("panel:{at}"), "expr": expression })
+        })
+        .collect();
+    assert!(rules.len() > 20, "{rules:?}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let group = json!({ "groups": [{ "name": "dashboard", "rules": rules }] });
+    std::fs::write(file.path(), group.to_string()).unwrap();
+    promtool(&["check", "rules", file.path().to_str().unwrap()], None);
     for text in [read("deploy/prometheus/rules.yaml"), dashboard] {
         let asked = asked_for(&text);
         assert!(asked.len() > 5, "{asked:?}");
