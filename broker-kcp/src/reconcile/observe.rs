@@ -16,10 +16,12 @@ use broker_core::resource::{ClusterName, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::{assignment_name, in_order_terms, references};
 
 use super::indexes::{BY_COPY, BY_MARK, BY_ORDER, BY_RELATED, object_text, related_text};
+use super::latency::Latencies;
 use super::mentions::Mentions;
 use super::playbooks::{KcpPlaybooks, NamedPlaybooks};
 use super::registry::KcpProviderRegistry;
 use super::requests;
+use super::routes::OrderKey;
 use crate::fleet::{ComputeCluster, Export, Fleet, Followed, KindOfCopies, PLATFORM};
 use crate::kcp::{Resource, Scope};
 use crate::record::read_assignment;
@@ -31,12 +33,18 @@ pub struct KcpOrderObserver {
     registry: KcpProviderRegistry,
     playbooks: KcpPlaybooks,
     mentions: Mentions,
+    latencies: Option<Arc<Latencies>>,
 }
 
 impl KcpOrderObserver {
     /// An observer of the orders of a fleet.
     pub fn new(fleet: Fleet, registry: KcpProviderRegistry, playbooks: KcpPlaybooks) -> Self {
-        Self { fleet, registry, playbooks, mentions: Mentions::default() }
+        Self { fleet, registry, playbooks, mentions: Mentions::default(), latencies: None }
+    }
+
+    /// What copies said before a look is measured until it is told.
+    pub(super) fn measured_by(self, latencies: Arc<Latencies>) -> Self {
+        Self { latencies: Some(latencies), ..self }
     }
 
     /// What copies of other kinds than their orders' hand over, as they were observed last.
@@ -159,6 +167,10 @@ impl KcpOrderObserver {
 impl OrderObserver for KcpOrderObserver {
     fn observe(&self, address: &OrderAddress) -> Result<Option<Observed>, PortError> {
         let api = address.gvr.group_resource();
+        // Each round of a pass looks anew, and tells what was said before.
+        if let Some(latencies) = &self.latencies {
+            latencies.look(&OrderKey { api: api.clone(), key: address.key.clone() });
+        }
         let unavailable = |message: &str| {
             PortError::new(PortErrorKind::Unavailable, format!("observe {} {}", api, address.key), message)
         };

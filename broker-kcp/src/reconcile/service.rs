@@ -127,8 +127,9 @@ impl Service {
         let fleet = Fleet::new(config, options.compute.clone(), surroundings, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
         let playbooks = KcpPlaybooks::new(&fleet);
-        let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone());
         let latencies = Arc::new(Latencies::new(fleet.metrics().clone(), registry.clone()));
+        let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone())
+            .measured_by(latencies.clone());
         let executor =
             KcpMigrationExecutor::new(fleet.clone(), leading.clone()).measured_by(latencies.clone());
         let mentions = observer.mentions();
@@ -275,7 +276,6 @@ impl Service {
         let before = self.places(key);
         let began = Instant::now();
         let mut ending = Ending::Well;
-        latencies.look(key);
         for address in self.addresses(key) {
             let next = match self.look_again(&address).await {
                 Ok(()) => match self.inner.driver.pass(&address).await {

@@ -79,7 +79,7 @@ pub(crate) async fn what_the_broker_needs_and_does_not_have_is_told_before_it_ru
     for (variables, told) in [
         (("ENABLE_MIGRATION", "maybe"), "error: ENABLE_MIGRATION is \"maybe\": expected true or false"),
         (
-            ("CONFIG", "/nowhere/broker.yaml"),
+            ("RESOURCE_BROKER_CONFIG", "/nowhere/broker.yaml"),
             "error: cannot read the configuration file /nowhere/broker.yaml: ",
         ),
     ] {
