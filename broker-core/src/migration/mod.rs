@@ -191,7 +191,7 @@ impl Migration {
     fn where_writes_are(&self, why: &str) -> String {
         let Self { from, to, .. } = self;
         format!(
-            "those since the switch went to the copy of {to}, those before it are in the copy of {from}: {why}"
+            "those since the switch went to the copy of {to}, those before it to the copy of {from}: {why}"
         )
     }
 }

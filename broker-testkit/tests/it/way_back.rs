@@ -27,10 +27,8 @@ fn what_fails_after_the_switch_goes_back_only_where_nothing_is_lost_by_it() {
     assert_eq!((it.state(), it.serves().as_str()), (MigrationState::Failed, "external"));
     assert_eq!(it.story.fleet.copies_in("internal").len(), 1);
     let writes = it.record().receipt.writes.unwrap();
-    let (old, new) = (
-        "those before it are in the copy of internal|",
-        "those since the switch went to the copy of external|",
-    );
+    let (old, new) =
+        ("those before it to the copy of internal|", "those since the switch went to the copy of external|");
     assert!(
         writes.contains(old) && writes.contains(new) && writes.ends_with("; a person decides"),
         "{writes}"
