@@ -5,7 +5,6 @@
 //! (`ProvidersReachable`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use broker_kcp::api::v1alpha1::{AcceptApi, ConditionStatus};
 use broker_kcp::kcp::api::{ApiBinding, ApiExportEndpointSlice, CLUSTER_ANNOTATION};
@@ -16,7 +15,7 @@ use kube::api::ListParams;
 use serde::Serialize;
 
 use crate::init::plan::ACCEPT_API_EXPORT;
-use crate::platform::{Output, Platform};
+use crate::platform::{Output, Platform, PlatformArgs};
 use crate::survey::{assignments, pages, paths, server_of};
 
 /// List the clusters that the platform knows: as consumers, as providers, or both.
@@ -25,12 +24,8 @@ use crate::survey::{assignments, pages, paths, server_of};
     resource-broker clusters\n  \
     resource-broker clusters -o json --workspace root:platform")]
 pub struct ClustersArgs {
-    /// The broker's kubeconfig, or another that may read the platform; else $KUBECONFIG, else ~/.kube/config.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The path of the platform's workspace [default: the one the kubeconfig points to].
-    #[arg(long, value_name = "PATH")]
-    workspace: Option<String>,
+    #[command(flatten)]
+    platform: PlatformArgs,
     /// How to print them.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -64,7 +59,7 @@ const REACHED: &str = "Reached";
 
 /// Prints the clusters.
 pub async fn print(args: &ClustersArgs) -> anyhow::Result<()> {
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform = args.platform.open().await?;
     let mut clusters: Vec<Cluster> = read(&platform).await?.into_values().collect();
     clusters.sort_by_key(|cluster| (cluster.path.is_none(), cluster.path.clone(), cluster.id.clone()));
     match args.output {

@@ -4,7 +4,6 @@
 //! the broker sees.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::bail;
 use broker_kcp::api::v1alpha1::AcceptApi;
@@ -20,17 +19,13 @@ use serde_json::{Value, json};
 
 use crate::init::Server;
 use crate::init::plan::ACCEPT_API_EXPORT;
-use crate::platform::{Output, Platform, age_of};
+use crate::platform::{Output, Platform, PlatformArgs, age_of};
 
 /// List what providers offer, and whether it is available.
 #[derive(Clone, Debug, Args)]
 pub struct OffersArgs {
-    /// The broker's kubeconfig, or another that may read the platform; else $KUBECONFIG, else ~/.kube/config.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The path of the platform's workspace [default: the one the kubeconfig points to].
-    #[arg(long, value_name = "PATH")]
-    workspace: Option<String>,
+    #[command(flatten)]
+    platform: PlatformArgs,
     /// How to print them.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -44,7 +39,7 @@ struct Offer {
 
 /// Prints the offers.
 pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform = args.platform.open().await?;
     let Platform { server, workspace } = &platform;
     let mut offers = read(server, workspace).await?;
     offers.sort_by_key(|offer| (offer.provider.clone(), offer.object.namespace(), offer.object.name_any()));

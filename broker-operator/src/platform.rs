@@ -1,19 +1,37 @@
 //! What the commands that ask a platform have in common: where it is, how long it may take, how answers are printed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use broker_core::resource::ClusterName;
 use broker_kcp::api::v1alpha1::{GoDuration, Migration};
 use broker_kcp::reconcile::OrderQuery;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Config};
 
 use crate::explain::OrderName;
 use crate::init::Server;
 use crate::offers::endpoints;
+
+/// Where the platform is, as commands are told that only read it, or let go of what it holds.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlatformArgs {
+    /// The broker's kubeconfig, or another that may read the platform; else $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The path of the platform's workspace [default: the one the kubeconfig points to].
+    #[arg(long, value_name = "PATH")]
+    workspace: Option<String>,
+}
+
+impl PlatformArgs {
+    /// The platform.
+    pub(crate) async fn open(&self) -> anyhow::Result<Platform> {
+        Platform::open(self.kubeconfig.as_deref(), self.workspace.as_deref()).await
+    }
+}
 
 /// The platform's workspace on its server.
 pub(crate) struct Platform {

@@ -8,7 +8,6 @@ mod overview;
 mod text;
 pub(crate) mod tree;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use clap::Args;
 
 pub use tree::OrderStatus;
 
-use crate::platform::{Output, Platform, duration, order_query};
+use crate::platform::{Output, Platform, PlatformArgs, duration, order_query};
 
 /// How an order stands: its conditions, who serves it, what was handed over, its moves; or all orders at a glance.
 ///
@@ -49,12 +48,8 @@ pub struct StatusArgs {
     /// Go on, and show it again whenever something changed.
     #[arg(short, long)]
     watch: bool,
-    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The path of the platform's workspace [default: the one the kubeconfig points to].
-    #[arg(long, value_name = "PATH")]
-    workspace: Option<String>,
+    #[command(flatten)]
+    platform: PlatformArgs,
     /// How long the platform may take to be read.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
@@ -68,7 +63,7 @@ const NOT_SERVED: u8 = 1;
 
 /// Prints how an order stands, or all of them.
 pub async fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform = args.platform.open().await?;
     let Some(order) = &args.order else {
         overview::print(&platform, args).await?;
         return Ok(ExitCode::SUCCESS);

@@ -4,7 +4,6 @@ mod diagnosis;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ pub use diagnosis::{Diagnosis, Lead};
 
 use crate::election::LEASE;
 use crate::explain::Report;
-use crate::platform::{Output, Platform, duration, order_query};
+use crate::platform::{Output, Platform, PlatformArgs, duration, order_query};
 use crate::status::OrderStatus;
 
 /// What `why` ends with where something is wrong.
@@ -44,12 +43,8 @@ pub struct WhyArgs {
     /// The consumer's workspace: its path or its id.
     #[arg(long, value_name = "PATH|ID")]
     cluster: String,
-    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The path of the platform's workspace [default: the one the kubeconfig points to].
-    #[arg(long, value_name = "PATH")]
-    workspace: Option<String>,
+    #[command(flatten)]
+    platform: PlatformArgs,
     /// The namespace of the broker's Lease in the platform's workspace.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     lease_namespace: String,
@@ -65,7 +60,7 @@ pub struct WhyArgs {
 pub async fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let (cluster, namespace) = (args.cluster.as_str(), args.namespace.as_deref());
     let query = order_query(&args.order, Some(cluster), namespace, "certificate/my-app-cert")?;
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform = args.platform.open().await?;
     let asking = |config| standing_once(config, &query);
     let standing = platform.ask(args.timeout, "--timeout allows more time", asking).await?;
     let status = OrderStatus::from(&standing);
