@@ -91,7 +91,7 @@ pub struct Receipt {
     pub verified: Vec<String>,
     /// Why acknowledged writes may have been lost, where that is so.
     pub loss: Option<String>,
-    /// Which copy has which of the acknowledged writes, and why the move did not go back, where it failed after the
+    /// Which copy took which of the acknowledged writes, and why the move did not go back, where it failed after the
     /// switch.
     pub writes: Option<String>,
 }

@@ -268,7 +268,7 @@ pub struct Receipt {
     /// Why acknowledged writes may have been lost, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<String>,
-    /// Which copy has which of the acknowledged writes, and why the move did not go back, where it failed after the
+    /// Which copy took which of the acknowledged writes, and why the move did not go back, where it failed after the
     /// switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<String>,
