@@ -21,6 +21,7 @@ pub mod files;
 mod health;
 mod http;
 pub mod init;
+mod kubeconfigs;
 mod metrics;
 pub mod migrate;
 pub mod offers;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_kcp::Surroundings;
+use broker_kcp::fleet::Clusters;
 use broker_kcp::kcp::{Endpoint, EndpointError};
 use broker_kcp::reconcile::{ExplainError, Options, OrderQuery, QueueReport, Readiness, Service, Status};
 use http::request::Parts;
@@ -20,6 +21,7 @@ use crate::election::{LEASE_NAMESPACE, Terms, campaign};
 use crate::explain::Report;
 use crate::health::{self, Debugging};
 use crate::http::{Place, Unbound, serve};
+use crate::kubeconfigs::Folder;
 use crate::metrics;
 
 /// Whether brokers of the same platform take turns.
@@ -39,11 +41,11 @@ pub struct OperatorBuilder {
     config: Option<Config>,
     kubeconfig: Option<PathBuf>,
     compute_kubeconfig: Option<PathBuf>,
+    clusters_folder: Option<PathBuf>,
     surroundings: Surroundings,
     options: Options,
     election: LeaderElection,
     identity: Option<String>,
-    lease_namespace: String,
     lease_duration: Duration,
     lease_renewal: Duration,
     health: Place,
@@ -65,6 +67,14 @@ pub enum OperatorError {
     /// No client can be made from it.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The folder of kubeconfigs cannot be watched.
+    #[error("cannot watch the folder of kubeconfigs {folder}: {reason}")]
+    Folder {
+        /// Which one.
+        folder: String,
+        /// Why.
+        reason: String,
+    },
     /// The address for probes cannot be listened on.
     #[error("cannot listen on {address} for health probes: {source}")]
     Health {
@@ -87,6 +97,7 @@ pub enum OperatorError {
 pub struct Operator {
     service: Service,
     endpoint: Endpoint,
+    kubeconfigs: Option<Folder>,
     election: LeaderElection,
     terms: Terms,
     leading: watch::Sender<bool>,
@@ -110,11 +121,11 @@ impl Operator {
             config: None,
             kubeconfig: None,
             compute_kubeconfig: None,
+            clusters_folder: None,
             surroundings: Surroundings::default(),
             options: Options::default(),
             election: LeaderElection::default(),
             identity: None,
-            lease_namespace: LEASE_NAMESPACE.to_owned(),
             lease_duration: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
             health: Place::default(),
@@ -182,6 +193,7 @@ impl Operator {
                 }
             }
         };
+        let _reading = self.kubeconfigs.map(|folder| AbortOnDrop(tokio::spawn(folder.follow())));
         let stopping = async {
             shutdown.await;
             tracing::info!("stopping: finishing what is in hand");
@@ -225,6 +237,21 @@ impl OperatorBuilder {
     /// objects is not followed.
     pub fn compute(mut self, config: Config) -> Self {
         self.options.compute = Some(config);
+        self
+    }
+
+    /// Where consumers and providers are. Where nothing is said: workspaces of kcp, where the platform's URL is that of a
+    /// workspace, else clusters of plain Kubernetes whose kubeconfigs lie in Secrets of the platform's cluster, in the
+    /// namespace of its kubeconfig or pod (see [`Clusters`]).
+    pub fn clusters(mut self, clusters: Clusters) -> Self {
+        self.options.clusters = Some(clusters);
+        self
+    }
+
+    /// Consumers and providers are clusters of plain Kubernetes, each reached as a file of this folder says: a kubeconfig
+    /// named as the cluster, with the ending `.kubeconfig` or `.yaml`, or with none. They come and go with the files.
+    pub fn clusters_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.clusters_folder = Some(folder.into());
         self
     }
 
@@ -310,17 +337,27 @@ impl OperatorBuilder {
         if let Some(path) = &self.compute_kubeconfig {
             options.compute = Some(read_kubeconfig(path).await?);
         }
+        let kubeconfigs = self.clusters_folder.map(Folder::watch).transpose()?;
+        if let Some(folder) = &kubeconfigs {
+            options.clusters = Some(Clusters::Members(folder.members()));
+        }
+        let lease_namespace = match options.clusters.get_or_insert_with(|| Clusters::of(&config)) {
+            Clusters::Workspaces => LEASE_NAMESPACE.to_owned(),
+            Clusters::Secrets(namespace) => namespace.clone(),
+            Clusters::Members(_) => config.default_namespace.clone(),
+        };
         let (leading, watching) = watch::channel(false);
         let clock = self.surroundings.clock.clone();
         let service = Service::new(config, self.surroundings, options, watching)?;
         let endpoint = service.fleet().endpoint().clone();
-        let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace);
+        let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), lease_namespace);
         terms.duration = self.lease_duration;
         terms.renewal = self.lease_renewal;
         terms.clock = clock;
         Ok(Operator {
             service,
             endpoint,
+            kubeconfigs,
             election: self.election,
             terms,
             leading,

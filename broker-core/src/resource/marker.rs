@@ -38,5 +38,8 @@ pub const MIGRATION_LABEL: &str = "broker.platform-mesh.io/migration";
 pub const HELPER_ANNOTATION: &str = "broker.platform-mesh.io/helper";
 /// Annotation with which kcp names the logical cluster of an object.
 pub const CLUSTER_ANNOTATION: &str = "kcp.io/cluster";
+/// On a Secret of the platform's cluster that holds the kubeconfig of a cluster of plain Kubernetes; its value is the
+/// cluster's name.
+pub const CLUSTER_LABEL: &str = "broker.platform-mesh.io/cluster";
 /// Annotation on a copy that outlived its order on purpose: never brokered, never removed by the broker.
 pub const RETAINED_ANNOTATION: &str = "broker.platform-mesh.io/retained";

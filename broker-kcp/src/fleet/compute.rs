@@ -11,10 +11,10 @@ use broker_core::order::{Compute, Helpers};
 use broker_core::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, marker};
 use serde_json::Value;
 
-use super::follow::{Follower, Keying};
+use super::follow::{Follow, Follower, Keying};
 use super::health::{Beat, Health};
 use super::topic::{Observer, Topic};
-use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Endpoint, Resource, Scope};
+use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Endpoint, Resource, Scope, Selector};
 use crate::store::{Cache, Index, Source};
 
 /// Name under which its objects are kept.
@@ -84,17 +84,18 @@ impl ComputeCluster {
     fn follow(&self, kind: &Kind, observer: &Arc<dyn Observer>, beat: Beat) -> Follower {
         // The first object of a kind is often written before the first list of that kind is answered.
         kind.cache.write().expect(&self.source());
-        Follower::start(
-            self.api(),
-            kind.resource.clone(),
-            Some(marker::MIGRATION_LABEL.to_owned()),
-            kind.cache.clone(),
-            self.source(),
-            Keying::Fixed(COMPUTE.into()),
-            Topic::Helpers,
-            observer.clone(),
+        Follower::start(Follow {
+            api: self.api(),
+            resource: kind.resource.clone(),
+            selector: Selector::labels(marker::MIGRATION_LABEL),
+            cache: kind.cache.clone(),
+            source: self.source(),
+            keying: Keying::Fixed(COMPUTE.into()),
+            topic: Topic::Helpers,
+            observer: observer.clone(),
             beat,
-        )
+            keep: std::convert::identity,
+        })
     }
 
     fn kinds(&self) -> BTreeMap<Gvk, Kind> {

@@ -10,11 +10,12 @@ use broker_core::sabotage::{self, Bug};
 use tokio::time::Instant;
 
 use super::Indexes;
-use super::follow::{Follower, Keying};
+use super::follow::{Follow, Follower, Keying};
 use super::health::Health;
 use super::plan::{ExportPlan, OFFERS_EXPORT};
+use super::presence::{Presence, Present};
 use super::topic::{Observer, Topic};
-use crate::kcp::{ClusterApi, Connector, Endpoint, Resource};
+use crate::kcp::{ClusterApi, Endpoint, Resource, Selector};
 use crate::store::{Cache, Source};
 
 /// What is seen of one kind through an export.
@@ -24,8 +25,8 @@ pub struct Followed {
     pub resource: Resource,
     /// Its objects.
     pub cache: Cache,
-    topic: Topic,
-    selector: Option<String>,
+    pub(super) topic: Topic,
+    pub(super) selector: Selector,
 }
 
 /// Where a cluster is reached.
@@ -83,6 +84,8 @@ pub struct Export {
     kinds: BTreeMap<String, Resource>,
     copies: BTreeSet<String>,
     claims: BTreeSet<(String, String)>,
+    /// On plain Kubernetes, since when it is known which clusters there are.
+    members_since: Option<Instant>,
     followed: Vec<Followed>,
     shards: Mutex<BTreeMap<String, Shard>>,
     /// Clusters that were seen on a shard whose URL is no longer told, and since when.
@@ -91,9 +94,28 @@ pub struct Export {
 
 struct Shard {
     endpoint: Endpoint,
+    revision: String,
+    /// The one cluster that is there, on plain Kubernetes.
+    member: Option<ClusterName>,
     health: Health,
-    /// Dropping them ends the watches.
-    _followers: Vec<Follower>,
+    _following: Following,
+}
+
+/// What ends the watches when it is dropped.
+enum Following {
+    Workspaces { _followers: Vec<Follower> },
+    Member { _presence: Option<Presence> },
+}
+
+/// A server through which an export is seen.
+#[derive(Clone)]
+pub(super) struct Way {
+    /// The URL of a virtual workspace, or a cluster of plain Kubernetes.
+    pub(super) endpoint: Endpoint,
+    /// Another text where it is reached in another way.
+    pub(super) revision: String,
+    /// The one cluster that is there, on plain Kubernetes.
+    pub(super) member: Option<ClusterName>,
 }
 
 impl Export {
@@ -105,7 +127,7 @@ impl Export {
                 resource: resource.clone(),
                 cache: Cache::new(indexes.orders),
                 topic: if name == OFFERS_EXPORT { Topic::Offers } else { Topic::Orders(api.clone()) },
-                selector: None,
+                selector: Selector::default(),
             })
             .collect();
         let managed = format!("{}={}", marker::MANAGED_LABEL, marker::MANAGED_VALUE);
@@ -116,7 +138,7 @@ impl Export {
                     resource,
                     cache: Cache::new(indexes.related),
                     topic: Topic::Related(name.to_owned()),
-                    selector: Some(managed.clone()),
+                    selector: Selector::labels(managed.clone()),
                 });
             }
         }
@@ -124,14 +146,14 @@ impl Export {
             resource: bindings(),
             cache: Cache::new(&[]),
             topic: Topic::Bindings(name.to_owned()),
-            selector: None,
+            selector: Selector::default(),
         });
         if plan.claims.contains(&("core.kcp.io".to_owned(), "logicalclusters".to_owned())) {
             followed.push(Followed {
                 resource: logical_clusters(),
                 cache: Cache::new(&[]),
                 topic: Topic::Clusters(name.to_owned()),
-                selector: None,
+                selector: Selector::default(),
             });
         }
         Self {
@@ -139,6 +161,7 @@ impl Export {
             kinds: plan.kinds.clone(),
             copies: plan.copies.clone(),
             claims: plan.claims.clone(),
+            members_since: plan.members.is_some().then(Instant::now),
             followed,
             shards: Mutex::default(),
             departed: Mutex::default(),
@@ -215,10 +238,10 @@ impl Export {
 
     /// Where a cluster is reached through this export; nothing while it is not known on any shard.
     pub fn home(&self, cluster: &ClusterName) -> Option<Home> {
-        let source = self.source_of(cluster)?;
+        let source = self.source_of(cluster);
         let shards = self.lock();
-        let shard = shards.get(source.as_str())?;
-        Some(Home { api: shard.endpoint.cluster(cluster), source })
+        let shard = shard_of(&shards, source.as_ref(), cluster)?;
+        Some(Home { api: shard.endpoint.cluster(cluster), source: shard.endpoint.source() })
     }
 
     fn source_of(&self, cluster: &ClusterName) -> Option<Source> {
@@ -250,23 +273,30 @@ impl Export {
     pub fn silence(&self, cluster: &ClusterName) -> Option<Silent> {
         let source = self.source_of(cluster);
         let shards = self.lock();
-        if let Some(shard) = source.and_then(|source| shards.get(source.as_str())) {
+        if let Some(shard) = shard_of(&shards, source.as_ref(), cluster) {
             let since = shard.health.silent_since()?;
             let last_word = if self.has_listed(shard) { LastWord::Known } else { LastWord::Unread };
             return Some(Silent { since, last_word });
         }
-        let unread = shards.values().filter(|shard| !self.has_listed(shard));
-        let since = self
-            .departed_since(cluster)
-            .or_else(|| unread.filter_map(|shard| shard.health.silent_since()).min())?;
+        let since = self.departed_since(cluster).or_else(|| self.unseen_since(&shards))?;
         Some(Silent { since, last_word: LastWord::Unread })
+    }
+
+    /// Since when a cluster that is seen nowhere may be there all the same.
+    fn unseen_since(&self, shards: &BTreeMap<String, Shard>) -> Option<Instant> {
+        if self.members_since.is_some() {
+            // A cluster whose kubeconfig was taken away, or is of no use, is there, and not reached.
+            return self.members_since;
+        }
+        let unread = shards.values().filter(|shard| !self.has_listed(shard));
+        unread.filter_map(|shard| shard.health.silent_since()).min()
     }
 
     /// Whether the shard on which a cluster is seen does not answer.
     pub fn is_silent(&self, cluster: &ClusterName) -> bool {
         let source = self.source_of(cluster);
         let shards = self.lock();
-        let shard = source.and_then(|source| shards.get(source.as_str()));
+        let shard = shard_of(&shards, source.as_ref(), cluster);
         shard.is_some_and(|shard| shard.health.silent_since().is_some())
     }
 
@@ -318,29 +348,23 @@ impl Export {
         self.kinds == plan.kinds && self.copies == plan.copies && self.claims == plan.claims
     }
 
-    pub(super) fn engage(
-        &self,
-        urls: &BTreeSet<String>,
-        connector: &Connector,
-        observer: &Arc<dyn Observer>,
-    ) {
+    /// Is seen through these from now on, and through no others.
+    pub(super) fn engage(&self, ways: Vec<Way>, observer: &Arc<dyn Observer>) {
         let mut gone = Vec::new();
         {
             let mut shards = self.lock();
-            let left: Vec<String> = shards.keys().filter(|url| !urls.contains(*url)).cloned().collect();
-            gone.extend(left.iter().filter_map(|url| shards.remove(url)));
-            for url in urls {
-                if shards.contains_key(url) {
+            let wanted: BTreeSet<String> = ways.iter().map(|way| way.endpoint.source().to_string()).collect();
+            let left: Vec<String> = shards.keys().filter(|source| !wanted.contains(*source)).cloned().collect();
+            gone.extend(left.iter().filter_map(|source| shards.remove(source)));
+            for way in ways {
+                let source = way.endpoint.source().to_string();
+                if shards.get(&source).is_some_and(|shard| shard.revision == way.revision) {
                     continue;
                 }
-                match connector.at(url) {
-                    Ok(endpoint) => {
-                        tracing::info!(export = %self.name, %url, "engaging shard");
-                        let shard = self.follow(endpoint, observer);
-                        shards.insert(url.clone(), shard);
-                    }
-                    Err(error) => tracing::error!(export = %self.name, %error, "cannot engage shard"),
-                }
+                tracing::info!(export = %self.name, url = way.endpoint.url(), member = ?way.member, "engaging");
+                // One that is reached in another way now keeps what is known of it.
+                shards.remove(&source);
+                shards.insert(source, self.follow(way, observer));
             }
         }
         for shard in gone {
@@ -355,36 +379,60 @@ impl Export {
         }
     }
 
-    fn follow(&self, endpoint: Endpoint, observer: &Arc<dyn Observer>) -> Shard {
+    fn follow(&self, way: Way, observer: &Arc<dyn Observer>) -> Shard {
+        let Way { endpoint, revision, member } = way;
         let caches = self.followed.iter().map(|followed| followed.cache.clone()).collect();
         let health = Health::new(endpoint.source(), caches, observer.clone());
-        let followers = self
-            .followed
-            .iter()
-            .enumerate()
-            .map(|(feed, followed)| {
-                Follower::start(
-                    endpoint.every_cluster(),
-                    followed.resource.clone(),
-                    followed.selector.clone(),
-                    followed.cache.clone(),
-                    endpoint.source(),
-                    Keying::Stamped,
-                    followed.topic.clone(),
-                    observer.clone(),
-                    health.beat(feed),
-                )
+        let following = match &member {
+            Some(member) => {
+                let present = self.present(member.clone(), endpoint.clone(), observer.clone(), health.clone());
+                Following::Member { _presence: present.map(Presence::start) }
+            }
+            None => Following::Workspaces { _followers: self.follow_all(&endpoint, observer, &health) },
+        };
+        Shard { endpoint, revision, member, health, _following: following }
+    }
+
+    fn follow_all(&self, endpoint: &Endpoint, observer: &Arc<dyn Observer>, health: &Health) -> Vec<Follower> {
+        let follow = |(feed, followed): (usize, &Followed)| {
+            Follower::start(Follow {
+                api: endpoint.every_cluster(),
+                resource: followed.resource.clone(),
+                selector: followed.selector.clone(),
+                cache: followed.cache.clone(),
+                source: endpoint.source(),
+                keying: Keying::Stamped,
+                topic: followed.topic.clone(),
+                observer: observer.clone(),
+                beat: health.beat(feed),
+                keep: std::convert::identity,
             })
-            .collect();
-        Shard { endpoint, health, _followers: followers }
+        };
+        self.followed.iter().enumerate().map(follow).collect()
+    }
+
+    /// What is to be followed in a cluster of plain Kubernetes: there an export is one kind.
+    fn present(
+        &self,
+        member: ClusterName,
+        endpoint: Endpoint,
+        observer: Arc<dyn Observer>,
+        health: Health,
+    ) -> Option<Present> {
+        let kind = self.kinds.values().next()?.clone();
+        let (bindings, followed): (Vec<Followed>, Vec<Followed>) =
+            self.followed.iter().cloned().partition(|one| matches!(one.topic, Topic::Bindings(_)));
+        let bindings = bindings.into_iter().next()?;
+        Some(Present { export: self.name.clone(), kind, member, endpoint, followed, bindings, observer, health })
     }
 
     fn forget(&self, shard: &Shard, observer: &dyn Observer) {
-        tracing::info!(export = %self.name, url = shard.endpoint.url(), "disengaging shard");
+        tracing::info!(export = %self.name, url = shard.endpoint.url(), "disengaging");
         for followed in &self.followed {
             let changes = followed.cache.write().forget(&shard.endpoint.source());
             let now = Instant::now();
-            let clusters = changes.iter().map(|change| (change.key.cluster.clone(), now));
+            let clusters = changes.iter().map(|change| &change.key.cluster).chain(&shard.member);
+            let clusters = clusters.map(|cluster| (cluster.clone(), now));
             self.departed.lock().unwrap_or_else(PoisonError::into_inner).extend(clusters);
             observer.changed(&followed.topic, &changes);
         }
@@ -399,6 +447,16 @@ impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Export").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The shard on which a cluster is seen, or which is that cluster.
+fn shard_of<'s>(
+    shards: &'s BTreeMap<String, Shard>,
+    source: Option<&Source>,
+    cluster: &ClusterName,
+) -> Option<&'s Shard> {
+    let seen = source.and_then(|source| shards.get(source.as_str()));
+    seen.or_else(|| shards.values().find(|shard| shard.member.as_ref() == Some(cluster)))
 }
 
 fn bindings() -> Resource {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use broker_core::resource::{ClusterName, Object, ObjectKey};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::health::Beat;
 use super::topic::{Observer, Topic};
 use crate::kcp::feed::{Feed, News};
-use crate::kcp::{ApiErrorKind, ClusterApi, Resource};
+use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource, Selector};
 use crate::metrics::Metrics;
 use crate::store::{Cache, Source};
 
@@ -43,105 +44,118 @@ impl Drop for Follower {
     }
 }
 
+/// What to follow, where to put it and whom to tell.
+pub(super) struct Follow {
+    pub(super) api: ClusterApi,
+    pub(super) resource: Resource,
+    pub(super) selector: Selector,
+    pub(super) cache: Cache,
+    pub(super) source: Source,
+    pub(super) keying: Keying,
+    pub(super) topic: Topic,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) beat: Beat,
+    /// What is kept of an object.
+    pub(super) keep: fn(Object) -> Object,
+}
+
 impl Follower {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what to follow, where to put it and whom to tell; one caller each"
-    )]
-    pub(super) fn start(
-        api: ClusterApi,
-        resource: Resource,
-        selector: Option<String>,
-        cache: Cache,
-        source: Source,
-        keying: Keying,
-        topic: Topic,
-        observer: Arc<dyn Observer>,
-        beat: Beat,
-    ) -> Self {
-        let mut pour = Pour {
-            metrics: api.metrics().clone(),
-            resource: resource.clone(),
-            cache,
-            source,
-            keying,
-            topic,
-            observer,
-            beat,
-            failures: 0,
-        };
-        pour.metrics.watch_begun(&resource.gvr.group_resource());
+    pub(super) fn start(follow: Follow) -> Self {
+        let Follow { api, resource, selector, cache, source, keying, topic, observer, beat, keep } = follow;
+        let contact = Contact::new(&api, resource.clone(), source, beat);
+        let mut pour = Pour { contact, cache, keying, topic, observer, keep };
         let feed = Feed::new(api, resource, selector);
         Self { task: tokio::spawn(async move { feed.follow(|news| pour.take(news)).await }) }
     }
 }
 
-struct Pour {
+/// How it goes to follow one kind on one server: counted, told of the server's health, and logged where it does not.
+pub(super) struct Contact {
     metrics: Metrics,
     resource: Resource,
-    cache: Cache,
     source: Source,
-    keying: Keying,
-    topic: Topic,
-    observer: Arc<dyn Observer>,
     beat: Beat,
     /// In a row.
     failures: u32,
 }
 
-impl Pour {
-    fn take(&mut self, news: News) {
-        if matches!(news, News::Following) {
-            self.failures = 0;
+impl Contact {
+    pub(super) fn new(api: &ClusterApi, resource: Resource, source: Source, beat: Beat) -> Self {
+        let metrics = api.metrics().clone();
+        metrics.watch_begun(&resource.gvr.group_resource());
+        Self { metrics, resource, source, beat, failures: 0 }
+    }
+
+    /// A watch holds.
+    pub(super) fn following(&mut self) {
+        self.failures = 0;
+        self.beat.answered();
+    }
+
+    /// An attempt failed that began then.
+    pub(super) fn failed(&mut self, error: &ApiError, began: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        let resource = self.resource.gvr.group_resource();
+        self.metrics.watch_restarted(&resource, error.kind().reason());
+        if error.kind() == ApiErrorKind::Unavailable {
+            self.beat.failed(began);
+        } else {
+            // A server that refuses is there.
             self.beat.answered();
         }
+        // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.
+        if worth_telling(self.failures, error.kind()) {
+            let advice = advice(error.kind());
+            tracing::warn!(source = %self.source, %error, advice, "cannot follow; it is tried again");
+        } else {
+            tracing::debug!(source = %self.source, %error, "cannot follow just now");
+        }
+    }
+}
+
+struct Pour {
+    contact: Contact,
+    cache: Cache,
+    keying: Keying,
+    topic: Topic,
+    observer: Arc<dyn Observer>,
+    keep: fn(Object) -> Object,
+}
+
+impl Pour {
+    fn take(&mut self, news: News) {
+        let Contact { resource, source, .. } = &self.contact;
         match news {
             News::Listed(objects, version) => {
                 let count = objects.len();
-                let objects =
-                    objects.into_iter().filter_map(|o| self.keying.key(&o).map(|key| (key, o))).collect();
-                let changes = self.cache.write().list(&self.source, &version, objects);
-                tracing::debug!(resource = %self.resource, source = %self.source, count, "listed");
+                let keyed = |object| self.keying.key(&object).map(|key| (key, (self.keep)(object)));
+                let objects = objects.into_iter().filter_map(keyed).collect();
+                let changes = self.cache.write().list(source, &version, objects);
+                tracing::debug!(%resource, %source, count, "listed");
                 self.observer.changed(&self.topic, &changes);
                 self.observer.synced();
             }
             News::Applied(object) => {
                 let Some(key) = self.key(&object) else { return };
-                let change = self.cache.write().apply(&self.source, key, object);
+                let change = self.cache.write().apply(source, key, (self.keep)(object));
                 self.tell(change);
             }
             News::Deleted(object) => {
                 let Some(key) = self.key(&object) else { return };
-                let change = self.cache.write().delete(&self.source, key, &object);
+                let change = self.cache.write().delete(source, key, &object);
                 self.tell(change);
             }
-            News::Reached(version) => self.cache.write().bookmark(&self.source, &version),
-            News::Following => {}
-            News::Failed { error, began } => {
-                self.failures = self.failures.saturating_add(1);
-                let resource = self.resource.gvr.group_resource();
-                self.metrics.watch_restarted(&resource, error.kind().reason());
-                if error.kind() == ApiErrorKind::Unavailable {
-                    self.beat.failed(began);
-                } else {
-                    // A server that refuses is there.
-                    self.beat.answered();
-                }
-                // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.
-                if worth_telling(self.failures, error.kind()) {
-                    let advice = advice(error.kind());
-                    tracing::warn!(source = %self.source, %error, advice, "cannot follow; it is tried again");
-                } else {
-                    tracing::debug!(source = %self.source, %error, "cannot follow just now");
-                }
-            }
+            News::Reached(version) => self.cache.write().bookmark(source, &version),
+            News::Following => self.contact.following(),
+            News::Failed { error, began } => self.contact.failed(&error, began),
         }
     }
 
     fn key(&self, object: &Object) -> Option<ObjectKey> {
         let key = self.keying.key(object);
         if key.is_none() {
-            tracing::warn!(resource = %self.resource, source = %self.source, "object without its cluster");
+            let Contact { resource, source, .. } = &self.contact;
+            tracing::warn!(%resource, %source, "object without its cluster");
         }
         key
     }
@@ -162,7 +176,7 @@ fn worth_telling(failures: u32, kind: ApiErrorKind) -> bool {
 const fn advice(kind: ApiErrorKind) -> &'static str {
     match kind {
         ApiErrorKind::NotFound => {
-            "is the kind installed there (resource-broker init platform), and is this the platform workspace?"
+            "is the kind installed there (resource-broker init platform), and is this the platform's cluster or workspace?"
         }
         ApiErrorKind::Denied | ApiErrorKind::Unauthenticated => {
             "does the kubeconfig's user have the rights that `resource-broker init platform` gives, and is its token still valid?"
@@ -170,7 +184,7 @@ const fn advice(kind: ApiErrorKind) -> &'static str {
         ApiErrorKind::AlreadyExists
         | ApiErrorKind::Conflict
         | ApiErrorKind::Invalid
-        | ApiErrorKind::Expired => "is this a kcp of a supported version?",
+        | ApiErrorKind::Expired => "is this a kcp or Kubernetes of a supported version?",
         ApiErrorKind::Unavailable => {
             "is the server up, is its URL right, and does the kubeconfig have its certificate authority?"
         }

@@ -8,36 +8,42 @@ mod compute;
 mod export;
 mod follow;
 mod health;
+mod member;
 #[cfg(test)]
 mod outage_tests;
 mod plan;
+mod presence;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use broker_core::order::LastWord;
 use broker_core::port::Clock;
 use broker_core::resource::{ClusterName, Gvr, marker};
 use broker_core::time::Timestamp;
 use kube::Config;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use compute::ComputeCluster;
 pub use export::{CacheState, Cached, Export, Followed, Home, Silent};
-pub use plan::{CopyPlan, ExportPlan, Plan, PlatformObjects, Problem};
+pub use member::{Clusters, Member, Members, members};
+pub use plan::{CopyPlan, ExportPlan, MemberRevisions, Plan, PlatformObjects, Problem};
 pub use topic::{Observer, Topic, Turn};
 
-use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource};
+use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource, Selector};
 use crate::metrics::Metrics;
 use crate::record::KeptPlaybooks;
 use crate::store::{Cache, Index, Source};
 use crate::surroundings::Surroundings;
-use follow::{Follower, Keying};
+use export::Way;
+use follow::{Follow, Follower, Keying};
 use health::Health;
+use member::{Known, revisions};
 
 /// Name under which the platform's own objects are kept: its id is nobody's business.
 pub const PLATFORM: &str = "platform";
@@ -64,8 +70,17 @@ pub struct Fleet {
     inner: Arc<Inner>,
 }
 
+/// Makes connectors of configurations.
+type Connecting = Box<dyn Fn(Config) -> Connector + Send + Sync>;
+
 struct Inner {
     connector: Connector,
+    connecting: Connecting,
+    clusters: Known,
+    /// The namespace whose Secrets tell of clusters, and who is told.
+    secrets: Option<(String, watch::Sender<Option<Members>>)>,
+    /// The ways to clusters of plain Kubernetes.
+    ways: Mutex<BTreeMap<ClusterName, KnownWay>>,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     endpoint: Endpoint,
@@ -81,24 +96,28 @@ struct Inner {
 }
 
 impl Fleet {
-    /// A fleet that begins at the platform workspace which `config` names, with a cluster for helper objects where there
-    /// is one; nothing is followed before [`Self::run`].
+    /// A fleet that begins at the platform's workspace or cluster, which `config` names, and serves these clusters, with one
+    /// for helper objects where there is one; nothing is followed before [`Self::run`].
     ///
     /// # Errors
     /// Where a URL or credential is of no use.
     pub fn new(
         config: Config,
+        clusters: Clusters,
         compute: Option<Config>,
         surroundings: Surroundings,
         indexes: Indexes,
     ) -> Result<Self, EndpointError> {
         let Surroundings { clock, connect, metrics } = surroundings;
-        let connector = |config| Connector::new(config, connect.clone()).counted_by(metrics.clone());
+        let connecting: Connecting = {
+            let metrics = metrics.clone();
+            Box::new(move |config| Connector::new(config, connect.clone()).counted_by(metrics.clone()))
+        };
         let compute = match compute {
-            Some(config) => Some(ComputeCluster::new(connector(config).home()?)),
+            Some(config) => Some(ComputeCluster::new(connecting(config).home()?)),
             None => None,
         };
-        let connector = connector(config);
+        let connector = connecting(config);
         let endpoint = connector.home()?;
         let platform = Platform {
             brokered_apis: Cache::new(&[]),
@@ -109,8 +128,20 @@ impl Fleet {
             slices: Cache::new(&[]),
             schemas: Cache::new(&[]),
         };
+        let (clusters, secrets) = match clusters {
+            Clusters::Workspaces => (Known::Workspaces, None),
+            Clusters::Members(members) => (Known::Members(members), None),
+            Clusters::Secrets(namespace) => {
+                let (tell, members) = watch::channel(None);
+                (Known::Members(members), Some((namespace, tell)))
+            }
+        };
         let inner = Inner {
             connector,
+            connecting,
+            clusters,
+            secrets,
+            ways: Mutex::default(),
             metrics,
             clock,
             endpoint,
@@ -130,36 +161,50 @@ impl Fleet {
     pub async fn run(&self, observer: Arc<dyn Observer>) {
         let _following = Following { fleet: self };
         let told: Arc<dyn Observer> = Arc::new(Replanner { fleet: self.clone(), next: observer });
-        let kinds = platform_kinds(&self.inner.platform);
+        let kinds = self.platform_kinds();
         let caches = kinds.iter().map(|(_, _, cache)| cache.clone()).collect();
         let health = Health::new(self.inner.endpoint.source(), caches, told.clone());
         *self.inner.health.write().unwrap_or_else(PoisonError::into_inner) = Some(health.clone());
         if let Some(compute) = &self.inner.compute {
             compute.start(&told);
         }
-        let _platform: Vec<Follower> = kinds
+        let platform: Vec<Follower> = kinds
             .into_iter()
             .enumerate()
             .map(|(feed, (topic, resource, cache))| {
-                Follower::start(
-                    self.inner.endpoint.itself(),
+                Follower::start(Follow {
+                    api: self.inner.endpoint.itself(),
                     resource,
-                    None,
+                    selector: Selector::default(),
                     cache,
-                    self.inner.endpoint.source(),
-                    Keying::Fixed(PLATFORM.into()),
+                    source: self.inner.endpoint.source(),
+                    keying: Keying::Fixed(PLATFORM.into()),
                     topic,
-                    told.clone(),
-                    health.beat(feed),
-                )
+                    observer: told.clone(),
+                    beat: health.beat(feed),
+                    keep: presence::without_schemas,
+                })
             })
             .collect();
-        loop {
-            self.inner.replan.notified().await;
-            if self.platform_is_synced() {
-                self.replan(&told);
+        let following = async {
+            if let Some((namespace, tell)) = &self.inner.secrets {
+                let (api, source) = (self.inner.endpoint.itself(), self.inner.endpoint.source());
+                secrets::follow(api, namespace, source, health.beat(platform.len()), tell).await;
             }
-        }
+        };
+        let planning = async {
+            let mut clusters = self.inner.clusters.clone();
+            loop {
+                tokio::select! {
+                    () = self.inner.replan.notified() => {}
+                    () = clusters.changed() => {}
+                }
+                if self.platform_is_synced() && self.clusters_are_known() {
+                    self.replan(&told);
+                }
+            }
+        };
+        tokio::join!(following, planning);
     }
 
     /// Now, by the clock that decisions are made with and records are written with.
@@ -225,14 +270,14 @@ impl Fleet {
     /// Whether every record of the platform is in cache.
     pub fn platform_is_synced(&self) -> bool {
         let source = self.inner.endpoint.source();
-        platform_kinds(&self.inner.platform).iter().all(|(_, _, cache)| cache.read().has_listed(&source))
+        self.platform_kinds().iter().all(|(_, _, cache)| cache.read().has_listed(&source))
     }
 
     /// Every cache that is filled by a watch, and whether it is: those of the platform first, then those of each export
     /// by shard.
     pub fn cached(&self) -> Vec<Cached> {
         let source = self.inner.endpoint.source();
-        let platform = platform_kinds(&self.inner.platform).into_iter().map(|(_, resource, cache)| {
+        let platform = self.platform_kinds().into_iter().map(|(_, resource, cache)| {
             let listed = cache.read().has_listed(&source);
             Cached {
                 export: PLATFORM.to_owned(),
@@ -298,11 +343,75 @@ impl Fleet {
 
     /// Whether what is followed is what the platform's objects ask for by now.
     pub fn is_planned(&self) -> bool {
-        *self.plan() == Plan::of(&self.inner.platform)
+        self.clusters_are_known() && *self.plan() == self.planned()
+    }
+
+    /// Whether the platform is one on plain Kubernetes.
+    pub fn is_on_plain_kubernetes(&self) -> bool {
+        self.inner.clusters.are_members()
+    }
+
+    /// The clusters of plain Kubernetes that there are, and why some cannot be used.
+    pub fn members(&self) -> Option<Members> {
+        self.inner.clusters.members()
+    }
+
+    fn clusters_are_known(&self) -> bool {
+        !self.is_on_plain_kubernetes() || self.members().is_some()
+    }
+
+    fn planned(&self) -> Plan {
+        let members = self.members();
+        Plan::of(&self.inner.platform, members.as_ref().map(revisions).as_ref())
+    }
+
+    /// The ways to what an export is seen through. Those that lead nowhere are told of.
+    fn ways(&self, export: &str, planned: &ExportPlan) -> Vec<Way> {
+        let Some(members) = &planned.members else {
+            let way = |url: &String| match self.inner.connector.at(url) {
+                Ok(endpoint) => Some(Way { endpoint, revision: String::new(), member: None }),
+                Err(error) => {
+                    tracing::error!(%export, %error, "cannot engage shard");
+                    None
+                }
+            };
+            return planned.urls.iter().filter_map(way).collect();
+        };
+        self.inner.ways.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| members.contains_key(name));
+        members.iter().filter_map(|(name, revision)| self.way_to(name, revision)).collect()
+    }
+
+    /// The way to a cluster of plain Kubernetes: one for all that is seen there. One that is of no use does not replace
+    /// one that is.
+    fn way_to(&self, name: &ClusterName, revision: &str) -> Option<Way> {
+        let mut ways = self.inner.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = ways.entry(name.clone()).or_default();
+        if known.asked != revision {
+            revision.clone_into(&mut known.asked);
+            let member = self.members()?.get(name)?.clone();
+            let endpoint = member.config.and_then(|config| {
+                (self.inner.connecting)(config).member(name).map_err(|error| error.to_string())
+            });
+            match endpoint {
+                Ok(endpoint) => {
+                    let (revision, member) = (revision.to_owned(), Some(name.clone()));
+                    known.way = Some(Way { endpoint, revision, member });
+                }
+                Err(error) => {
+                    let still = known.way.is_some();
+                    tracing::error!(cluster = %name, %error, still, "the kubeconfig of a cluster is of no use");
+                }
+            }
+        }
+        known.way.clone()
+    }
+
+    fn platform_kinds(&self) -> Vec<(Topic, Resource, Cache)> {
+        platform_kinds(&self.inner.platform, self.is_on_plain_kubernetes())
     }
 
     fn replan(&self, observer: &Arc<dyn Observer>) {
-        let plan = Arc::new(Plan::of(&self.inner.platform));
+        let plan = Arc::new(self.planned());
         let before = self.plan();
         if *before == *plan {
             return;
@@ -327,13 +436,22 @@ impl Fleet {
         }
         // Whoever is told of what changes looks the exports up.
         for (export, planned) in kept {
-            export.engage(&planned.urls, &self.inner.connector, observer);
+            export.engage(self.ways(export.name(), planned), observer);
         }
         for export in left {
             export.disengage(observer.as_ref());
         }
         observer.synced();
     }
+}
+
+/// How a cluster of plain Kubernetes is reached.
+#[derive(Default)]
+struct KnownWay {
+    /// What was tried last.
+    asked: String,
+    /// What could be used last.
+    way: Option<Way>,
 }
 
 /// What a fleet follows knows its observer, which knows the fleet: when it ends, each must be let go.
@@ -415,14 +533,14 @@ impl Observer for Replanner {
     }
 }
 
-fn platform_kinds(platform: &Platform) -> Vec<(Topic, Resource, Cache)> {
+fn platform_kinds(platform: &Platform, on_plain_kubernetes: bool) -> Vec<(Topic, Resource, Cache)> {
     let own = |plural: &str, kind: &str| {
         Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, plural), kind)
     };
     let kcp = |version: &str, plural: &str, kind: &str| {
         Resource::cluster_scoped(Gvr::new("apis.kcp.io", version, plural), kind)
     };
-    vec![
+    let mut kinds = vec![
         (Topic::BrokeredApis, own("brokeredapis", "BrokeredAPI"), platform.brokered_apis.clone()),
         (Topic::Assignments, own("assignments", "Assignment"), platform.assignments.clone()),
         (Topic::Migrations, own("migrations", "Migration"), platform.migrations.clone()),
@@ -431,6 +549,12 @@ fn platform_kinds(platform: &Platform) -> Vec<(Topic, Resource, Cache)> {
             own("migrationconfigurations", "MigrationConfiguration"),
             platform.configurations.clone(),
         ),
+    ];
+    if on_plain_kubernetes {
+        kinds.push((Topic::Schemas, presence::definitions(), platform.schemas.clone()));
+        return kinds;
+    }
+    kinds.extend([
         (Topic::Exports, kcp("v1alpha2", "apiexports", "APIExport"), platform.exports.clone()),
         (
             Topic::Slices,
@@ -442,7 +566,8 @@ fn platform_kinds(platform: &Platform) -> Vec<(Topic, Resource, Cache)> {
             kcp("v1alpha1", "apiresourceschemas", "APIResourceSchema"),
             platform.schemas.clone(),
         ),
-    ]
+    ]);
+    kinds
 }
 
 /// The cluster that keys of the platform's own objects name.

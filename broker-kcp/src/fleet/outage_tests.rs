@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::export::{CacheState, Export};
+use super::export::{CacheState, Export, Way};
 use super::plan::ExportPlan;
 use super::{Indexes, Observer, Topic, Turn};
 use crate::KubeConnect;
@@ -48,17 +48,16 @@ async fn with_a_dead_shard() -> (Export, Source) {
         urls: BTreeSet::from([url.clone()]),
         kinds: [("certificates.example.com".to_owned(), certificates)].into(),
         claims: BTreeSet::new(),
+        members: None,
     };
     let indexes = Indexes { orders: &[], related: &[], assignments: &[], migrations: &[] };
     let export = Export::new("certificates.example.com", &plan, indexes);
     let (told, mut turns) = mpsc::unbounded_channel();
     let observer: Arc<dyn Observer> = Arc::new(Turns(told));
     assert!(!export.is_silent(&"provider".into()) && !export.has_silent_shard());
-    export.engage(
-        &plan.urls,
-        &Connector::new(Config::new(url.parse().unwrap()), Arc::new(KubeConnect)),
-        &observer,
-    );
+    let connector = Connector::new(Config::new(url.parse().unwrap()), Arc::new(KubeConnect));
+    let way = Way { endpoint: connector.at(&url).unwrap(), revision: String::new(), member: None };
+    export.engage(vec![way], &observer);
     assert!(!export.is_synced(), "nothing was read, and it may yet answer");
     assert_eq!(states(&export), [CacheState::Unread; 2]);
     assert_eq!(turns.recv().await.unwrap(), (Turn::Silent, BTreeSet::new()));

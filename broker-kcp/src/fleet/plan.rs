@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use broker_core::resource::{Gvr, Object, marker};
+use broker_core::resource::{ClusterName, Gvr, Object, marker};
 use serde_json::Value;
 
 use super::Platform;
@@ -14,7 +14,7 @@ pub(super) const OFFERS_EXPORT: &str = "acceptapi";
 /// The plural of AcceptAPI.
 pub(super) const OFFERS_RESOURCE: &str = "acceptapis";
 
-/// What a plan follows from: the platform workspace's objects, each kind by name.
+/// What a plan follows from: the platform's objects, each kind by name.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformObjects {
     /// The BrokeredAPIs.
@@ -23,9 +23,12 @@ pub struct PlatformObjects {
     pub exports: BTreeMap<String, Arc<Object>>,
     /// The endpoint slices of exports.
     pub slices: BTreeMap<String, Arc<Object>>,
-    /// The APIResourceSchemas.
+    /// The APIResourceSchemas; the CustomResourceDefinitions of a platform on plain Kubernetes.
     pub schemas: BTreeMap<String, Arc<Object>>,
 }
+
+/// The clusters of a platform on plain Kubernetes, and what tells one state of the way to each from another.
+pub type MemberRevisions = BTreeMap<ClusterName, String>;
 
 /// What is to be followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub struct CopyPlan {
 pub struct ExportPlan {
     /// The URLs of its virtual workspace: one per shard; none before the first binding.
     pub urls: BTreeSet<String>,
+    /// On plain Kubernetes, the clusters in which it may be served.
+    pub members: Option<MemberRevisions>,
     /// Its brokered kinds (or AcceptAPI), and those of copies, by `<resource>.<group>`.
     pub kinds: BTreeMap<String, Resource>,
     /// Those of them that only copies have.
@@ -87,6 +92,12 @@ pub enum Problem {
     /// The schema serves no version.
     #[error("the APIResourceSchema {0} serves no version")]
     NothingServed(String),
+    /// The platform on plain Kubernetes does not define the API.
+    #[error("the platform's cluster has no CustomResourceDefinition {0} that serves a version")]
+    NotDefined(String),
+    /// No API of a group is defined.
+    #[error("the platform's cluster has no CustomResourceDefinition of the group {0}")]
+    GroupNotDefined(String),
 }
 
 impl Problem {
@@ -97,22 +108,75 @@ impl Problem {
             Self::NotExported { .. } => "NotExported",
             Self::NoSchema { .. } => "NoSchema",
             Self::NothingServed(_) => "NothingServed",
+            Self::NotDefined(_) | Self::GroupNotDefined(_) => "NotDefined",
         }
     }
 }
 
 impl Plan {
-    /// The plan that follows from what the platform workspace holds.
-    pub(super) fn of(platform: &Platform) -> Self {
+    /// The plan that follows from what the platform holds; for clusters of plain Kubernetes where it has such.
+    pub(super) fn of(platform: &Platform, members: Option<&MemberRevisions>) -> Self {
         let named = |cache: &crate::store::Cache| -> Named {
             cache.read().iter().map(|(key, object)| (key.name.clone(), object.clone())).collect()
         };
-        Self::from_objects(&PlatformObjects {
+        let objects = PlatformObjects {
             brokered_apis: named(&platform.brokered_apis),
             exports: named(&platform.exports),
             slices: named(&platform.slices),
             schemas: named(&platform.schemas),
-        })
+        };
+        members.map_or_else(
+            || Self::from_objects(&objects),
+            |members| Self::on_plain_kubernetes(&objects, members),
+        )
+    }
+
+    /// The plan that follows from these objects of a platform on plain Kubernetes: each kind is followed in every cluster
+    /// that serves it. `spec.export` of a BrokeredAPI means nothing there, and `spec.copyExports` names API groups.
+    pub fn on_plain_kubernetes(objects: &PlatformObjects, members: &MemberRevisions) -> Self {
+        let mut plan = Self::default();
+        let offers = Gvr::new(marker::GROUP, marker::VERSION, OFFERS_RESOURCE);
+        let own = Resource::namespaced(offers.clone(), "AcceptAPI");
+        plan.follow_in_members(OFFERS_EXPORT, &offers.group_resource(), own, members);
+        let brokered = || objects.brokered_apis.iter().filter(|(_, object)| !object.is_deleting());
+        for (api, _) in brokered() {
+            match objects.schemas.get(api).and_then(|definition| served(definition)) {
+                Some(kind) => {
+                    plan.follow_in_members(api, api, kind, members);
+                    plan.apis.insert(api.clone(), api.clone());
+                }
+                None => {
+                    plan.problems.insert(api.clone(), Problem::NotDefined(api.clone()));
+                }
+            }
+        }
+        for (api, object) in brokered().filter(|(api, _)| plan.apis.contains_key(*api)).collect::<Vec<_>>() {
+            let groups = object.get(&["spec", "copyExports"]).and_then(Value::as_array);
+            for group in groups.into_iter().flatten().filter_map(Value::as_str) {
+                let of_group = |found: &&Arc<Object>| found.text(&["spec", "group"]) == Some(group);
+                let kinds: Vec<Resource> =
+                    objects.schemas.values().filter(of_group).filter_map(|found| served(found)).collect();
+                if kinds.is_empty() {
+                    plan.problems.insert(api.clone(), Problem::GroupNotDefined(group.to_owned()));
+                }
+                for kind in kinds {
+                    let name = kind.gvr.group_resource();
+                    plan.add_copy(api, name.clone(), &name, kind);
+                    if let Some(planned) = plan.exports.get_mut(&name) {
+                        planned.members = Some(members.clone());
+                        planned.claims = claims_in_members();
+                    }
+                }
+            }
+        }
+        plan
+    }
+
+    fn follow_in_members(&mut self, export: &str, kind: &str, resource: Resource, members: &MemberRevisions) {
+        let planned = self.exports.entry(export.to_owned()).or_default();
+        planned.kinds.insert(kind.to_owned(), resource);
+        planned.members = Some(members.clone());
+        planned.claims = claims_in_members();
     }
 
     /// The plan that follows from these objects of the platform workspace.
@@ -264,6 +328,11 @@ fn urls_of<'s>(export: &str, slices: impl Iterator<Item = &'s Object>) -> BTreeS
         .filter(|url| !url.is_empty())
         .map(|url| url.trim_end_matches('/').to_owned())
         .collect()
+}
+
+/// What a member's kubeconfig lets the broker do needs no asking for.
+fn claims_in_members() -> BTreeSet<(String, String)> {
+    ["secrets", "configmaps", "events"].map(|resource| (String::new(), resource.to_owned())).into()
 }
 
 fn claims_of(export: &Object) -> BTreeSet<(String, String)> {

@@ -94,7 +94,7 @@ fn an_api_is_followed_through_its_export_on_every_shard() {
     let (export, schema) = certificates();
     let slices =
         [slice("certificates.example.com", "certificates.example.com", &["https://a/x/", "https://b/x"])];
-    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices));
+    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices), None);
     assert_eq!(plan.apis["certificates.example.com"], "certificates.example.com");
     let planned = &plan.exports["certificates.example.com"];
     assert_eq!(planned.urls.iter().collect::<Vec<_>>(), ["https://a/x", "https://b/x"]);
@@ -110,7 +110,7 @@ fn an_api_is_followed_through_its_export_on_every_shard() {
 fn nothing_is_followed_before_the_first_binding() {
     let (export, schema) = certificates();
     let slices = [slice("certificates.example.com", "certificates.example.com", &[""])];
-    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices));
+    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices), None);
     assert!(plan.exports["certificates.example.com"].urls.is_empty());
     assert!(plan.problems.keys().all(|api| api != "certificates.example.com"));
 }
@@ -127,7 +127,7 @@ fn the_export_of_offers_is_followed_but_is_no_brokered_api() {
         "Cluster",
         &[("v1alpha1", true, true)],
     )];
-    let plan = Plan::of(&platform(&[], &exports, &schemas, &[]));
+    let plan = Plan::of(&platform(&[], &exports, &schemas, &[]), None);
     assert!(plan.apis.is_empty());
     assert_eq!(plan.exports["acceptapi"].kinds[name].scope, Scope::Cluster);
 }
@@ -139,7 +139,7 @@ fn what_stands_in_the_way_is_told_per_api() {
     bare["spec"]["versions"] = json!([]);
     let wanted = [brokered("certificates.example.com"), brokered("databases.example.com")];
     let problem = |exports: &[Value], schemas: &[Value]| {
-        Plan::of(&platform(&wanted, exports, schemas, &[])).problems["certificates.example.com"].clone()
+        Plan::of(&platform(&wanted, exports, schemas, &[]), None).problems["certificates.example.com"].clone()
     };
     assert_eq!(problem(&[], &[]), Problem::NoExport("certificates.example.com".to_owned()));
     assert!(matches!(problem(from_ref(&export), &[]), Problem::NoSchema { .. }));
@@ -147,7 +147,7 @@ fn what_stands_in_the_way_is_told_per_api() {
     let mut empty = export.clone();
     empty["spec"]["resources"] = json!([]);
     assert!(matches!(problem(&[empty], from_ref(&schema)), Problem::NotExported { .. }));
-    let plan = Plan::of(&platform(&wanted, &[export], &[schema], &[]));
+    let plan = Plan::of(&platform(&wanted, &[export], &[schema], &[]), None);
     assert!(
         plan.apis.contains_key("certificates.example.com"),
         "one broken API does not keep another from working"
@@ -172,7 +172,7 @@ fn b1_how_slices_are_called_and_how_many_there_are_changes_nothing() {
             from_ref(&export),
             from_ref(&schema),
             slices,
-        ))
+        ), None)
     };
     let one =
         of(&[slice("certificates.example.com", "certificates.example.com", &["https://a/x", "https://b/x"])]);
@@ -189,7 +189,7 @@ fn b1_how_slices_are_called_and_how_many_there_are_changes_nothing() {
 #[test]
 fn b12_several_versions_of_an_api_are_followed_as_one() {
     let (export, schema) = certificates();
-    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &[]));
+    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &[]), None);
     let kinds = &plan.exports["certificates.example.com"].kinds;
     assert_eq!(kinds.len(), 1, "{kinds:?}");
     assert_eq!(kinds["certificates.example.com"].gvr.version, "v1", "the one that is stored");

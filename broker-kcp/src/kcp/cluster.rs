@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::answer::{Refusal, accepted, events};
-use super::{ApiError, ApiErrorKind, Resource};
+use super::{ApiError, ApiErrorKind, Resource, Selector};
 use crate::metrics::Metrics;
 
 /// The longest a request may take before the server counts as unavailable. Far above what a busy server needs.
@@ -74,12 +74,13 @@ impl ClusterApi {
         self.send(&call, Method::GET, format!("{}{root}", self.prefix), None, "").await
     }
 
-    /// Lists all objects of a kind, page by page; the second value is the version at which the list holds.
+    /// Lists all objects of a kind that a selector chooses, page by page; the second value is the version at which the list
+    /// holds.
     pub async fn list(
         &self,
         resource: &Resource,
         namespace: &str,
-        selector: Option<&str>,
+        selector: &Selector,
     ) -> Result<(Vec<Object>, String), ApiError> {
         let call = Call::new("list", resource, namespace, "");
         let mut objects = Vec::new();
@@ -87,7 +88,7 @@ impl ClusterApi {
         loop {
             let limit = PAGE.to_string();
             let mut query = vec![("limit", limit.as_str())];
-            query.extend(selector.map(|selector| ("labelSelector", selector)));
+            query.extend(selector.query());
             if !next.is_empty() {
                 query.push(("continue", &next));
             }
@@ -112,7 +113,7 @@ impl ClusterApi {
         &self,
         resource: &Resource,
         namespace: &str,
-        selector: Option<&str>,
+        selector: &Selector,
         version: &str,
         span: Duration,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Object>, ApiError>> + use<>, ApiError> {
@@ -124,7 +125,7 @@ impl ClusterApi {
             ("resourceVersion", version),
             ("timeoutSeconds", &seconds),
         ];
-        query.extend(selector.map(|selector| ("labelSelector", selector)));
+        query.extend(selector.query());
         let mut request = call.request(Method::GET, self.url(&call, "", &query), None, "")?;
         // Servers that compress a watch make each event a stream of its own, which few clients can read.
         request

@@ -23,7 +23,8 @@ pub struct Connector {
     clients: Arc<Mutex<BTreeMap<String, Client>>>,
 }
 
-/// A server URL with the client for it: the platform workspace, or an export's virtual workspace on one shard.
+/// A server URL with the client for it: the platform workspace, an export's virtual workspace on one shard, or a plain
+/// Kubernetes cluster.
 #[derive(Clone)]
 pub struct Endpoint {
     inner: Arc<Inner>,
@@ -34,6 +35,17 @@ struct Inner {
     metrics: Metrics,
     url: String,
     path: String,
+    source: Source,
+    behind: Behind,
+}
+
+/// What is behind a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// Logical clusters, each at a path of its own.
+    Workspaces,
+    /// One cluster: the URL's.
+    Itself,
 }
 
 /// A URL or credential that no client can be made from.
@@ -65,8 +77,20 @@ impl Connector {
         self.at(&self.config.cluster_url.to_string())
     }
 
+    /// The endpoint that the configuration itself names, as a cluster of this name that has no others behind it. Its
+    /// versions are told from those of another cluster that is given the name later.
+    pub fn member(&self, name: &ClusterName) -> Result<Endpoint, EndpointError> {
+        let url = self.config.cluster_url.to_string();
+        let source = Source::new(format!("{name} ({})", url.trim_end_matches('/')));
+        self.endpoint(&url, Some(source))
+    }
+
     /// The endpoint of a URL, such as one of an `APIExportEndpointSlice`.
     pub fn at(&self, url: &str) -> Result<Endpoint, EndpointError> {
+        self.endpoint(url, None)
+    }
+
+    fn endpoint(&self, url: &str, member: Option<Source>) -> Result<Endpoint, EndpointError> {
         let url = url.trim_end_matches('/');
         let failed = |reason: String| EndpointError { url: url.to_owned(), reason };
         let uri: Uri = url.parse().map_err(|error| failed(format!("{error}")))?;
@@ -87,9 +111,10 @@ impl Connector {
             client
         };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Endpoint {
-            inner: Arc::new(Inner { client, metrics: self.metrics.clone(), url: url.to_owned(), path }),
-        })
+        let behind = if member.is_some() { Behind::Itself } else { Behind::Workspaces };
+        let source = member.unwrap_or_else(|| Source::new(url));
+        let (metrics, url) = (self.metrics.clone(), url.to_owned());
+        Ok(Endpoint { inner: Arc::new(Inner { client, metrics, url, path, source, behind }) })
     }
 }
 
@@ -101,7 +126,7 @@ impl Endpoint {
 
     /// The domain of this server's versions.
     pub fn source(&self) -> Source {
-        Source::new(&self.inner.url)
+        self.inner.source.clone()
     }
 
     /// The very cluster that the URL names.
@@ -111,12 +136,18 @@ impl Endpoint {
 
     /// One logical cluster behind the URL.
     pub fn cluster(&self, name: &ClusterName) -> ClusterApi {
-        self.below(&format!("/clusters/{name}"))
+        match self.inner.behind {
+            Behind::Workspaces => self.below(&format!("/clusters/{name}")),
+            Behind::Itself => self.itself(),
+        }
     }
 
     /// All logical clusters behind the URL at once, to list and watch.
     pub fn every_cluster(&self) -> ClusterApi {
-        self.below("/clusters/*")
+        match self.inner.behind {
+            Behind::Workspaces => self.below("/clusters/*"),
+            Behind::Itself => self.itself(),
+        }
     }
 
     fn below(&self, path: &str) -> ClusterApi {

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use kube::core::WatchEvent;
 use tokio::time::Instant;
 
-use super::{ApiError, ApiErrorKind, ClusterApi, Resource};
+use super::{ApiError, ApiErrorKind, ClusterApi, Resource, Selector};
 
 /// How long one watch request lives. Servers end idle connections at about five minutes; we go first.
 const SPAN: Duration = Duration::from_secs(290);
@@ -57,18 +57,18 @@ pub struct Feed {
     pub resource: Resource,
     /// Only objects of this namespace; of every one where it is empty.
     pub namespace: String,
-    /// Only objects that this label selector chooses.
-    pub selector: Option<String>,
+    /// Only these objects.
+    pub selector: Selector,
     /// How long a watch may show nothing.
     quiet: Duration,
 }
 
 impl Feed {
-    /// A feed of all objects of a kind, or those that a label selector chooses.
+    /// A feed of the objects of a kind that a selector chooses.
     ///
     /// A server that dies without a word is noticed within about two minutes: after 90 s without so much as a bookmark
     /// a watch is opened anew, and an attempt that is not answered within 30 s has failed.
-    pub fn new(api: ClusterApi, resource: Resource, selector: Option<String>) -> Self {
+    pub fn new(api: ClusterApi, resource: Resource, selector: Selector) -> Self {
         Self { api, resource, namespace: String::new(), selector, quiet: QUIET }
     }
 
@@ -87,7 +87,7 @@ impl Feed {
             let version = match from.take() {
                 Some(version) => version,
                 None => {
-                    match self.api.list(&self.resource, &self.namespace, self.selector.as_deref()).await {
+                    match self.api.list(&self.resource, &self.namespace, &self.selector).await {
                         Ok((objects, version)) => {
                             failures = 0;
                             tell(News::Listed(objects, version.clone()));
@@ -137,7 +137,7 @@ impl Feed {
         tell: &mut impl FnMut(News),
     ) -> Result<(), ApiError> {
         let opened =
-            self.api.watch(&self.resource, &self.namespace, self.selector.as_deref(), reached, SPAN).await;
+            self.api.watch(&self.resource, &self.namespace, &self.selector, reached, SPAN).await;
         let events = opened?;
         tokio::pin!(events);
         let opened = Instant::now();
@@ -238,7 +238,7 @@ mod tests {
             .unwrap()
             .itself();
         let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
-        let feed = Feed { quiet: Duration::from_millis(100), ..Feed::new(api, things, None) };
+        let feed = Feed { quiet: Duration::from_millis(100), ..Feed::new(api, things, Selector::default()) };
         let (told, mut news) = mpsc::unbounded_channel();
         let following = tokio::spawn(async move {
             feed.follow(|news| {
@@ -296,7 +296,7 @@ mod tests {
         let (api, _) = server(vec![(404, "", ""), (200, "", list), (409, "", ""), (200, "", "no JSON")]);
         let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
         api.get(&things, "", "a").await.unwrap_err();
-        api.list(&things, "", None).await.unwrap();
+        api.list(&things, "", &Selector::default()).await.unwrap();
         let thing = Object::named(&things.gvk(), "", "a");
         for _ in 0..3 {
             // Refused, answered with nonsense, and not answered.
@@ -334,7 +334,7 @@ mod tests {
             (503, "Wed, 21 Oct 2037 07:28:00 GMT", ""),
         ]);
         let things = Resource::cluster_scoped(Gvr::new("example.com", "v1", "things"), "Thing");
-        let feed = Feed::new(api, things, None);
+        let feed = Feed::new(api, things, Selector::default());
         let (told, mut news) = mpsc::unbounded_channel();
         let following = tokio::spawn(async move {
             feed.follow(|news| {

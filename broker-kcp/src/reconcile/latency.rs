@@ -139,7 +139,7 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
-    use crate::fleet::Fleet;
+    use crate::fleet::{Clusters, Fleet};
     use crate::reconcile::INDEXES;
     use crate::surroundings::Surroundings;
 
@@ -151,7 +151,7 @@ mod tests {
     impl Measured {
         fn new() -> Self {
             let config = Config::new("http://127.0.0.1:1".parse().unwrap());
-            let fleet = Fleet::new(config, None, Surroundings::default(), INDEXES).unwrap();
+            let fleet = Fleet::new(config, Clusters::default(), None, Surroundings::default(), INDEXES).unwrap();
             let metrics = fleet.metrics().clone();
             let mut registry = Registry::default();
             metrics.register(&mut registry);

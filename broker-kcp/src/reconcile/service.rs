@@ -26,7 +26,7 @@ use super::registry::KcpProviderRegistry;
 use super::routes::{Chore, OrderKey, Routes};
 use super::{absence, brokered, later, lost, offers, orphans};
 use crate::controller::{Outcome, Queue, QueueState, Retry, run};
-use crate::fleet::{Cached, Fleet};
+use crate::fleet::{Cached, Clusters, Fleet};
 use crate::kcp::{ApiError, ApiErrorKind, EndpointError};
 use crate::metrics::Ending;
 use crate::surroundings::Surroundings;
@@ -50,11 +50,13 @@ pub struct Options {
     pub reconcile_interval: Duration,
     /// The cluster for the helper objects of playbooks (`COMPUTE_KUBECONFIG`).
     pub compute: Option<Config>,
+    /// Where consumers and providers are; where nothing is said, [`Clusters::of`] the platform's configuration.
+    pub clusters: Option<Clusters>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { enable_migration: true, reconcile_interval: Duration::from_secs(30), compute: None }
+        Self { enable_migration: true, reconcile_interval: Duration::from_secs(30), compute: None, clusters: None }
     }
 }
 
@@ -98,7 +100,7 @@ pub struct QueueReport {
 
 pub(super) type Driver = Broker<KcpProviderRegistry, KcpOrderObserver, KcpMigrationExecutor, Arc<dyn Clock>>;
 
-/// The broker on kcp. Clones share the same one.
+/// The broker on kcp or plain Kubernetes. Clones share the same one.
 #[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
@@ -115,7 +117,7 @@ struct Inner {
 }
 
 impl Service {
-    /// A broker for the platform workspace that `config` names. It follows everything at once, and writes only while
+    /// A broker for the platform's workspace or cluster that `config` names. It follows everything at once, and writes only while
     /// `leading` is true.
     pub fn new(
         config: Config,
@@ -124,7 +126,8 @@ impl Service {
         leading: watch::Receiver<bool>,
     ) -> Result<Self, EndpointError> {
         let clock = surroundings.clock.clone();
-        let fleet = Fleet::new(config, options.compute.clone(), surroundings, INDEXES)?;
+        let clusters = options.clusters.clone().unwrap_or_else(|| Clusters::of(&config));
+        let fleet = Fleet::new(config, clusters, options.compute.clone(), surroundings, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
         let playbooks = KcpPlaybooks::new(&fleet);
         let latencies = Arc::new(Latencies::new(fleet.metrics().clone(), registry.clone()));

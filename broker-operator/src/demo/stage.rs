@@ -116,20 +116,7 @@ impl Stage {
     /// It offers nothing yet.
     pub async fn provider(&self, name: &str, authority: CertificateAuthority) -> Result<Provider, DemoError> {
         let agent = self.agent(name).await?;
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn({
-            let (authority, stop) = (authority.clone(), stop.clone());
-            async move {
-                if let Err(error) = authority.run(agent, stop).await {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the authority is out of service"
-                    );
-                }
-            }
-        });
-        let client = self.client(name)?;
-        Ok(Provider { name: name.to_owned(), workspace: self.path(name), client, authority, stop, serving })
+        Ok(Provider::serving(name, self.path(name), self.client(name)?, agent, authority))
     }
 
     /// Prepares a provider's workspace, and returns the client of an agent there: it may offer, serve and hand over.
@@ -203,6 +190,29 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
+    /// An authority that serves a cluster as `agent`, seen as `client`.
+    pub fn serving(
+        name: &str,
+        workspace: String,
+        client: Client,
+        agent: Client,
+        authority: CertificateAuthority,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn({
+            let (authority, stop) = (authority.clone(), stop.clone());
+            async move {
+                if let Err(error) = authority.run(agent, stop).await {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the authority is out of service"
+                    );
+                }
+            }
+        });
+        Self { name: name.to_owned(), workspace, client, authority, stop, serving }
+    }
+
     /// The copies, and whatever else of their kind is there.
     pub fn copies(&self) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), NAMESPACE, &certificate_resource())

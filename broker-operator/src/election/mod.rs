@@ -17,7 +17,7 @@ use broker_core::port::Clock;
 use broker_core::resource::{Gvr, Object, marker};
 use broker_kcp::SystemClock;
 use broker_kcp::kcp::feed::{Feed, News};
-use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource};
+use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource, Selector};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -79,7 +79,7 @@ pub async fn campaign(
     let mut candidate = Candidate { api, terms, seen: None, is_followed: false, hold: Hold::default() };
     // Whoever waits learns by a watch that the holder gave it up.
     let (told, mut news) = mpsc::unbounded_channel();
-    let feed = Feed::new(api.clone(), leases(), None).in_namespace(&terms.namespace);
+    let feed = Feed::new(api.clone(), leases(), Selector::default()).in_namespace(&terms.namespace);
     let following = feed.follow(move |news| {
         // Nobody listens any more only once this future is dropped.
         let _ = told.send(news);

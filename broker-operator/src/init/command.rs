@@ -8,12 +8,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::{
-    ApiDefinition, Change, CopyExport, DefinitionError, Init, InitError, MemberOptions, PlatformOptions,
-    Role, Server,
+    ApiDefinition, Change, ClusterOptions, CopyExport, DefinitionError, Init, InitError, JoinOptions,
+    MemberOptions, PlatformOptions, Role, Server,
 };
 use crate::files::read_objects;
 
-/// Prepare kcp workspaces: the platform's, a provider's, a consumer's.
+/// Prepare kcp workspaces: the platform's, a provider's, a consumer's; or clusters of plain Kubernetes.
 #[derive(Clone, Debug, Args)]
 pub struct InitArgs {
     #[command(subcommand)]
@@ -28,6 +28,53 @@ enum RoleArgs {
     Provider(ProviderArgs),
     /// Prepare a consumer: it binds the APIs it may order.
     Consumer(MemberArgs),
+    /// Prepare a cluster of plain Kubernetes as a platform: definitions, the broker's own kinds, and the broker's access.
+    Cluster(ClusterArgs),
+    /// Have a cluster of plain Kubernetes take part in such a platform: it may order, offer and serve.
+    #[command(after_help = "Example:\n  \
+        resource-broker init join eu-1 --kubeconfig platform.kubeconfig --member eu-1.kubeconfig")]
+    Join(JoinArgs),
+}
+
+/// How a platform on plain Kubernetes is prepared.
+#[derive(Clone, Debug, Args)]
+struct ClusterArgs {
+    /// The kubeconfig of somebody who administers the platform's cluster; else $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The namespace of the broker, its Lease and the kubeconfigs of clusters; made where it is missing.
+    #[arg(long, value_name = "NAMESPACE", default_value = "resource-broker")]
+    namespace: String,
+    /// A file with CustomResourceDefinitions or APIResourceSchemas of the APIs to broker; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    api: Vec<PathBuf>,
+    /// Whether orders may move without a playbook [default: what the file's annotation says, else playbook-only].
+    #[arg(long, value_enum, ignore_case = true)]
+    moves: Option<MovesArg>,
+    /// A file with CustomResourceDefinitions of providers' own kinds, which orders may be translated into; may be given
+    /// several times.
+    #[arg(long, value_name = "FILE")]
+    copies: Vec<PathBuf>,
+    /// Write a kubeconfig for the broker here: `resource-broker run --kubeconfig FILE`.
+    #[arg(long, value_name = "FILE")]
+    write_kubeconfig: Option<PathBuf>,
+}
+
+/// How a cluster of plain Kubernetes takes part.
+#[derive(Clone, Debug, Args)]
+struct JoinArgs {
+    /// What the cluster is called, for good.
+    #[arg(value_name = "NAME", value_parser = cluster_name)]
+    name: String,
+    /// The kubeconfig of somebody who administers the platform's cluster; else $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The kubeconfig of somebody who administers the cluster that joins. The broker reaches it at the address in it.
+    #[arg(long, value_name = "FILE")]
+    member: PathBuf,
+    /// The namespace of the broker, in both clusters; made where it is missing.
+    #[arg(long, value_name = "NAMESPACE", default_value = "resource-broker")]
+    namespace: String,
 }
 
 /// What all three take.
@@ -95,12 +142,23 @@ enum MovesArg {
     PlaybookOnly,
 }
 
-/// Prepares a workspace and prints what changed.
+impl From<MovesArg> for Moves {
+    fn from(moves: MovesArg) -> Self {
+        match moves {
+            MovesArg::Free => Self::Free,
+            MovesArg::PlaybookOnly => Self::PlaybookOnly,
+        }
+    }
+}
+
+/// Prepares a workspace or a cluster and prints what changed.
 pub async fn init(args: &InitArgs) -> anyhow::Result<()> {
     match &args.role {
         RoleArgs::Platform(args) => platform(args).await?,
         RoleArgs::Provider(args) => member(Role::Provider, &args.member, &args.copies).await?,
         RoleArgs::Consumer(args) => member(Role::Consumer, args, &[]).await?,
+        RoleArgs::Cluster(args) => cluster(args).await?,
+        RoleArgs::Join(args) => join(args).await?,
     }
     Ok(())
 }
@@ -109,10 +167,7 @@ async fn platform(args: &PlatformArgs) -> Result<(), anyhow::Error> {
     let options = PlatformOptions {
         workspace: args.common.workspace.clone(),
         apis: definitions(&args.common.api)?,
-        moves: args.moves.map(|moves| match moves {
-            MovesArg::Free => Moves::Free,
-            MovesArg::PlaybookOnly => Moves::PlaybookOnly,
-        }),
+        moves: args.moves.map(Moves::from),
         copies: copies(&args.copies)?,
     };
     if args.common.dry_run {
@@ -144,6 +199,45 @@ async fn member(role: Role, args: &MemberArgs, copies: &[String]) -> Result<(), 
         print_change(&credentials.write(path)?);
     }
     Ok(())
+}
+
+async fn cluster(args: &ClusterArgs) -> Result<(), anyhow::Error> {
+    let mut copies = Vec::new();
+    for file in &args.copies {
+        copies.extend(read_objects(file)?);
+    }
+    let options = ClusterOptions {
+        namespace: args.namespace.clone(),
+        apis: definitions(&args.api)?,
+        moves: args.moves.map(Moves::from),
+        copies,
+    };
+    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
+    let init = Init::new(server).on_change(print_change);
+    init.cluster(&options).await?;
+    if let Some(path) = &args.write_kubeconfig {
+        let (credentials, _) = init.cluster_credentials(&options.namespace).await?;
+        print_change(&credentials.write(path)?);
+    }
+    Ok(())
+}
+
+async fn join(args: &JoinArgs) -> Result<(), anyhow::Error> {
+    let server = Server::from_kubeconfig(args.kubeconfig.as_deref()).await?;
+    let member = Server::from_kubeconfig(Some(&args.member)).await?;
+    let options = JoinOptions { name: args.name.clone(), namespace: args.namespace.clone() };
+    Init::new(server).on_change(print_change).join(&member, &options).await?;
+    Ok(())
+}
+
+/// A name that a label can have and a Secret can be called after.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=50).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-') && !text.ends_with('-') {
+        Ok(text.to_owned())
+    } else {
+        Err("write at most 50 lower-case letters, digits and dashes, such as eu-1".to_owned())
+    }
 }
 
 async fn connect(args: &CommonArgs) -> Result<Init, InitError> {

@@ -85,6 +85,7 @@ impl Session {
     pub(super) async fn credentials(
         &mut self,
         workspace: &str,
+        namespace: &str,
         account: &str,
     ) -> Result<Credentials, InitError> {
         let entered = self.enter(workspace)?;
@@ -94,31 +95,32 @@ impl Session {
             "kind": "Secret",
             "metadata": {
                 "name": name,
-                "namespace": "default",
+                "namespace": namespace,
                 "annotations": {"kubernetes.io/service-account.name": account},
             },
             "type": "kubernetes.io/service-account-token",
         });
         self.apply(&entered, &secret).await?;
-        let secrets: Api<Secret> = Api::namespaced(entered.client.clone(), "default");
+        let secrets: Api<Secret> = Api::namespaced(entered.client.clone(), namespace);
         let filled = |secret: Option<&Secret>| token(secret).is_some();
         let waited = tokio::time::timeout(TOKEN, await_condition(secrets, &name, filled)).await;
         let kept = waited.ok().and_then(Result::ok).and_then(|secret| token(secret.as_ref()));
         let (token, expires) = match kept {
             Some(token) => (token, None),
-            None => self.requested_token(&entered, account).await?,
+            None => self.requested_token(&entered, namespace, account).await?,
         };
         let config = self.server.config(workspace)?;
-        Ok(Credentials { kubeconfig: kubeconfig(&config, workspace, account, &token), expires })
+        Ok(Credentials { kubeconfig: kubeconfig(&config, workspace, namespace, account, &token), expires })
     }
 
     /// A token that expires, and when.
     async fn requested_token(
         &self,
         workspace: &Entered,
+        namespace: &str,
         account: &str,
     ) -> Result<(String, Option<String>), InitError> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(workspace.client.clone(), "default");
+        let accounts: Api<ServiceAccount> = Api::namespaced(workspace.client.clone(), namespace);
         let spec = TokenRequestSpec { expiration_seconds: Some(LIFETIME), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec, ..TokenRequest::default() };
         let what = format!("requesting a token for serviceaccount/{account} in {}", workspace.path);
@@ -139,7 +141,7 @@ fn token(secret: Option<&Secret>) -> Option<String> {
 }
 
 /// A kubeconfig for the same server as `config`'s, trusted for the same reason, but with this token.
-fn kubeconfig(config: &Config, workspace: &str, account: &str, token: &str) -> Value {
+fn kubeconfig(config: &Config, workspace: &str, namespace: &str, account: &str, token: &str) -> Value {
     let mut cluster = Map::new();
     let server = config.cluster_url.to_string();
     cluster.insert("server".to_owned(), json!(server.trim_end_matches('/')));
@@ -157,7 +159,7 @@ fn kubeconfig(config: &Config, workspace: &str, account: &str, token: &str) -> V
         "kind": "Config",
         "clusters": [{"name": workspace, "cluster": cluster}],
         "users": [{"name": account, "user": {"token": token}}],
-        "contexts": [{"name": workspace, "context": {"cluster": workspace, "user": account}}],
+        "contexts": [{"name": workspace, "context": {"cluster": workspace, "user": account, "namespace": namespace}}],
         "current-context": workspace,
     })
 }

@@ -4,7 +4,7 @@
 use broker_kcp::api::schema::MOVES_ANNOTATION;
 use broker_kcp::api::v1alpha1::Moves;
 use broker_kcp::api::{SchemaError, api_resource_schema, content_prefix};
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 /// Why an API cannot be brokered.
@@ -121,6 +121,23 @@ impl ApiDefinition {
     /// The APIResourceSchema that serves it.
     pub fn schema(&self) -> &Value {
         &self.schema
+    }
+
+    /// The CustomResourceDefinition that serves it on plain Kubernetes.
+    pub fn definition(&self) -> Value {
+        let mut spec = self.schema.get("spec").cloned().unwrap_or_default();
+        let versions = spec.get_mut("versions").and_then(Value::as_array_mut);
+        for version in versions.into_iter().flatten().filter_map(Value::as_object_mut) {
+            if let Some(schema) = version.get_mut("schema") {
+                *schema = json!({ "openAPIV3Schema": schema.take() });
+            }
+        }
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": { "name": self.name },
+            "spec": spec,
+        })
     }
 
     /// Whether its objects may move without a playbook, as its definition says.

@@ -5,6 +5,7 @@
 //! here brokers: the operator neither needs this module nor the rights of whoever runs it.
 
 mod apply;
+mod cluster;
 mod command;
 mod copies;
 mod credentials;
@@ -25,6 +26,7 @@ use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 pub use apply::{Action, Change};
+pub use cluster::{ClusterOptions, JoinOptions};
 pub use command::{InitArgs, init};
 pub use copies::CopyExport;
 pub use credentials::Credentials;
@@ -158,7 +160,7 @@ impl Init {
     /// The access of the platform's ServiceAccount, with which the broker runs.
     pub async fn broker_credentials(&self, platform: &str) -> Result<(Credentials, Vec<Change>), InitError> {
         let mut session = self.session();
-        let credentials = session.credentials(platform, plan::BROKER).await?;
+        let credentials = session.credentials(platform, plan::NAMESPACE, plan::BROKER).await?;
         Ok((credentials, session.changes))
     }
 
@@ -176,7 +178,7 @@ impl Init {
         for object in plan::member_rights(role, &apis, &own) {
             session.apply(&workspace, &object).await?;
         }
-        let credentials = session.credentials(&options.workspace, plan::account_name(role)).await?;
+        let credentials = session.credentials(&options.workspace, plan::NAMESPACE, plan::account_name(role)).await?;
         Ok((credentials, session.changes))
     }
 

@@ -21,7 +21,7 @@ pub const ACCEPT_API_EXPORT: &str = "acceptapi";
 pub const BROKER: &str = "resource-broker";
 
 /// The namespace of the ServiceAccounts.
-const NAMESPACE: &str = "default";
+pub(super) const NAMESPACE: &str = "default";
 
 /// What the broker asks of those who bind: group, resource, verbs, and whether only of objects with the
 /// managed label.
@@ -241,7 +241,7 @@ fn account(name: &str, rules: &Value) -> Vec<Value> {
     ]
 }
 
-fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+pub(super) fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
 }
 

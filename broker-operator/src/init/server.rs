@@ -81,9 +81,23 @@ impl Server {
         &self.base
     }
 
-    /// The address of a workspace.
+    /// The address of a workspace; of the cluster itself, where that is what is named (see [`Server::cluster`]).
     pub fn workspace_url(&self, workspace: &str) -> String {
-        format!("{}/clusters/{workspace}", self.base)
+        if workspace.contains("://") {
+            workspace.to_owned()
+        } else {
+            format!("{}/clusters/{workspace}", self.base)
+        }
+    }
+
+    /// The cluster that the kubeconfig points to, as a plain Kubernetes cluster: named by its address.
+    pub fn cluster(&self) -> String {
+        self.config.cluster_url.to_string().trim_end_matches('/').to_owned()
+    }
+
+    /// The namespace that the kubeconfig points to.
+    pub fn namespace(&self) -> &str {
+        &self.config.default_namespace
     }
 
     /// The workspace that the kubeconfig points to, if to any.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use broker_kcp::fleet::Clusters;
 use tokio::signal::unix::{SignalKind, signal};
 
 use settings::{Given, Settings, read_file};
@@ -39,6 +40,13 @@ pub struct RunArgs {
     /// are not followed.
     #[arg(long, value_name = "FILE")]
     compute_kubeconfig: Option<String>,
+    /// On plain Kubernetes: the namespace of the platform's cluster in whose Secrets the kubeconfigs of consumers' and
+    /// providers' clusters lie; else that of the kubeconfig, or of the pod.
+    #[arg(long, value_name = "NAMESPACE", conflicts_with = "clusters_folder")]
+    clusters_namespace: Option<String>,
+    /// On plain Kubernetes: a folder with the kubeconfigs of consumers' and providers' clusters, each named as its cluster.
+    #[arg(long, value_name = "FOLDER")]
+    clusters_folder: Option<String>,
     /// Whether orders that are served may move to another provider.
     #[arg(long, value_name = "BOOL")]
     enable_migration: Option<String>,
@@ -87,6 +95,8 @@ impl RunArgs {
         let flags = [
             ("kubeconfig", &self.kubeconfig),
             ("compute-kubeconfig", &self.compute_kubeconfig),
+            ("clusters-namespace", &self.clusters_namespace),
+            ("clusters-folder", &self.clusters_folder),
             ("enable-migration", &self.enable_migration),
             ("reconcile-interval", &self.reconcile_interval),
             ("leader-election", &self.leader_election),
@@ -120,6 +130,11 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &settings.compute_kubeconfig {
         builder = builder.compute_kubeconfig(path);
+    }
+    if let Some(folder) = &settings.clusters_folder {
+        builder = builder.clusters_folder(folder);
+    } else if let Some(namespace) = &settings.clusters_namespace {
+        builder = builder.clusters(Clusters::Secrets(namespace.clone()));
     }
     if let Some(address) = settings.health_probes {
         builder = builder.health_probes(address);

@@ -46,6 +46,15 @@ const ADDRESS: &str = "an address with a port, such as :8081 or 127.0.0.1:8081, 
 const KUBECONFIG: Setting = setting("kubeconfig", None, "kubeconfig", None, FILE);
 const COMPUTE: Setting =
     setting("compute-kubeconfig", Some("COMPUTE_KUBECONFIG"), "computeKubeconfig", None, FILE);
+const CLUSTERS_NAMESPACE: Setting = setting(
+    "clusters-namespace",
+    Some("CLUSTERS_NAMESPACE"),
+    "clustersNamespace",
+    None,
+    "the name of a namespace of the platform's cluster",
+);
+const CLUSTERS_FOLDER: Setting =
+    setting("clusters-folder", Some("CLUSTERS_FOLDER"), "clustersFolder", None, "the path of a folder");
 const MIGRATION: Setting =
     setting("enable-migration", Some("ENABLE_MIGRATION"), "enableMigration", Some("true"), BOOL);
 const INTERVAL: Setting = setting(
@@ -72,14 +81,16 @@ const LEVEL: Setting = setting(
 const FORMAT: Setting = setting("log-format", Some("LOG_FORMAT"), "logFormat", Some("text"), "text or json");
 
 /// Everything that can be set.
-pub(super) const SETTINGS: [Setting; 10] =
-    [KUBECONFIG, COMPUTE, MIGRATION, INTERVAL, ELECTION, METRICS, PROBES, DEBUGGING, LEVEL, FORMAT];
+pub(super) const SETTINGS: [Setting; 12] =
+    [KUBECONFIG, COMPUTE, CLUSTERS_NAMESPACE, CLUSTERS_FOLDER, MIGRATION, INTERVAL, ELECTION, METRICS, PROBES, DEBUGGING, LEVEL, FORMAT];
 
 /// What `run` was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) compute_kubeconfig: Option<PathBuf>,
+    pub(super) clusters_namespace: Option<String>,
+    pub(super) clusters_folder: Option<PathBuf>,
     pub(super) enable_migration: bool,
     pub(super) reconcile_interval: Duration,
     pub(super) leader_election: bool,
@@ -170,6 +181,8 @@ impl Given<'_> {
         Ok(Settings {
             kubeconfig: self.read(KUBECONFIG, path)?,
             compute_kubeconfig: self.read(COMPUTE, path)?,
+            clusters_namespace: self.read(CLUSTERS_NAMESPACE, namespace)?,
+            clusters_folder: self.read(CLUSTERS_FOLDER, path)?,
             enable_migration: self.needed(MIGRATION, truth)?,
             reconcile_interval: self.needed(INTERVAL, interval)?,
             leader_election: self.needed(ELECTION, truth)?,
@@ -240,6 +253,13 @@ pub(super) fn read_file(path: &Path) -> Result<(String, Map<String, Value>), Set
 
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// A DNS label.
+fn namespace(text: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = (1..=63).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-');
+    is_name.then(|| text.to_owned())
 }
 
 fn truth(text: &str) -> Option<bool> {

@@ -25,6 +25,7 @@ mod look;
 mod market;
 mod operator;
 mod outage;
+mod plain;
 mod record;
 mod scenario;
 mod server;

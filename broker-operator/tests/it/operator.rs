@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use broker_kcp::fleet::Clusters;
 use broker_operator::{LeaderElection, Operator, OperatorError};
 use kube::Config;
 use tokio::runtime::{Builder, Runtime};
@@ -34,20 +35,30 @@ impl RunningOperator {
 
     /// The same, with a cluster for helper objects.
     pub(crate) fn start_with(config: Config, compute: Option<Config>) -> Self {
-        Self::start_as(config, compute, LeaderElection::Lease)
+        Self::start_as(config, compute, None, LeaderElection::Lease)
+    }
+
+    /// One that serves these clusters.
+    pub(crate) fn start_among(config: Config, clusters: Clusters) -> Self {
+        Self::start_as(config, None, Some(clusters), LeaderElection::Lease)
     }
 
     /// One that works whoever else does.
     pub(crate) fn start_regardless(config: Config) -> Self {
-        Self::start_as(config, None, LeaderElection::Off)
+        Self::start_as(config, None, None, LeaderElection::Off)
     }
 
-    fn start_as(config: Config, compute: Option<Config>, election: LeaderElection) -> Self {
+    fn start_as(
+        config: Config,
+        compute: Option<Config>,
+        clusters: Option<Clusters>,
+        election: LeaderElection,
+    ) -> Self {
         let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shutdown = CancellationToken::new();
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [probes, metrics] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
-        let task = threads.spawn(run(config, compute, election, listeners, shutdown.clone()));
+        let task = threads.spawn(run(config, compute, clusters, election, listeners, shutdown.clone()));
         Self { threads: Some(threads), shutdown, task, probes, metrics }
     }
 
@@ -79,6 +90,7 @@ impl Drop for RunningOperator {
 async fn run(
     config: Config,
     compute: Option<Config>,
+    clusters: Option<Clusters>,
     election: LeaderElection,
     [probes, metrics]: [TcpListener; 2],
     shutdown: CancellationToken,
@@ -88,6 +100,9 @@ async fn run(
         Operator::builder().config(config).lease_times(LEASE, LEASE / 5).leader_election(election);
     if let Some(compute) = compute {
         builder = builder.compute(compute);
+    }
+    if let Some(clusters) = clusters {
+        builder = builder.clusters(clusters);
     }
     let operator =
         builder.health_listener(probes).metrics_listener(metrics).debug_endpoints(true).build().await?;

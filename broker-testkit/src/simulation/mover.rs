@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker_core::resource::{Gvr, Object, marker};
 use broker_kcp::kcp::feed::{Feed, News};
-use broker_kcp::kcp::{ApiErrorKind, ClusterApi, Resource};
+use broker_kcp::kcp::{ApiErrorKind, ClusterApi, Resource, Selector};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -41,7 +41,7 @@ impl SimulatedMover {
     pub async fn serve(self, mut dice: Dice) {
         let (tell, mut told) = mpsc::unbounded_channel();
         let maps = Resource::namespaced(Gvr::new("", "v1", "configmaps"), "ConfigMap");
-        let feed = Feed::new(self.api.clone(), maps.clone(), Some(marker::MIGRATION_LABEL.to_owned()));
+        let feed = Feed::new(self.api.clone(), maps.clone(), Selector::labels(marker::MIGRATION_LABEL));
         let following = feed.follow(move |news| {
             // Nobody listens any more when this future is dropped with the rest.
             let _ = tell.send(news);

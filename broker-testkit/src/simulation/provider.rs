@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use broker_core::port::Clock as _;
 use broker_core::resource::{Object, marker};
 use broker_kcp::kcp::feed::{Feed, News};
-use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Preconditions, Resource};
+use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Preconditions, Resource, Selector};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -101,7 +101,7 @@ impl SimulatedProvider {
     /// Serves until it is dropped.
     pub async fn serve(self, clock: Arc<SimulatedClock>, mut dice: Dice) {
         let (tell, mut told) = mpsc::unbounded_channel();
-        let feed = Feed::new(self.api.clone(), self.resource.clone(), None);
+        let feed = Feed::new(self.api.clone(), self.resource.clone(), Selector::default());
         let following = feed.follow(move |news| {
             // Nobody listens any more when this future is dropped with the rest.
             let _ = tell.send(news);

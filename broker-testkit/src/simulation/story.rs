@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use broker_core::resource::Object;
-use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Preconditions, Resource};
+use broker_kcp::kcp::{ApiError, ApiErrorKind, ClusterApi, Preconditions, Resource, Selector};
 use serde_json::Value;
 
 use super::world::World;
@@ -175,7 +175,7 @@ impl Step {
             }
             Self::DeleteAll { who, resource } => {
                 let api = api(who)?;
-                let listed = api.list(resource, "", None).await;
+                let listed = api.list(resource, "", &Selector::default()).await;
                 let (objects, _) = listed.map_err(|source| self.refused(source))?;
                 for object in objects {
                     self.delete(api, resource, object.namespace(), object.name()).await?;
@@ -183,7 +183,7 @@ impl Step {
             }
             Self::MergeAll { who, resource, patch } => {
                 let api = api(who)?;
-                let listed = api.list(resource, "", None).await;
+                let listed = api.list(resource, "", &Selector::default()).await;
                 let (objects, _) = listed.map_err(|source| self.refused(source))?;
                 for object in objects {
                     let (namespace, name) = (object.namespace(), object.name());
@@ -314,7 +314,7 @@ mod tests {
             let api = Connector::new(config, Arc::new(wire)).home().unwrap().itself();
             let cast = Cast::from([("acme".to_owned(), api.clone())]);
             Story { steps }.play(&world, &cast).await.unwrap();
-            let (all, _) = api.list(&maps(), "default", None).await.unwrap();
+            let (all, _) = api.list(&maps(), "default", &Selector::default()).await.unwrap();
             let ours = all.iter().filter(|map| map.name() == "one");
             ours.map(|map| map.get(&["data", "said"]).unwrap().as_str().unwrap().to_owned()).collect()
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use broker_core::resource::{Object, marker};
 use broker_kcp::kcp::feed::{Feed, News};
-use broker_kcp::kcp::{ClusterApi, Resource};
+use broker_kcp::kcp::{ClusterApi, Resource, Selector};
 
 use super::mover::store_named_by;
 use super::stores::{Refusal, Row, Rows, Stores};
@@ -58,8 +58,8 @@ impl SimulatedUser {
 
     /// Works until it is dropped.
     pub async fn work(self) {
-        let orders = Feed::new(self.api.clone(), self.orders.clone(), None);
-        let secrets = Feed::new(self.api.clone(), Resource::secrets(), None);
+        let orders = Feed::new(self.api.clone(), self.orders.clone(), Selector::default());
+        let secrets = Feed::new(self.api.clone(), Resource::secrets(), Selector::default());
         let working = async {
             loop {
                 tokio::time::sleep(self.pace).await;

@@ -27,6 +27,8 @@ fn without_a_word_the_missions_defaults_hold() {
     let expected = Settings {
         kubeconfig: None,
         compute_kubeconfig: None,
+        clusters_namespace: None,
+        clusters_folder: None,
         enable_migration: true,
         reconcile_interval: Duration::from_secs(30),
         leader_election: true,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::resource::Gvr;
-use broker_kcp::kcp::{ClusterApi, Resource};
+use broker_kcp::kcp::{ClusterApi, Resource, Selector};
 use broker_kcp::{Connect, Surroundings};
 use broker_operator::demo::stage::PLATFORM;
 use broker_operator::{LeaderElection, Operator};
@@ -211,7 +211,7 @@ async fn change_slices(platform: ClusterApi, change: SliceChange) {
         Gvr::new("apis.kcp.io", "v1alpha1", "apiexportendpointslices"),
         "APIExportEndpointSlice",
     );
-    let (all, _) = platform.list(&slices, "", None).await.unwrap();
+    let (all, _) = platform.list(&slices, "", &Selector::default()).await.unwrap();
     for slice in all {
         let before = slice.get(&["status", "endpoints"]).cloned().unwrap_or_default();
         let say = |endpoints: Value| {

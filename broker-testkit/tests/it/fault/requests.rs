@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use broker_kcp::kcp::{Connector, Resource};
+use broker_kcp::kcp::{Connector, Resource, Selector};
 use broker_testkit::fault::Injector;
 use futures::join;
 use kube::ResourceExt as _;
@@ -93,7 +93,7 @@ async fn retry_after_is_told_in_the_header_and_in_the_status() {
     let injector = Injector::new(super::parsed("r1!too-many(7s)"));
     let connect = std::sync::Arc::new(injector.layer().layer(rig.plane.in_process()));
     let api = Connector::new(rig.plane.workspace_config("root"), connect).home().unwrap().itself();
-    let error = api.list(&Resource::secrets(), "default", None).await.unwrap_err();
+    let error = api.list(&Resource::secrets(), "default", &Selector::default()).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
 
