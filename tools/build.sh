@@ -41,8 +41,15 @@ build() {
             say "Install Go $(sed -n 's/^go //p' "$tools/$name/go.mod") or later (https://go.dev/dl/), or put a built $name into $folder and make an empty file $folder/.complete."
             exit 1
         fi
-        say "Building $name into $folder (once; minutes on the first run) …"
         mkdir -p "$folder"
+        # Tests that start at the same time wait for one build instead of making one each.
+        if command -v flock >/dev/null 2>&1; then
+            exec 9>"$folder/.lock"
+            flock 9
+        fi
+    fi
+    if [ ! -e "$folder/.complete" ]; then
+        say "Building $name into $folder (once; minutes on the first run) …"
         partial=$(mktemp -d "$folder/.building.XXXXXX")
         trap 'rm -rf "$partial"' EXIT
         if ! (cd "$tools/$name" && go build -mod=readonly -trimpath -ldflags "-s -w $flags" -o "$partial/" "$@" && kinds "$name" "$partial"); then

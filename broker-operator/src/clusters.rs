@@ -7,16 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_kcp::api::v1alpha1::{AcceptApi, ConditionStatus};
-use broker_kcp::kcp::api::{ApiBinding, ApiExportEndpointSlice, CLUSTER_ANNOTATION};
+use broker_kcp::fleet::ExportPlan;
+use broker_kcp::kcp::api::{ApiBinding, CLUSTER_ANNOTATION};
 use clap::Args;
 use comfy_table::{Table, presets};
-use kube::Api;
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams};
+use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 
 use crate::init::plan::ACCEPT_API_EXPORT;
 use crate::platform::{Output, Platform, PlatformArgs};
-use crate::survey::{assignments, pages, paths, server_of};
+use crate::survey::{View, api_resource, assignments, pages, paths, plan, server_of, views_of};
 
 /// List the clusters that the platform knows: as consumers, as providers, or both.
 #[derive(Clone, Debug, Args)]
@@ -75,44 +76,34 @@ pub async fn print(args: &ClustersArgs) -> anyhow::Result<()> {
 
 async fn read(platform: &Platform) -> anyhow::Result<BTreeMap<String, Cluster>> {
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
-    let slices: Api<ApiExportEndpointSlice> = Api::all(platform.server.client(&platform.workspace)?);
-    let slices = pages(&slices, ListParams::default()).await;
-    let slices = slices.map_err(|error| platform.failure("listing the endpoints of exports", error))?;
-    let urls: BTreeSet<(String, String)> = slices
-        .into_iter()
-        .flat_map(|slice| {
-            let export = slice.spec.export.name.clone();
-            let endpoints = slice.status.unwrap_or_default().endpoints;
-            endpoints.into_iter().map(move |endpoint| (export.clone(), endpoint.url))
-        })
-        .collect();
     let mut silent = None;
-    for (export, url) in urls {
-        let client = platform.server.client_at(&format!("{url}/clusters/*"))?;
-        let bindings = match pages(&Api::<ApiBinding>::all(client.clone()), ListParams::default()).await {
-            Ok(bindings) => bindings,
-            Err(error) => {
-                let failure = platform.failure(&format!("listing who binds {export} at {url}"), error);
-                eprintln!("note: {failure:#}");
-                silent = Some(format!("{export} at {url} does not answer"));
-                continue;
+    for (export, planned) in plan(platform).await?.exports {
+        for view in views_of(platform, Some(&planned)).await? {
+            let bound = match who_binds(&view, &export, &planned).await {
+                Ok(bound) => bound,
+                Err(error) => {
+                    let place = &view.place;
+                    let failure = platform.failure(&format!("listing who binds {export} at {place}"), error);
+                    eprintln!("note: {failure:#}");
+                    silent = Some(format!("{export} at {place} does not answer"));
+                    continue;
+                }
+            };
+            for (id, export) in bound {
+                let cluster = clusters.entry(id.clone()).or_insert_with(|| Cluster { id, ..Cluster::default() });
+                REACHED.clone_into(&mut cluster.contact);
+                cluster.binds.insert(export);
             }
-        };
-        for binding in bindings {
-            let Some(cluster) = known(&mut clusters, &binding) else { continue };
-            REACHED.clone_into(&mut cluster.contact);
-            let bound = binding.spec.reference.export.map(|export| export.name);
-            cluster.binds.insert(bound.unwrap_or_else(|| export.clone()));
-        }
-        if export == ACCEPT_API_EXPORT {
-            let offers = pages(&Api::<AcceptApi>::all(client), ListParams::default()).await;
-            for offer in offers.map_err(|error| platform.failure("listing the offers", error))? {
-                let available = offer.status.iter().flat_map(|status| &status.conditions).any(|condition| {
-                    condition.type_ == "Available" && condition.status == ConditionStatus::True
-                });
-                let Some(cluster) = known(&mut clusters, &offer) else { continue };
-                cluster.offers += 1;
-                cluster.available += usize::from(available);
+            if export == ACCEPT_API_EXPORT {
+                let offers = view.list(&Api::<AcceptApi>::all(view.client.clone()), ListParams::default()).await;
+                for offer in offers.map_err(|error| platform.failure("listing the offers", error))? {
+                    let available = offer.status.iter().flat_map(|status| &status.conditions).any(|condition| {
+                        condition.type_ == "Available" && condition.status == ConditionStatus::True
+                    });
+                    let Some(cluster) = known(&mut clusters, &offer) else { continue };
+                    cluster.offers += 1;
+                    cluster.available += usize::from(available);
+                }
             }
         }
     }
@@ -129,6 +120,31 @@ async fn read(platform: &Platform) -> anyhow::Result<BTreeMap<String, Cluster>> 
         }
     }
     Ok(clusters)
+}
+
+/// The clusters that take part in an export there, each with the export that it binds.
+async fn who_binds(view: &View, export: &str, planned: &ExportPlan) -> kube::Result<Vec<(String, String)>> {
+    if let Some(member) = &view.member {
+        // What serves a kind lists it.
+        let mut bound = Vec::new();
+        for kind in planned.kinds.values() {
+            let resource = api_resource(kind);
+            let all: Api<DynamicObject> = Api::all_with(view.client.clone(), &resource);
+            match all.list(&ListParams::default().limit(1)).await {
+                Ok(_) => bound.push((member.to_string(), export.to_owned())),
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        return Ok(bound);
+    }
+    let bindings = pages(&Api::<ApiBinding>::all(view.client.clone()), ListParams::default()).await?;
+    let named = bindings.into_iter().filter_map(|binding| {
+        let id = binding.annotations().get(CLUSTER_ANNOTATION)?.clone();
+        let bound = binding.spec.reference.export.map(|export| export.name);
+        Some((id, bound.unwrap_or_else(|| export.to_owned())))
+    });
+    Ok(named.collect())
 }
 
 /// The cluster that an object is in.

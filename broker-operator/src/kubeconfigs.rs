@@ -74,8 +74,8 @@ impl fmt::Debug for Folder {
     }
 }
 
-/// What is in a folder.
-async fn clusters(folder: &Path) -> std::io::Result<Members> {
+/// The clusters whose kubeconfigs are in a folder now.
+pub(crate) async fn clusters(folder: &Path) -> std::io::Result<Members> {
     let mut found = Vec::new();
     let mut entries = tokio::fs::read_dir(folder).await?;
     while let Some(entry) = entries.next_entry().await? {

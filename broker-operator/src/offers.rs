@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::init::Server;
 use crate::init::plan::ACCEPT_API_EXPORT;
 use crate::platform::{Output, Platform, PlatformArgs, age_of};
+use crate::survey::views;
 
 /// List what providers offer, and whether it is available.
 #[derive(Clone, Debug, Args)]
@@ -40,8 +41,8 @@ struct Offer {
 /// Prints the offers.
 pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
     let platform = args.platform.open().await?;
-    let Platform { server, workspace } = &platform;
-    let mut offers = read(server, workspace).await?;
+    let Platform { workspace, .. } = &platform;
+    let mut offers = read(&platform).await?;
     offers.sort_by_key(|offer| (offer.provider.clone(), offer.object.namespace(), offer.object.name_any()));
     match args.output {
         Output::Table if offers.is_empty() => {
@@ -55,11 +56,16 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
 }
 
 /// All offers of all shards.
-async fn read(server: &Server, workspace: &str) -> anyhow::Result<Vec<Offer>> {
-    let providers = providers(server, workspace).await?;
+async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
+    let providers = if platform.is_on_plain_kubernetes() {
+        BTreeMap::new()
+    } else {
+        providers(&platform.server, &platform.workspace).await?
+    };
     let mut offers = Vec::new();
-    for url in endpoints(server, workspace).await? {
-        let list = all_of::<AcceptApi>(server, &url, "offers").await?;
+    for view in views(platform, ACCEPT_API_EXPORT).await? {
+        let list = view.list::<AcceptApi>(&Api::all(view.client.clone()), ListParams::default()).await;
+        let list = list.map_err(|error| platform.failure(&format!("listing the offers at {}", view.place), error))?;
         offers.extend(list.into_iter().map(|object| {
             let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
             Offer { provider: providers.get(&id).cloned().unwrap_or(id), object }
@@ -100,27 +106,6 @@ pub(crate) async fn providers(server: &Server, workspace: &str) -> anyhow::Resul
     Ok(providers)
 }
 
-/// The workspaces that bind any of the platform's exports and show themselves to it: ids by path.
-pub(crate) async fn clusters(server: &Server, workspace: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
-    let slices = slices
-        .list(&ListParams::default())
-        .await
-        .map_err(|error| server.failure(format!("listing the endpoints of exports in {workspace}"), error))?;
-    let mut found = BTreeMap::new();
-    for endpoint in slices.into_iter().flat_map(|slice| slice.status.unwrap_or_default().endpoints) {
-        let bindings: Api<ApiBinding> = Api::all(at(server, &endpoint.url)?);
-        let clusters: Api<LogicalCluster> = Api::all(at(server, &endpoint.url)?);
-        let (bindings, clusters) =
-            (bindings.list(&ListParams::default()).await, clusters.list(&ListParams::default()).await);
-        // What an export has no claim on is not shown by it; another may have one.
-        let told = bindings.iter().flatten().filter_map(path);
-        let told = told.chain(clusters.iter().flatten().filter_map(path));
-        found.extend(told.map(|(id, path)| (path, id)));
-    }
-    Ok(found)
-}
-
 /// Where the offers are served: one address for each shard.
 pub(crate) async fn endpoints(server: &Server, workspace: &str) -> anyhow::Result<Vec<String>> {
     let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
@@ -145,12 +130,12 @@ where
     Ok(found.map_err(|error| server.failure(format!("listing the {what} at {url}"), error))?.items)
 }
 
-fn at(server: &Server, url: &str) -> anyhow::Result<Client> {
+pub(crate) fn at(server: &Server, url: &str) -> anyhow::Result<Client> {
     Ok(server.client_at(&format!("{url}/clusters/*"))?)
 }
 
 /// The id and the path of the cluster that an object is in, where it tells both.
-fn path(object: &impl ResourceExt) -> Option<(String, String)> {
+pub(crate) fn path(object: &impl ResourceExt) -> Option<(String, String)> {
     let annotation = |name| object.annotations().get(name).cloned();
     Some((annotation(CLUSTER_ANNOTATION)?, annotation(PATH_ANNOTATION)?))
 }

@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use broker_core::resource::ClusterName;
-use broker_kcp::api::v1alpha1::{GoDuration, Migration};
+use anyhow::{Context as _, bail};
+use broker_core::resource::{ClusterName, Object, marker};
+use broker_kcp::api::v1alpha1::{BrokeredApi, GoDuration, Migration};
+use broker_kcp::fleet::{Members, members_of};
 use broker_kcp::reconcile::OrderQuery;
 use clap::{Args, ValueEnum};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
+use kube::api::ListParams;
 use kube::{Api, Config};
 
+use crate::election::LEASE_NAMESPACE;
 use crate::explain::OrderName;
 use crate::init::Server;
 use crate::offers::endpoints;
@@ -33,20 +37,58 @@ impl PlatformArgs {
     }
 }
 
-/// The platform's workspace on its server.
+/// The platform's workspace on its server, or its cluster of plain Kubernetes.
 pub(crate) struct Platform {
     pub(crate) server: Server,
+    /// The path of the workspace; the address of the cluster.
     pub(crate) workspace: String,
 }
 
 impl Platform {
-    /// By a kubeconfig, else where `kubectl` looks; the workspace is the one that it points to, where none is named.
+    /// By a kubeconfig, else where `kubectl` looks; the workspace is the one that it points to, where none is named. A
+    /// kubeconfig that points to no workspace is that of a cluster of plain Kubernetes.
     pub(crate) async fn open(kubeconfig: Option<&Path>, workspace: Option<&str>) -> anyhow::Result<Self> {
         let server = Server::from_kubeconfig(kubeconfig).await?;
-        let workspace = workspace.map(str::to_owned).or_else(|| server.current_workspace()).context(
-            "the kubeconfig points to no workspace: name the platform's with --workspace, as in root:platform",
-        )?;
+        let workspace = workspace.map(str::to_owned).or_else(|| server.current_workspace());
+        let workspace = workspace.unwrap_or_else(|| server.cluster());
         Ok(Self { server, workspace })
+    }
+
+    /// Whether it is a cluster of plain Kubernetes.
+    pub(crate) fn is_on_plain_kubernetes(&self) -> bool {
+        self.workspace.contains("://")
+    }
+
+    /// The namespace of the broker's Lease.
+    pub(crate) fn lease_namespace(&self) -> &str {
+        if self.is_on_plain_kubernetes() { self.server.namespace() } else { LEASE_NAMESPACE }
+    }
+
+    /// The clusters of plain Kubernetes that take part, by the Secrets in the kubeconfig's namespace.
+    pub(crate) async fn members(&self) -> anyhow::Result<Members> {
+        let client = self.server.client(&self.workspace)?;
+        let secrets: Api<Secret> = Api::namespaced(client, self.server.namespace());
+        let labelled = ListParams::default().labels(marker::CLUSTER_LABEL);
+        let found = secrets.list(&labelled).await;
+        let what = format!("listing the Secrets with kubeconfigs in namespace {}", self.server.namespace());
+        let found = found.map_err(|error| self.failure(&what, error))?;
+        let objects = found.items.into_iter().map(|secret| Ok(Object::try_from(serde_json::to_value(secret)?)?));
+        Ok(members_of(&objects.collect::<anyhow::Result<Vec<_>>>()?).await)
+    }
+
+    /// Whether it can be asked, told before what follows is tried again and again.
+    pub(crate) async fn answers(&self) -> anyhow::Result<()> {
+        if self.is_on_plain_kubernetes() {
+            let brokered: Api<BrokeredApi> = Api::all(self.server.client(&self.workspace)?);
+            let found = brokered.list(&ListParams::default().limit(1)).await;
+            found.map_err(|error| self.failure("listing what is brokered", error)).with_context(|| {
+                "is it the platform's cluster, prepared by `init cluster`? On kcp, name the platform's workspace with \
+                 --workspace, as in root:platform"
+            })?;
+        } else {
+            endpoints(&self.server, &self.workspace).await?;
+        }
+        Ok(())
     }
 
     /// What `question` finds with the platform's configuration, within this time. `advice` ends what is told where that
@@ -61,8 +103,7 @@ impl Platform {
         F: Future<Output = Result<T, E>>,
         E: Into<anyhow::Error>,
     {
-        // Whatever follows is tried again and again: what cannot work is told first.
-        endpoints(&self.server, &self.workspace).await?;
+        self.answers().await?;
         let config = self.server.config(&self.workspace)?;
         let answer = tokio::time::timeout(timeout, question(config)).await.with_context(|| {
             format!(

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::bail;
-use broker_core::resource::{Object, marker};
+use broker_core::resource::{ClusterName, Object, marker};
 use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi, MigrationConfiguration};
-use broker_kcp::fleet::{Plan, PlatformObjects};
-use broker_kcp::kcp::api::{ApiExport, ApiExportEndpointSlice};
+use broker_kcp::fleet::{ExportPlan, Plan, PlatformObjects, revisions};
+use broker_kcp::kcp::api::{ApiBinding, ApiExport, ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster};
+use broker_kcp::kcp::Resource;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::Api;
+use kube::{Api, Client, ResourceExt as _};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::offers::clusters;
+use crate::offers::{at, path};
 use crate::platform::Platform;
 
 /// So many objects a page.
@@ -23,11 +24,97 @@ const PAGE: u32 = 1000;
 /// So many lists at the same time.
 const WIDTH: usize = 4;
 
+/// Where the objects of an export are read: behind the URL of a shard, or in one cluster of plain Kubernetes.
+pub(crate) struct View {
+    pub(crate) client: Client,
+    /// The URL, or the cluster's name.
+    pub(crate) place: String,
+    /// The one cluster that is there, on plain Kubernetes.
+    pub(crate) member: Option<ClusterName>,
+}
+
+impl View {
+    /// A whole list. Each object is annotated with its cluster, as kcp does. A cluster of plain Kubernetes that does not
+    /// serve the kind has none.
+    pub(crate) async fn list<K>(&self, api: &Api<K>, params: ListParams) -> kube::Result<Vec<K>>
+    where
+        K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        let mut found = match pages(api, params).await {
+            Err(kube::Error::Api(status)) if self.member.is_some() && status.code == 404 => Vec::new(),
+            found => found?,
+        };
+        if let Some(member) = &self.member {
+            for object in &mut found {
+                object.annotations_mut().insert(CLUSTER_ANNOTATION.to_owned(), member.to_string());
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Where the objects of an export are read.
+pub(crate) async fn views(platform: &Platform, export: &str) -> anyhow::Result<Vec<View>> {
+    let plan = plan(platform).await?;
+    views_of(platform, plan.exports.get(export)).await
+}
+
+pub(crate) async fn views_of(platform: &Platform, planned: Option<&ExportPlan>) -> anyhow::Result<Vec<View>> {
+    let Some(planned) = planned else { return Ok(Vec::new()) };
+    if planned.members.is_none() {
+        let at_url = |url: &String| {
+            let client = platform.server.client_at(&format!("{url}/clusters/*"))?;
+            anyhow::Ok(View { client, place: url.clone(), member: None })
+        };
+        return planned.urls.iter().map(at_url).collect();
+    }
+    let mut views = Vec::new();
+    for (name, member) in platform.members().await?.iter() {
+        let client = match &member.config {
+            Ok(config) => Client::try_from(config.clone()).map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        match client {
+            Ok(client) => {
+                views.push(View { client, place: name.to_string(), member: Some(name.clone()) });
+            }
+            Err(why) => eprintln!("note: the cluster {name} is not looked at: its kubeconfig is of no use: {why}"),
+        }
+    }
+    Ok(views)
+}
+
 /// The paths of clusters, by id, as far as they are told.
 pub(crate) async fn paths(platform: &Platform) -> anyhow::Result<BTreeMap<String, String>> {
-    let clusters = clusters(&platform.server, &platform.workspace).await?;
-    Ok(clusters.into_iter().map(|(path, id)| (id, path)).collect())
+    Ok(clusters(platform).await?.into_iter().map(|(path, id)| (id, path)).collect())
 }
+
+/// The workspaces that bind any of the platform's exports and show themselves to it: ids by path.
+pub(crate) async fn clusters(platform: &Platform) -> anyhow::Result<BTreeMap<String, String>> {
+    let Platform { server, workspace } = platform;
+    if platform.is_on_plain_kubernetes() {
+        let members = platform.members().await?;
+        return Ok(members.keys().map(|name| (name.to_string(), name.to_string())).collect());
+    }
+    let slices: Api<ApiExportEndpointSlice> = Api::all(server.client(workspace)?);
+    let slices = slices
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| server.failure(format!("listing the endpoints of exports in {workspace}"), error))?;
+    let mut found = BTreeMap::new();
+    for endpoint in slices.into_iter().flat_map(|slice| slice.status.unwrap_or_default().endpoints) {
+        let bindings: Api<ApiBinding> = Api::all(at(server, &endpoint.url)?);
+        let clusters: Api<LogicalCluster> = Api::all(at(server, &endpoint.url)?);
+        let (bindings, clusters) =
+            (bindings.list(&ListParams::default()).await, clusters.list(&ListParams::default()).await);
+        // What an export has no claim on is not shown by it; another may have one.
+        let told = bindings.iter().flatten().filter_map(path);
+        let told = told.chain(clusters.iter().flatten().filter_map(path));
+        found.extend(told.map(|(id, path)| (path, id)));
+    }
+    Ok(found)
+}
+
 
 /// The records of who serves whom.
 pub(crate) async fn assignments(platform: &Platform) -> anyhow::Result<Vec<Assignment>> {
@@ -54,25 +141,17 @@ pub(crate) async fn orders(
         let known: Vec<&str> = plan.apis.keys().map(String::as_str).collect();
         bail!("`{asked}` is no brokered API of {}; there are: {}", platform.workspace, known.join(", "));
     }
-    let wanted = plan.apis.iter().filter(|(api, _)| only.is_none_or(|asked| asked == *api));
-    let lists = wanted.flat_map(|(api, export)| {
-        let export = plan.exports.get(export);
-        let kind = export.and_then(|export| export.kinds.get(api));
-        let urls = export.into_iter().flat_map(|export| &export.urls);
-        urls.filter_map(move |url| Some((api, url, kind?)))
-    });
-    let lists = lists.map(|(api, url, kind)| async move {
-        let resource = ApiResource {
-            group: kind.gvr.group.clone(),
-            version: kind.gvr.version.clone(),
-            api_version: kind.gvk().api_version(),
-            kind: kind.kind.clone(),
-            plural: kind.gvr.resource.clone(),
-        };
-        let client = platform.server.client_at(&format!("{url}/clusters/*"))?;
+    let mut wanted = Vec::new();
+    for (api, export) in plan.apis.iter().filter(|(api, _)| only.is_none_or(|asked| asked == *api)) {
+        let planned = plan.exports.get(export);
+        let Some(kind) = planned.and_then(|planned| planned.kinds.get(api)) else { continue };
+        wanted.extend(views_of(platform, planned).await?.into_iter().map(|view| (api, view, kind)));
+    }
+    let lists = wanted.into_iter().map(|(api, view, kind)| async move {
+        let resource = api_resource(kind);
         // Copies are of the same kind.
         let no_copies = ListParams::default().labels(&format!("!{}", marker::ORDER_LABEL));
-        let found = pages(&Api::<DynamicObject>::all_with(client, &resource), no_copies).await;
+        let found = view.list(&Api::<DynamicObject>::all_with(view.client.clone(), &resource), no_copies).await;
         let found = found.map_err(|error| platform.failure(&format!("listing {api}"), error))?;
         anyhow::Ok(found.into_iter().map(|order| (api.clone(), order)).collect::<Vec<_>>())
     });
@@ -80,9 +159,29 @@ pub(crate) async fn orders(
     Ok(orders.into_iter().flatten().collect())
 }
 
+/// A kind, as kube takes it.
+pub(crate) fn api_resource(kind: &Resource) -> ApiResource {
+    ApiResource {
+        group: kind.gvr.group.clone(),
+        version: kind.gvr.version.clone(),
+        api_version: kind.gvk().api_version(),
+        kind: kind.kind.clone(),
+        plural: kind.gvr.resource.clone(),
+    }
+}
+
+/// What follows from these objects of the platform's.
+pub(crate) async fn plan_of(platform: &Platform, objects: &PlatformObjects) -> anyhow::Result<Plan> {
+    if platform.is_on_plain_kubernetes() {
+        let members = platform.members().await?;
+        return Ok(Plan::on_plain_kubernetes(objects, &revisions(&members)));
+    }
+    Ok(Plan::from_objects(objects))
+}
+
 /// Which APIs are brokered, and where their orders are.
-async fn plan(platform: &Platform) -> anyhow::Result<Plan> {
-    Ok(Plan::from_objects(&platform_objects(platform).await?))
+pub(crate) async fn plan(platform: &Platform) -> anyhow::Result<Plan> {
+    plan_of(platform, &platform_objects(platform).await?).await
 }
 
 /// The playbooks, by name.
@@ -93,6 +192,14 @@ pub(crate) async fn playbooks(platform: &Platform) -> anyhow::Result<Vec<(String
 
 /// What the platform's workspace says of APIs and exports.
 pub(crate) async fn platform_objects(platform: &Platform) -> anyhow::Result<PlatformObjects> {
+    if platform.is_on_plain_kubernetes() {
+        let definitions = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+        let (brokered_apis, schemas) = tokio::try_join!(
+            by_name(platform, ApiResource::erase::<BrokeredApi>(&())),
+            by_name(platform, ApiResource::from_gvk_with_plural(&definitions, "customresourcedefinitions")),
+        )?;
+        return Ok(PlatformObjects { brokered_apis, schemas, ..PlatformObjects::default() });
+    }
     let schemas = GroupVersionKind::gvk("apis.kcp.io", "v1alpha1", "APIResourceSchema");
     let (brokered_apis, exports, slices, schemas) = tokio::try_join!(
         by_name(platform, ApiResource::erase::<BrokeredApi>(&())),

@@ -126,7 +126,7 @@ impl Known {
 }
 
 /// What tells the ways to these clusters apart from others.
-pub(super) fn revisions(members: &Members) -> MemberRevisions {
+pub fn revisions(members: &Members) -> MemberRevisions {
     members.iter().map(|(name, member)| (name.clone(), member.revision.clone())).collect()
 }
 

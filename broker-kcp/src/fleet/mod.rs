@@ -31,8 +31,9 @@ use tokio::sync::{Notify, watch};
 
 pub use compute::ComputeCluster;
 pub use export::{CacheState, Cached, Export, Followed, Home, Silent};
-pub use member::{Clusters, Member, Members, members};
+pub use member::{Clusters, Member, Members, members, revisions};
 pub use plan::{CopyPlan, ExportPlan, MemberRevisions, Plan, PlatformObjects, Problem};
+pub use secrets::members_of;
 pub use topic::{Observer, Topic, Turn};
 
 use crate::kcp::{ClusterApi, Connector, Endpoint, EndpointError, Resource, Selector};
@@ -43,7 +44,7 @@ use crate::surroundings::Surroundings;
 use export::Way;
 use follow::{Follow, Follower, Keying};
 use health::Health;
-use member::{Known, revisions};
+use member::Known;
 
 /// Name under which the platform's own objects are kept: its id is nobody's business.
 pub const PLATFORM: &str = "platform";

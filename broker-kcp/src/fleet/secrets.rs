@@ -69,6 +69,13 @@ pub(super) async fn follow(
     tokio::join!(following, telling);
 }
 
+/// The clusters that these Secrets tell of, each labelled [`marker::CLUSTER_LABEL`].
+pub async fn members_of(secrets: &[Object]) -> Members {
+    let mut found: Vec<(&str, Told)> = secrets.iter().map(|secret| (secret.name(), read(secret))).collect();
+    found.sort_by_key(|(name, _)| *name);
+    clusters(found.into_iter().map(|(_, told)| told)).await
+}
+
 /// What a Secret says.
 fn read(secret: &Object) -> Told {
     let label = secret.label(marker::CLUSTER_LABEL).filter(|name| !name.is_empty());

@@ -160,7 +160,7 @@ fn secret(options: &JoinOptions, credentials: &Credentials) -> Value {
 
 /// The broker's account in the platform's cluster, and its rights: its own records, what is defined, and in its own
 /// namespace its Lease, Events and the kubeconfigs of clusters.
-pub(super) fn platform_rights(namespace: &str) -> Vec<Value> {
+pub(crate) fn platform_rights(namespace: &str) -> Vec<Value> {
     const GROUP: &str = marker::GROUP;
     let status =
         ["assignments/status", "migrations/status", "brokeredapis/status", "migrationconfigurations/status"];
@@ -185,7 +185,7 @@ pub(super) fn platform_rights(namespace: &str) -> Vec<Value> {
 
 /// The broker's account in a cluster that takes part, and its rights: orders and copies of these APIs, copies of providers'
 /// own kinds, offers, what is handed over, Events, and whether these kinds are defined.
-pub(super) fn member_rights(namespace: &str, apis: &BTreeSet<String>, own: &BTreeSet<String>) -> Vec<Value> {
+pub(crate) fn member_rights(namespace: &str, apis: &BTreeSet<String>, own: &BTreeSet<String>) -> Vec<Value> {
     let defined: Vec<&str> = apis.iter().chain(own).map(String::as_str).chain([ACCEPT_APIS]).collect();
     let mut rules = vec![
         json!({
@@ -211,7 +211,7 @@ pub(super) fn member_rights(namespace: &str, apis: &BTreeSet<String>, own: &BTre
 /// The broker's account in a cluster that takes part, which may be the platform's own.
 const IN_MEMBER: &str = "resource-broker-member";
 /// The name of AcceptAPI's definition.
-const ACCEPT_APIS: &str = "acceptapis.broker.platform-mesh.io";
+pub(crate) const ACCEPT_APIS: &str = "acceptapis.broker.platform-mesh.io";
 
 fn account(name: &str, namespace: &str, rules: &Value) -> Vec<Value> {
     let account = json!({

@@ -26,6 +26,7 @@ use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 pub use apply::{Action, Change};
+pub(crate) use cluster::{ACCEPT_APIS, member_rights, platform_rights};
 pub use cluster::{ClusterOptions, JoinOptions};
 pub use command::{InitArgs, init};
 pub use copies::CopyExport;

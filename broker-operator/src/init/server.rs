@@ -95,6 +95,13 @@ impl Server {
         self.config.cluster_url.to_string().trim_end_matches('/').to_owned()
     }
 
+    /// The same, as if the kubeconfig pointed to this namespace.
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.config.default_namespace);
+        self
+    }
+
     /// The namespace that the kubeconfig points to.
     pub fn namespace(&self) -> &str {
         &self.config.default_namespace

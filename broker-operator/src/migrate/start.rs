@@ -8,7 +8,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 
 use super::StartArgs;
-use crate::offers::clusters;
+use crate::survey::clusters;
 use crate::platform::Platform;
 
 /// So much of the order's name is in the Migration's.
@@ -28,7 +28,7 @@ pub(super) async fn start(platform: &Platform, args: &StartArgs) -> anyhow::Resu
         .map_err(|error| platform.failure("listing the Assignments", error))?;
     let consumer = match &args.cluster {
         Some(asked) if !all.iter().any(|it| it.spec.order.cluster_name == *asked) => {
-            let known = clusters(&platform.server, &platform.workspace).await?;
+            let known = clusters(platform).await?;
             let Some(id) = known.get(asked) else {
                 bail!(
                     "no consumer `{asked}` has an order: name it by its path, such as root:acme, or its id"

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use broker_core::offer::lint::{Finding, Level};
 use broker_core::playbook::Playbook;
-use broker_core::resource::Gvk;
-use broker_kcp::fleet::Plan;
+use broker_core::resource::{ClusterName, Gvk};
+use broker_kcp::fleet::{Member, Plan, revisions};
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -25,8 +25,10 @@ use serde_json::Value;
 use super::settings::Settings;
 use crate::init::Server;
 use crate::init::plan::broker_rights;
+use crate::init::{ACCEPT_APIS, member_rights, platform_rights};
+use crate::kubeconfigs;
 use crate::platform::Platform;
-use crate::survey::{platform_objects, playbooks};
+use crate::survey::{api_resource, platform_objects, playbooks};
 use crate::validate;
 
 /// What `run --check` ends with where something is missing.
@@ -96,7 +98,7 @@ impl Looked {
 pub(super) async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut looked = Looked::default();
     looked.fine("the configuration is understood");
-    let playbooks = platform(settings.kubeconfig.as_deref(), &mut looked).await;
+    let playbooks = platform(settings, &mut looked).await;
     compute(settings.compute_kubeconfig.as_deref(), &playbooks, &mut looked).await;
     for line in &looked.lines {
         println!("{line}");
@@ -105,9 +107,14 @@ pub(super) async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 /// The platform's workspace, the exports and the rights there. The playbooks that can be followed.
-async fn platform(kubeconfig: Option<&Path>, looked: &mut Looked) -> Vec<Playbook> {
-    let platform = match Platform::open(kubeconfig, None).await {
-        Ok(platform) => platform,
+async fn platform(settings: &Settings, looked: &mut Looked) -> Vec<Playbook> {
+    let platform = match Platform::open(settings.kubeconfig.as_deref(), None).await {
+        Ok(mut platform) => {
+            if let Some(namespace) = &settings.clusters_namespace {
+                platform.server = platform.server.in_namespace(namespace);
+            }
+            platform
+        }
         Err(error) => {
             looked.missing(format!("{error:#}"));
             return Vec::new();
@@ -121,7 +128,25 @@ async fn platform(kubeconfig: Option<&Path>, looked: &mut Looked) -> Vec<Playboo
         }
     };
     looked.fine(format!("{} answers", platform.workspace));
-    let plan = Plan::from_objects(&objects);
+    let members = if platform.is_on_plain_kubernetes() {
+        let found = match &settings.clusters_folder {
+            Some(folder) => kubeconfigs::clusters(folder).await.map_err(anyhow::Error::from),
+            None => platform.members().await,
+        };
+        match found {
+            Ok(members) => Some(members),
+            Err(error) => {
+                looked.missing(format!("{error:#}"));
+                return Vec::new();
+            }
+        }
+    } else {
+        None
+    };
+    let plan = members.as_ref().map_or_else(
+        || Plan::from_objects(&objects),
+        |members| Plan::on_plain_kubernetes(&objects, &revisions(members)),
+    );
     if objects.brokered_apis.is_empty() {
         looked.advice(format!("{} has no BrokeredAPI: nothing is brokered", platform.workspace));
     }
@@ -132,10 +157,18 @@ async fn platform(kubeconfig: Option<&Path>, looked: &mut Looked) -> Vec<Playboo
     for (api, problem) in &plan.problems {
         looked.missing(format!("BrokeredAPI {api}: {problem}"));
     }
-    exports(&platform, &plan, looked).await;
+    let wanted = if let Some(members) = &members {
+        for (name, member) in members.iter() {
+            take_part(name, member, &plan, platform.server.namespace(), looked).await;
+        }
+        platform_rights(platform.server.namespace()).iter().flat_map(rights_of).collect()
+    } else {
+        exports(&platform, &plan, looked).await;
+        wanted(&plan)
+    };
     let client = platform.server.client(&platform.workspace);
     match client {
-        Ok(client) => rights(&client, &platform.workspace, wanted(&plan), looked).await,
+        Ok(client) => rights(&client, &platform.workspace, wanted, looked).await,
         Err(error) => looked.missing(error),
     }
     match playbooks(&platform).await {
@@ -171,6 +204,44 @@ async fn exports(platform: &Platform, plan: &Plan, looked: &mut Looked) {
             }
         }
     }
+}
+
+/// Whether a cluster of plain Kubernetes answers, what it serves, and the rights there.
+async fn take_part(
+    name: &ClusterName,
+    member: &Member,
+    plan: &Plan,
+    namespace: &str,
+    looked: &mut Looked,
+) {
+    let client = member.config.clone().and_then(|config| {
+        Client::try_from(config).map_err(|error| error.to_string())
+    });
+    let client = match client {
+        Ok(client) => client,
+        Err(why) => return looked.missing(format!("cluster {name}: its kubeconfig is of no use: {why}")),
+    };
+    let mut served = BTreeSet::new();
+    for kind in plan.exports.values().flat_map(|planned| planned.kinds.values()) {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &api_resource(kind));
+        match api.list(&ListParams::default().limit(1)).await {
+            Ok(_) => {
+                served.insert(kind.gvr.group_resource());
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => looked.missing(format!("cluster {name}: listing {}: {error}", kind.gvr.group_resource())),
+        }
+    }
+    if served.is_empty() {
+        looked.advice(format!("cluster {name} serves none of the kinds that are brokered"));
+        return;
+    }
+    let kinds: Vec<&str> = served.iter().map(String::as_str).collect();
+    looked.fine(format!("cluster {name} serves {}", kinds.join(", ")));
+    served.remove(ACCEPT_APIS);
+    let wanted = member_rights(namespace, &served, &BTreeSet::new());
+    let wanted = wanted.iter().flat_map(rights_of).collect();
+    rights(&client, &format!("cluster {name}"), wanted, looked).await;
 }
 
 /// The rights that `init` gives the broker, for these exports.

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use broker_kcp::reconcile::{OrderQuery, follow_standing};
 
 use super::{OrderStatus, StatusArgs, shown};
-use crate::offers::endpoints;
 use crate::platform::{Output, Platform};
 
 /// Shows an order until the output is closed, or nobody can tell any more.
@@ -16,8 +15,7 @@ pub(super) async fn follow(
     query: &OrderQuery,
     args: &StatusArgs,
 ) -> anyhow::Result<ExitCode> {
-    // Whatever follows is tried again and again: what cannot work is told first.
-    endpoints(&platform.server, &platform.workspace).await?;
+    platform.answers().await?;
     let config = platform.server.config(&platform.workspace)?;
     let redraws = args.output == Output::Table && std::io::stdout().is_terminal();
     let mut last = String::new();

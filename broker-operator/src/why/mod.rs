@@ -45,9 +45,9 @@ pub struct WhyArgs {
     cluster: String,
     #[command(flatten)]
     platform: PlatformArgs,
-    /// The namespace of the broker's Lease in the platform's workspace.
-    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
-    lease_namespace: String,
+    /// The namespace of the broker's Lease [default: on kcp `default`, else that of the kubeconfig].
+    #[arg(long, value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
     /// How long the platform may take to be read.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
@@ -68,7 +68,7 @@ pub async fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
         let identity = &standing.observed.identity;
         Report::new(&identity.gvr, &identity.key, routing)
     });
-    let lead = lead(&platform, &args.lease_namespace).await?;
+    let lead = lead(&platform, args.lease_namespace.as_deref().unwrap_or_else(|| platform.lease_namespace())).await?;
     let diagnosis = diagnosis::diagnose(&status, explained.as_ref(), &lead);
     print!(
         "{}",

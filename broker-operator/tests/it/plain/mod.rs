@@ -32,4 +32,13 @@ macro_rules! on_plain_kubernetes {
 on_plain_kubernetes! {
     orders_of_one_cluster_are_served_by_others_and_move_between_them,
     clusters_come_and_go_while_the_broker_runs,
+    a_cluster_that_does_not_answer_is_waited_for_and_the_others_go_on,
+    orders_of_the_same_name_in_two_clusters_never_mix,
+}
+
+/// The binary tells by a kubeconfig that points to no workspace what it works on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binary_works_on_real_clusters_and_the_commands_tell_how_it_is() {
+    crate::prepare();
+    scenario::the_binary_works_and_the_commands_tell_how_it_is(stage::Plain::real().await).await;
 }

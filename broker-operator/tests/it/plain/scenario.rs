@@ -1,10 +1,12 @@
 //! What people see on plain Kubernetes.
 
+use broker_testkit::gate::Passage;
 use broker_testkit::provider::samples;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use kube::api::{ListParams, ObjectMeta, PostParams};
+use kube::api::{DynamicObject, ListParams, ObjectMeta, PostParams};
+use serde_json::json;
 
 use super::stage::Plain;
 use crate::look;
@@ -43,7 +45,7 @@ pub(crate) async fn orders_of_one_cluster_are_served_by_others_and_move_between_
     two.until_copies(0).await;
     consumer.until_no_mirrors().await;
     plain.until_no_records().await;
-    operator.stop().await;
+    plain.close(operator).await;
 }
 
 pub(crate) async fn clusters_come_and_go_while_the_broker_runs(plain: Plain) {
@@ -61,7 +63,7 @@ pub(crate) async fn clusters_come_and_go_while_the_broker_runs(plain: Plain) {
     let consumer = plain.consumer("acme").await;
     let operator = plain.operator();
     consumer.order("my-app-cert", "app.internal.corp").await;
-    let waits = |order: &kube::api::DynamicObject| look::says(order, "Brokered", "False", "NoMatchingOffer");
+    let waits = |order: &DynamicObject| look::says(order, "Brokered", "False", "NoMatchingOffer");
     consumer.until("my-app-cert", "no offer", waits).await;
 
     // A provider joins: its offer is seen at once.
@@ -95,5 +97,117 @@ pub(crate) async fn clusters_come_and_go_while_the_broker_runs(plain: Plain) {
     consumer.until_gone("my-app-cert").await;
     one.until_copies(0).await;
     plain.until_no_records().await;
+    plain.close(operator).await;
+}
+
+pub(crate) async fn a_cluster_that_does_not_answer_is_waited_for_and_the_others_go_on(mut plain: Plain) {
+    let gate = plain.behind_a_gate("one").await;
+    let one = plain.provider("one", "Internal CA").await;
+    let two = plain.provider("two", "Public CA").await;
+    one.offer("first", json!([{"key": "fqdn", "suffix": ".internal.corp"}])).await;
+    two.offer("second", json!([{"key": "fqdn", "suffix": ".public.corp"}])).await;
+    let consumer = plain.consumer("acme").await;
+    let operator = plain.operator();
+    consumer.order("my-app-cert", "app.internal.corp").await;
+    consumer.until_served("my-app-cert", &one).await;
+    let copies = one.until_copies(1).await;
+    plain.until_providers_reachable("True").await;
+    let reader = consumer.keep_reading("my-app-cert-secret", &[&one]);
+
+    gate.set(Passage::Cut);
+    let silent = |order: &DynamicObject| look::says(order, "Brokered", "Unknown", "ProviderUnreachable");
+    consumer.until("my-app-cert", "the order to say that its provider is silent", silent).await;
+    plain.until_providers_reachable("False").await;
+    consumer.order("another", "another.public.corp").await;
+    consumer.until_served("another", &two).await;
+
+    // A broker that starts meanwhile knows no more, and moves nothing.
     operator.stop().await;
+    let operator = plain.operator();
+    consumer.order("third", "third.public.corp").await;
+    consumer.until_served("third", &two).await;
+    consumer.until("my-app-cert", "the order to say that its provider is silent", silent).await;
+
+    gate.set(Passage::Open);
+    consumer.until_served("my-app-cert", &one).await;
+    plain.until_providers_reachable("True").await;
+    assert_eq!(one.until_copies(1).await[0].uid(), copies[0].uid());
+    let report = reader.finish().await.unwrap();
+    assert_eq!(report.bad(), 0, "{report}");
+    plain.close(operator).await;
+}
+
+pub(crate) async fn orders_of_the_same_name_in_two_clusters_never_mix(plain: Plain) {
+    let one = plain.provider("one", "Internal CA").await;
+    one.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    let consumers = [plain.consumer("acme").await, plain.consumer("two").await];
+    let operator = plain.operator();
+    for (consumer, fqdn) in consumers.iter().zip(["acme.internal.corp", "two.internal.corp"]) {
+        consumer.order("my-app-cert", fqdn).await;
+    }
+    let mut keys = Vec::new();
+    for consumer in &consumers {
+        let (_, secret) = consumer.until_served("my-app-cert", &one).await;
+        keys.push(look::entry(&secret, "tls.key"));
+    }
+    assert_ne!(keys[0], keys[1]);
+    let copies = one.until_copies(2).await;
+    for (copy, consumer) in copies.iter().zip(["acme", "two"]) {
+        assert!(look::tells_nothing_of(copy, "my-app-cert", consumer), "{:?}", copy.metadata);
+    }
+    consumers[0].delete("my-app-cert").await;
+    consumers[0].until_gone("my-app-cert").await;
+    one.until_copies(1).await;
+    let (_, secret) = consumers[1].until_served("my-app-cert", &one).await;
+    assert_eq!(look::entry(&secret, "tls.key"), keys[1]);
+    plain.close(operator).await;
+}
+
+pub(crate) async fn the_binary_works_and_the_commands_tell_how_it_is(plain: Plain) {
+    let one = plain.provider("one", "Internal CA").await;
+    one.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    let consumer = plain.consumer("acme").await;
+    let commands = plain.commands().await;
+
+    // The rights that were given are all that it needs.
+    let checked = commands.run_as_broker(&["--check"], &[]).await;
+    assert_eq!(checked.code, 0, "{checked:?}");
+    for line in [
+        "ok       BrokeredAPI certificates.example.com",
+        "ok       cluster acme serves acceptapis.broker.platform-mesh.io, certificates.example.com",
+        "rights in cluster one",
+    ] {
+        assert!(checked.out.contains(line), "{line}: {}", checked.out);
+    }
+    let mut broker = commands.daemon();
+    consumer.order("my-app-cert", "app.internal.corp").await;
+    consumer.until_served("my-app-cert", &one).await;
+
+    let ask = async |arguments: &[&str]| {
+        let ran = commands.as_broker(&[arguments, &["-o", "json"]].concat()).await;
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.json()
+    };
+    let all = ask(&["status", "-A"]).await;
+    assert_eq!((&all[0]["consumer"], &all[0]["provider"]), (&json!("acme"), &json!("one")), "{all}");
+    let order = ["certificate/my-app-cert", "--cluster", "acme"];
+    let status = ask(&[&["status"], &order[..]].concat()).await;
+    assert_eq!(status["assignment"]["copies"][0]["provider"], "one", "{status}");
+    assert_eq!(ask(&[&["why"], &order[..]].concat()).await["reason"], "Bound");
+    let explained = ask(&[&["explain"], &order[..]].concat()).await;
+    assert!(explained.to_string().contains("internal-ca-certificates"), "{explained}");
+    let clusters = ask(&["clusters"]).await;
+    let roles = clusters.as_array().unwrap().iter().map(|cluster| {
+        (cluster["id"].as_str().unwrap(), cluster["serves"].clone(), cluster["orders"].clone())
+    });
+    assert_eq!(
+        roles.collect::<Vec<_>>(),
+        [("acme", json!(0), json!(1)), ("one", json!(1), json!(0))],
+        "{clusters}"
+    );
+    let offers = ask(&["offers"]).await;
+    assert_eq!(offers["items"][0]["metadata"]["name"], "internal-ca-certificates", "{offers}");
+    broker.stop().await;
+    drop(commands);
+    plain.shut_down().await;
 }

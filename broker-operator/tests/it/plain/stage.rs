@@ -6,6 +6,7 @@ use broker_kcp::fleet::Clusters;
 use broker_operator::demo::stage;
 use broker_operator::init::{ApiDefinition, ClusterOptions, Init, JoinOptions, Server};
 use broker_testkit::control_plane::ControlPlane;
+use broker_testkit::gate::Gate;
 use broker_testkit::kubernetes::Kubernetes;
 use broker_testkit::provider::{CertificateAuthority, samples};
 use broker_testkit::wait::{until, until_all};
@@ -16,6 +17,7 @@ use kube::{Api, Client, Config};
 use serde_json::json;
 
 use crate::actors::{Consumer, DEADLINE, Provider};
+use crate::commands::Commands;
 use crate::operator::RunningOperator;
 use crate::stage::{GRACE, chain};
 
@@ -37,7 +39,7 @@ pub(crate) struct Plain {
     pub(crate) members: Vec<(&'static str, Server)>,
     /// The broker's own access to the platform.
     pub(crate) broker: Config,
-    _servers: Servers,
+    servers: Servers,
 }
 
 impl Plain {
@@ -80,7 +82,7 @@ impl Plain {
         init.cluster(&options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
         let (credentials, _) = init.cluster_credentials(NAMESPACE).await.unwrap();
         let broker = credentials.config().await.unwrap();
-        let plain = Self { platform, members, broker, _servers: servers };
+        let plain = Self { platform, members, broker, servers };
         let shorter = Patch::Merge(json!({"spec": {"gracePeriod": format!("{}ms", GRACE.as_millis())}}));
         let brokered: Api<BrokeredApi> = Api::all(plain.platform_client());
         brokered.patch(CERTIFICATES, &PatchParams::default(), &shorter).await.unwrap();
@@ -99,6 +101,19 @@ impl Plain {
     pub(crate) fn client(&self, name: &str) -> Client {
         let server = self.server(name);
         server.client(&server.cluster()).unwrap()
+    }
+
+    /// Puts a gate before a cluster that is to take part: the broker gets there through it alone.
+    pub(crate) async fn behind_a_gate(&mut self, name: &str) -> Gate {
+        let member = self.members.iter_mut().find(|(member, _)| *member == name).unwrap();
+        let address = member.1.cluster();
+        let server = address.strip_prefix("https://").unwrap();
+        let (server, path) = server.split_at(server.find('/').unwrap_or(server.len()));
+        let gate = Gate::before(server).await.unwrap();
+        let mut config = member.1.config(&address).unwrap();
+        config.cluster_url = format!("https://{}{path}", gate.address()).parse().unwrap();
+        member.1 = Server::from_config(config);
+        gate
     }
 
     /// Has a cluster take part.
@@ -148,6 +163,30 @@ impl Plain {
         let gone =
             until_all(&self.assignments(), all, "no Assignments", DEADLINE, <[Assignment]>::is_empty).await;
         gone.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The command line with the broker's own rights.
+    pub(crate) async fn commands(&self) -> Commands {
+        let folder = tempfile::tempdir().unwrap();
+        let (admin, broker) = (folder.path().join("admin"), folder.path().join("broker"));
+        let (credentials, _) =
+            Init::new(self.platform.clone()).cluster_credentials(NAMESPACE).await.unwrap();
+        credentials.write(&broker).unwrap();
+        Commands { platform: self.platform.cluster(), admin, broker, _folder: folder }
+    }
+
+    /// Ends the broker and what was started for it.
+    pub(crate) async fn close(self, operator: RunningOperator) {
+        operator.stop().await;
+        self.shut_down().await;
+    }
+
+    /// Ends what was started for it.
+    pub(crate) async fn shut_down(self) {
+        match self.servers {
+            Servers::Embedded(plane) => plane.shutdown().await,
+            Servers::Real(servers) => drop(servers),
+        }
     }
 
     /// Waits until the BrokeredAPI says this of its providers.
