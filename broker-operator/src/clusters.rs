@@ -90,16 +90,19 @@ async fn read(platform: &Platform) -> anyhow::Result<BTreeMap<String, Cluster>> 
                 }
             };
             for (id, export) in bound {
-                let cluster = clusters.entry(id.clone()).or_insert_with(|| Cluster { id, ..Cluster::default() });
+                let cluster =
+                    clusters.entry(id.clone()).or_insert_with(|| Cluster { id, ..Cluster::default() });
                 REACHED.clone_into(&mut cluster.contact);
                 cluster.binds.insert(export);
             }
             if export == ACCEPT_API_EXPORT {
-                let offers = view.list(&Api::<AcceptApi>::all(view.client.clone()), ListParams::default()).await;
+                let offers =
+                    view.list(&Api::<AcceptApi>::all(view.client.clone()), ListParams::default()).await;
                 for offer in offers.map_err(|error| platform.failure("listing the offers", error))? {
-                    let available = offer.status.iter().flat_map(|status| &status.conditions).any(|condition| {
-                        condition.type_ == "Available" && condition.status == ConditionStatus::True
-                    });
+                    let available =
+                        offer.status.iter().flat_map(|status| &status.conditions).any(|condition| {
+                            condition.type_ == "Available" && condition.status == ConditionStatus::True
+                        });
                     let Some(cluster) = known(&mut clusters, &offer) else { continue };
                     cluster.offers += 1;
                     cluster.available += usize::from(available);

@@ -65,7 +65,8 @@ async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
     let mut offers = Vec::new();
     for view in views(platform, ACCEPT_API_EXPORT).await? {
         let list = view.list::<AcceptApi>(&Api::all(view.client.clone()), ListParams::default()).await;
-        let list = list.map_err(|error| platform.failure(&format!("listing the offers at {}", view.place), error))?;
+        let list =
+            list.map_err(|error| platform.failure(&format!("listing the offers at {}", view.place), error))?;
         offers.extend(list.into_iter().map(|object| {
             let id = object.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
             Offer { provider: providers.get(&id).cloned().unwrap_or(id), object }

@@ -72,7 +72,8 @@ impl Platform {
         let found = secrets.list(&labelled).await;
         let what = format!("listing the Secrets with kubeconfigs in namespace {}", self.server.namespace());
         let found = found.map_err(|error| self.failure(&what, error))?;
-        let objects = found.items.into_iter().map(|secret| Ok(Object::try_from(serde_json::to_value(secret)?)?));
+        let objects =
+            found.items.into_iter().map(|secret| Ok(Object::try_from(serde_json::to_value(secret)?)?));
         Ok(members_of(&objects.collect::<anyhow::Result<Vec<_>>>()?).await)
     }
 

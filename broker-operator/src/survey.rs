@@ -8,11 +8,13 @@ use anyhow::bail;
 use broker_core::resource::{ClusterName, Object, marker};
 use broker_kcp::api::v1alpha1::{Assignment, BrokeredApi, MigrationConfiguration};
 use broker_kcp::fleet::{ExportPlan, Plan, PlatformObjects, revisions};
-use broker_kcp::kcp::api::{ApiBinding, ApiExport, ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster};
 use broker_kcp::kcp::Resource;
+use broker_kcp::kcp::api::{
+    ApiBinding, ApiExport, ApiExportEndpointSlice, CLUSTER_ANNOTATION, LogicalCluster,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::{Api, Client, ResourceExt as _};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -78,7 +80,9 @@ pub(crate) async fn views_of(platform: &Platform, planned: Option<&ExportPlan>) 
             Ok(client) => {
                 views.push(View { client, place: name.to_string(), member: Some(name.clone()) });
             }
-            Err(why) => eprintln!("note: the cluster {name} is not looked at: its kubeconfig is of no use: {why}"),
+            Err(why) => {
+                eprintln!("note: the cluster {name} is not looked at: its kubeconfig is of no use: {why}")
+            }
         }
     }
     Ok(views)
@@ -115,7 +119,6 @@ pub(crate) async fn clusters(platform: &Platform) -> anyhow::Result<BTreeMap<Str
     Ok(found)
 }
 
-
 /// The records of who serves whom.
 pub(crate) async fn assignments(platform: &Platform) -> anyhow::Result<Vec<Assignment>> {
     let api = Api::<Assignment>::all(platform.server.client(&platform.workspace)?);
@@ -151,7 +154,8 @@ pub(crate) async fn orders(
         let resource = api_resource(kind);
         // Copies are of the same kind.
         let no_copies = ListParams::default().labels(&format!("!{}", marker::ORDER_LABEL));
-        let found = view.list(&Api::<DynamicObject>::all_with(view.client.clone(), &resource), no_copies).await;
+        let found =
+            view.list(&Api::<DynamicObject>::all_with(view.client.clone(), &resource), no_copies).await;
         let found = found.map_err(|error| platform.failure(&format!("listing {api}"), error))?;
         anyhow::Ok(found.into_iter().map(|order| (api.clone(), order)).collect::<Vec<_>>())
     });

@@ -354,7 +354,8 @@ impl Export {
         {
             let mut shards = self.lock();
             let wanted: BTreeSet<String> = ways.iter().map(|way| way.endpoint.source().to_string()).collect();
-            let left: Vec<String> = shards.keys().filter(|source| !wanted.contains(*source)).cloned().collect();
+            let left: Vec<String> =
+                shards.keys().filter(|source| !wanted.contains(*source)).cloned().collect();
             gone.extend(left.iter().filter_map(|source| shards.remove(source)));
             for way in ways {
                 let source = way.endpoint.source().to_string();
@@ -385,7 +386,8 @@ impl Export {
         let health = Health::new(endpoint.source(), caches, observer.clone());
         let following = match &member {
             Some(member) => {
-                let present = self.present(member.clone(), endpoint.clone(), observer.clone(), health.clone());
+                let present =
+                    self.present(member.clone(), endpoint.clone(), observer.clone(), health.clone());
                 Following::Member { _presence: present.map(Presence::start) }
             }
             None => Following::Workspaces { _followers: self.follow_all(&endpoint, observer, &health) },
@@ -393,7 +395,12 @@ impl Export {
         Shard { endpoint, revision, member, health, _following: following }
     }
 
-    fn follow_all(&self, endpoint: &Endpoint, observer: &Arc<dyn Observer>, health: &Health) -> Vec<Follower> {
+    fn follow_all(
+        &self,
+        endpoint: &Endpoint,
+        observer: &Arc<dyn Observer>,
+        health: &Health,
+    ) -> Vec<Follower> {
         let follow = |(feed, followed): (usize, &Followed)| {
             Follower::start(Follow {
                 api: endpoint.every_cluster(),
@@ -423,7 +430,16 @@ impl Export {
         let (bindings, followed): (Vec<Followed>, Vec<Followed>) =
             self.followed.iter().cloned().partition(|one| matches!(one.topic, Topic::Bindings(_)));
         let bindings = bindings.into_iter().next()?;
-        Some(Present { export: self.name.clone(), kind, member, endpoint, followed, bindings, observer, health })
+        Some(Present {
+            export: self.name.clone(),
+            kind,
+            member,
+            endpoint,
+            followed,
+            bindings,
+            observer,
+            health,
+        })
     }
 
     fn forget(&self, shard: &Shard, observer: &dyn Observer) {

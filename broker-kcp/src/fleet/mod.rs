@@ -378,7 +378,11 @@ impl Fleet {
             };
             return planned.urls.iter().filter_map(way).collect();
         };
-        self.inner.ways.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| members.contains_key(name));
+        self.inner
+            .ways
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|name, _| members.contains_key(name));
         members.iter().filter_map(|(name, revision)| self.way_to(name, revision)).collect()
     }
 

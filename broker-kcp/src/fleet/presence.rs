@@ -118,7 +118,9 @@ impl Watching {
 
     fn serves(&mut self, definition: &Object) -> bool {
         let version = &self.present.kind.gvr.version;
-        let established = definition.condition("Established").is_some_and(|condition| condition.status == ConditionStatus::True);
+        let established = definition
+            .condition("Established")
+            .is_some_and(|condition| condition.status == ConditionStatus::True);
         let served = serves_version(definition, version);
         if established && !served && !self.wrong_version {
             let (cluster, kind) = (&self.present.member, self.present.kind.gvr.group_resource());

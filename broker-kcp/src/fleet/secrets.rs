@@ -110,7 +110,9 @@ async fn configuration(text: &str) -> Result<Config, String> {
     for user in &kubeconfig.auth_infos {
         let Some(user) = &user.auth_info else { continue };
         if user.exec.is_some() || user.auth_provider.is_some() {
-            return Err("it runs a program to log in, which is not done for a kubeconfig in a Secret".to_owned());
+            return Err(
+                "it runs a program to log in, which is not done for a kubeconfig in a Secret".to_owned()
+            );
         }
         if [&user.token_file, &user.client_certificate, &user.client_key].into_iter().any(Option::is_some) {
             return Err("it names files; give their contents (client-certificate-data, token)".to_owned());
@@ -170,14 +172,19 @@ mod tests {
         ];
         let members = clusters(found.iter().map(read)).await;
         let why = |name: &str| members[&ClusterName::from(name)].config.as_ref().unwrap_err().clone();
-        let url = |name: &str| members[&ClusterName::from(name)].config.as_ref().unwrap().cluster_url.to_string();
+        let url =
+            |name: &str| members[&ClusterName::from(name)].config.as_ref().unwrap().cluster_url.to_string();
         assert_eq!(members.len(), 5);
         assert_eq!((url("eu"), url("b")), ("https://one:6443/".to_owned(), "https://two:6443/".to_owned()));
         assert_eq!(why("us"), "its server is that of the cluster eu");
         assert!(why("empty").contains("no kubeconfig in its key `kubeconfig`"), "{}", why("empty"));
         assert_eq!(why("nonsense"), "it is no kubeconfig");
         let eu = &members[&ClusterName::from("eu")];
-        assert_ne!(eu.revision, Member::new(Err(String::new()), same).revision, "a renewed token is another way");
+        assert_ne!(
+            eu.revision,
+            Member::new(Err(String::new()), same).revision,
+            "a renewed token is another way"
+        );
     }
 
     #[tokio::test]

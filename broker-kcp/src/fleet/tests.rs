@@ -94,7 +94,8 @@ fn an_api_is_followed_through_its_export_on_every_shard() {
     let (export, schema) = certificates();
     let slices =
         [slice("certificates.example.com", "certificates.example.com", &["https://a/x/", "https://b/x"])];
-    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices), None);
+    let plan =
+        Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices), None);
     assert_eq!(plan.apis["certificates.example.com"], "certificates.example.com");
     let planned = &plan.exports["certificates.example.com"];
     assert_eq!(planned.urls.iter().collect::<Vec<_>>(), ["https://a/x", "https://b/x"]);
@@ -110,7 +111,8 @@ fn an_api_is_followed_through_its_export_on_every_shard() {
 fn nothing_is_followed_before_the_first_binding() {
     let (export, schema) = certificates();
     let slices = [slice("certificates.example.com", "certificates.example.com", &[""])];
-    let plan = Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices), None);
+    let plan =
+        Plan::of(&platform(&[brokered("certificates.example.com")], &[export], &[schema], &slices), None);
     assert!(plan.exports["certificates.example.com"].urls.is_empty());
     assert!(plan.problems.keys().all(|api| api != "certificates.example.com"));
 }
@@ -167,12 +169,10 @@ fn paths_of_kinds_are_those_of_the_api_server() {
 fn b1_how_slices_are_called_and_how_many_there_are_changes_nothing() {
     let (export, schema) = certificates();
     let of = |slices: &[Value]| {
-        Plan::of(&platform(
-            &[brokered("certificates.example.com")],
-            from_ref(&export),
-            from_ref(&schema),
-            slices,
-        ), None)
+        Plan::of(
+            &platform(&[brokered("certificates.example.com")], from_ref(&export), from_ref(&schema), slices),
+            None,
+        )
     };
     let one =
         of(&[slice("certificates.example.com", "certificates.example.com", &["https://a/x", "https://b/x"])]);

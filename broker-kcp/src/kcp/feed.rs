@@ -86,21 +86,19 @@ impl Feed {
             let began = Instant::now();
             let version = match from.take() {
                 Some(version) => version,
-                None => {
-                    match self.api.list(&self.resource, &self.namespace, &self.selector).await {
-                        Ok((objects, version)) => {
-                            failures = 0;
-                            tell(News::Listed(objects, version.clone()));
-                            version
-                        }
-                        Err(error) => {
-                            let pause = pause(&mut failures, error.retry_after());
-                            tell(News::Failed { error, began });
-                            tokio::time::sleep(pause).await;
-                            continue;
-                        }
+                None => match self.api.list(&self.resource, &self.namespace, &self.selector).await {
+                    Ok((objects, version)) => {
+                        failures = 0;
+                        tell(News::Listed(objects, version.clone()));
+                        version
                     }
-                }
+                    Err(error) => {
+                        let pause = pause(&mut failures, error.retry_after());
+                        tell(News::Failed { error, began });
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                },
             };
             let began = Instant::now();
             let Watched { reached, held, end } = self.watch(version, &mut tell).await;
@@ -136,8 +134,7 @@ impl Feed {
         held: &mut bool,
         tell: &mut impl FnMut(News),
     ) -> Result<(), ApiError> {
-        let opened =
-            self.api.watch(&self.resource, &self.namespace, &self.selector, reached, SPAN).await;
+        let opened = self.api.watch(&self.resource, &self.namespace, &self.selector, reached, SPAN).await;
         let events = opened?;
         tokio::pin!(events);
         let opened = Instant::now();

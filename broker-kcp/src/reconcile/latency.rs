@@ -151,7 +151,8 @@ mod tests {
     impl Measured {
         fn new() -> Self {
             let config = Config::new("http://127.0.0.1:1".parse().unwrap());
-            let fleet = Fleet::new(config, Clusters::default(), None, Surroundings::default(), INDEXES).unwrap();
+            let fleet =
+                Fleet::new(config, Clusters::default(), None, Surroundings::default(), INDEXES).unwrap();
             let metrics = fleet.metrics().clone();
             let mut registry = Registry::default();
             metrics.register(&mut registry);

@@ -56,7 +56,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { enable_migration: true, reconcile_interval: Duration::from_secs(30), compute: None, clusters: None }
+        Self {
+            enable_migration: true,
+            reconcile_interval: Duration::from_secs(30),
+            compute: None,
+            clusters: None,
+        }
     }
 }
 

@@ -84,10 +84,14 @@ impl Init {
             return Err(InitError::NothingBrokered { platform: platform.path });
         }
         let apis: BTreeSet<String> = brokered.iter().map(|api| api.name_any()).collect();
-        let groups: BTreeSet<String> = brokered.iter().flat_map(|api| api.spec.copy_exports.clone()).collect();
+        let groups: BTreeSet<String> =
+            brokered.iter().flat_map(|api| api.spec.copy_exports.clone()).collect();
         let known = self.definitions(&platform).await?;
-        let definitions: Vec<Value> =
-            known.iter().filter(|(name, _)| apis.contains(*name)).map(|(_, found)| definition(found)).collect();
+        let definitions: Vec<Value> = known
+            .iter()
+            .filter(|(name, _)| apis.contains(*name))
+            .map(|(_, found)| definition(found))
+            .collect();
         let own: BTreeSet<String> = known
             .into_iter()
             .filter(|(_, found)| {

@@ -233,7 +233,11 @@ async fn join(args: &JoinArgs) -> Result<(), anyhow::Error> {
 /// A name that a label can have and a Secret can be called after.
 fn cluster_name(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if (1..=50).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-') && !text.ends_with('-') {
+    if (1..=50).contains(&text.len())
+        && text.bytes().all(fits)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+    {
         Ok(text.to_owned())
     } else {
         Err("write at most 50 lower-case letters, digits and dashes, such as eu-1".to_owned())

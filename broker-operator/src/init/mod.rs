@@ -179,7 +179,8 @@ impl Init {
         for object in plan::member_rights(role, &apis, &own) {
             session.apply(&workspace, &object).await?;
         }
-        let credentials = session.credentials(&options.workspace, plan::NAMESPACE, plan::account_name(role)).await?;
+        let credentials =
+            session.credentials(&options.workspace, plan::NAMESPACE, plan::account_name(role)).await?;
         Ok((credentials, session.changes))
     }
 

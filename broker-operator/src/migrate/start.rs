@@ -8,8 +8,8 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 
 use super::StartArgs;
-use crate::survey::clusters;
 use crate::platform::Platform;
+use crate::survey::clusters;
 
 /// So much of the order's name is in the Migration's.
 const LONGEST_STEM: usize = 40;

@@ -207,16 +207,9 @@ async fn exports(platform: &Platform, plan: &Plan, looked: &mut Looked) {
 }
 
 /// Whether a cluster of plain Kubernetes answers, what it serves, and the rights there.
-async fn take_part(
-    name: &ClusterName,
-    member: &Member,
-    plan: &Plan,
-    namespace: &str,
-    looked: &mut Looked,
-) {
-    let client = member.config.clone().and_then(|config| {
-        Client::try_from(config).map_err(|error| error.to_string())
-    });
+async fn take_part(name: &ClusterName, member: &Member, plan: &Plan, namespace: &str, looked: &mut Looked) {
+    let client =
+        member.config.clone().and_then(|config| Client::try_from(config).map_err(|error| error.to_string()));
     let client = match client {
         Ok(client) => client,
         Err(why) => return looked.missing(format!("cluster {name}: its kubeconfig is of no use: {why}")),
@@ -229,7 +222,9 @@ async fn take_part(
                 served.insert(kind.gvr.group_resource());
             }
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => looked.missing(format!("cluster {name}: listing {}: {error}", kind.gvr.group_resource())),
+            Err(error) => {
+                looked.missing(format!("cluster {name}: listing {}: {error}", kind.gvr.group_resource()))
+            }
         }
     }
     if served.is_empty() {

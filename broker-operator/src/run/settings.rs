@@ -81,8 +81,20 @@ const LEVEL: Setting = setting(
 const FORMAT: Setting = setting("log-format", Some("LOG_FORMAT"), "logFormat", Some("text"), "text or json");
 
 /// Everything that can be set.
-pub(super) const SETTINGS: [Setting; 12] =
-    [KUBECONFIG, COMPUTE, CLUSTERS_NAMESPACE, CLUSTERS_FOLDER, MIGRATION, INTERVAL, ELECTION, METRICS, PROBES, DEBUGGING, LEVEL, FORMAT];
+pub(super) const SETTINGS: [Setting; 12] = [
+    KUBECONFIG,
+    COMPUTE,
+    CLUSTERS_NAMESPACE,
+    CLUSTERS_FOLDER,
+    MIGRATION,
+    INTERVAL,
+    ELECTION,
+    METRICS,
+    PROBES,
+    DEBUGGING,
+    LEVEL,
+    FORMAT,
+];
 
 /// What `run` was told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,8 @@ const USUAL: u64 = 15;
 /// Who holds the Lease, if anybody does. One that was not given up is held if it is renewed within its time: clocks of
 /// other machines are not believed.
 pub(super) async fn holder(platform: &Platform) -> anyhow::Result<Option<String>> {
-    let leases: Api<Lease> = Api::namespaced(platform.server.client(&platform.workspace)?, platform.lease_namespace());
+    let leases: Api<Lease> =
+        Api::namespaced(platform.server.client(&platform.workspace)?, platform.lease_namespace());
     let Some(seen) = read(platform, &leases).await?.filter(is_held) else { return Ok(None) };
     let seconds = seen.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     let is_renewed =

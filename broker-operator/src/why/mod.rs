@@ -68,7 +68,8 @@ pub async fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
         let identity = &standing.observed.identity;
         Report::new(&identity.gvr, &identity.key, routing)
     });
-    let lead = lead(&platform, args.lease_namespace.as_deref().unwrap_or_else(|| platform.lease_namespace())).await?;
+    let lead = lead(&platform, args.lease_namespace.as_deref().unwrap_or_else(|| platform.lease_namespace()))
+        .await?;
     let diagnosis = diagnosis::diagnose(&status, explained.as_ref(), &lead);
     print!(
         "{}",

@@ -2,4 +2,6 @@
 
 mod scene;
 
-pub use scene::{CONSUMER, EXPORT, INTERNAL, ORDER, PUBLIC, SECRET, Scene};
+pub use scene::{
+    CONSUMER, EXPORT, INTERNAL, OFFER, ORDER, PUBLIC, SECRET, Scene, of_cert_manager, set_up_authority,
+};

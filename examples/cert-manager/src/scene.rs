@@ -37,7 +37,8 @@ pub const ORDER: &str = "my-app-cert";
 pub const SECRET: &str = "my-app-cert-secret";
 
 const AUTHORITY: &str = include_str!("../authority.yaml");
-const OFFER: &str = include_str!("../offer.yaml");
+/// What the provider with cert-manager offers.
+pub const OFFER: &str = include_str!("../offer.yaml");
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -243,7 +244,7 @@ async fn while_running<T>(
 }
 
 /// Makes the root and the issuer, and returns the root's certificate.
-async fn set_up_authority(provider: &Client) -> anyhow::Result<AuthorityCertificate> {
+pub async fn set_up_authority(provider: &Client) -> anyhow::Result<AuthorityCertificate> {
     for object in parse_objects(Path::new("authority.yaml"), AUTHORITY)? {
         let object: DynamicObject = serde_json::from_value(object)?;
         let kind = object.types.as_ref().map(|types| types.kind.as_str()).unwrap_or_default();
@@ -273,7 +274,8 @@ async fn run_operator(
     Ok((stop, running))
 }
 
-fn of_cert_manager(provider: &Client, kind: &str) -> Api<DynamicObject> {
+/// A provider's objects of a kind of cert-manager's.
+pub fn of_cert_manager(provider: &Client, kind: &str) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("cert-manager.io", "v1", kind));
     Api::namespaced_with(provider.clone(), NAMESPACE, &resource)
 }

@@ -169,8 +169,7 @@ impl Plain {
     pub(crate) async fn commands(&self) -> Commands {
         let folder = tempfile::tempdir().unwrap();
         let (admin, broker) = (folder.path().join("admin"), folder.path().join("broker"));
-        let (credentials, _) =
-            Init::new(self.platform.clone()).cluster_credentials(NAMESPACE).await.unwrap();
+        let (credentials, _) = Init::new(self.platform.clone()).cluster_credentials(NAMESPACE).await.unwrap();
         credentials.write(&broker).unwrap();
         Commands { platform: self.platform.cluster(), admin, broker, _folder: folder }
     }
@@ -204,4 +203,3 @@ impl Plain {
         told.unwrap_or_else(|error| panic!("{error}"));
     }
 }
-
