@@ -129,7 +129,7 @@ mod tests {
         let names = |members: &Option<Members>| {
             members.iter().flat_map(|members| members.keys()).map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(names(&*members.wait_for(Option::is_some).await.unwrap()), ["eu"]);
+        assert_eq!(names(&members.wait_for(Option::is_some).await.unwrap()), ["eu"]);
 
         std::fs::write(file("us.yaml"), "no kubeconfig: [").unwrap();
         members.wait_for(|found| names(found) == ["eu", "us"]).await.unwrap();

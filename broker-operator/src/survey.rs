@@ -81,7 +81,7 @@ pub(crate) async fn views_of(platform: &Platform, planned: Option<&ExportPlan>) 
                 views.push(View { client, place: name.to_string(), member: Some(name.clone()) });
             }
             Err(why) => {
-                eprintln!("note: the cluster {name} is not looked at: its kubeconfig is of no use: {why}")
+                eprintln!("note: the cluster {name} is not looked at: its kubeconfig is of no use: {why}");
             }
         }
     }

@@ -66,18 +66,31 @@ impl Presence {
             // The others are numbered from zero.
             present.health.beat(present.followed.len()),
         );
-        let mut watching =
-            Watching { present, contact, served: None, wrong_version: false, followers: followers.clone() };
+        let mut watching = Watching {
+            present,
+            contact,
+            served: Served::Unknown,
+            wrong_version: false,
+            followers: followers.clone(),
+        };
         let task = tokio::spawn(async move { feed.follow(|news| watching.take(news)).await });
         Self { task, followers }
     }
 }
 
+/// Whether the kind is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Served {
+    Unknown,
+    No,
+    /// By the definition of this uid.
+    By(String),
+}
+
 struct Watching {
     present: Present,
     contact: Contact,
-    /// The uid of the definition by which the kind is served; `None` in it while it is not, and outside until that is known.
-    served: Option<Option<String>>,
+    served: Served,
     wrong_version: bool,
     followers: Arc<Mutex<Vec<Follower>>>,
 }
@@ -96,23 +109,23 @@ impl Watching {
 
     /// The definition is as this, or is not there.
     fn seen(&mut self, definition: Option<&Object>) {
-        let served = definition.filter(|found| self.serves(found)).map(|found| found.uid().to_owned());
-        if self.served.as_ref() == Some(&served) {
+        let by = definition.filter(|found| self.serves(found)).map(|found| found.uid().to_owned());
+        let served = by.map_or(Served::No, Served::By);
+        if self.served == served {
             return;
         }
         tracing::info!(
             cluster = %self.present.member,
             kind = %self.present.kind.gvr.group_resource(),
-            served = served.is_some(),
+            served = matches!(served, Served::By(_)),
             "what a cluster serves is known"
         );
         self.stop();
-        let uid = served.clone();
-        self.served = Some(served);
-        match uid {
-            Some(uid) => self.begin(&uid),
-            None => self.tell_nothing(),
+        match &served {
+            Served::By(uid) => self.begin(uid),
+            Served::No | Served::Unknown => self.tell_nothing(),
         }
+        self.served = served;
         self.present.observer.synced();
     }
 

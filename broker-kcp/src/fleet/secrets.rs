@@ -146,7 +146,7 @@ mod tests {
         )
     }
 
-    fn secret(name: &str, label: &str, data: Value) -> Object {
+    fn secret(name: &str, label: &str, data: &Value) -> Object {
         Object::try_from(json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": name, "labels": {marker::CLUSTER_LABEL: label}}, "data": data,
@@ -163,12 +163,12 @@ mod tests {
         let good = kubeconfig("https://one:6443", "", "token: t");
         let same = kubeconfig("https://one:6443", "", "token: another");
         let found = [
-            secret("a", "eu", json!({"kubeconfig": encoded(&good)})),
-            secret("b", "", json!({"value": encoded(&kubeconfig("https://two:6443", "", "token: t"))})),
-            secret("c", "eu", json!({"kubeconfig": encoded(&good)})),
-            secret("d", "us", json!({"kubeconfig": encoded(&same)})),
-            secret("e", "empty", json!({})),
-            secret("f", "nonsense", json!({"kubeconfig": encoded("[")})),
+            secret("a", "eu", &json!({"kubeconfig": encoded(&good)})),
+            secret("b", "", &json!({"value": encoded(&kubeconfig("https://two:6443", "", "token: t"))})),
+            secret("c", "eu", &json!({"kubeconfig": encoded(&good)})),
+            secret("d", "us", &json!({"kubeconfig": encoded(&same)})),
+            secret("e", "empty", &json!({})),
+            secret("f", "nonsense", &json!({"kubeconfig": encoded("[")})),
         ];
         let members = clusters(found.iter().map(read)).await;
         let why = |name: &str| members[&ClusterName::from(name)].config.as_ref().unwrap_err().clone();

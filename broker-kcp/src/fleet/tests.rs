@@ -194,3 +194,34 @@ fn b12_several_versions_of_an_api_are_followed_as_one() {
     assert_eq!(kinds.len(), 1, "{kinds:?}");
     assert_eq!(kinds["certificates.example.com"].gvr.version, "v1", "the one that is stored");
 }
+
+#[test]
+fn on_plain_kubernetes_a_kind_is_followed_wherever_it_is_served_in_the_platforms_words() {
+    let crd = |group: &str, plural: &str, kind: &str, scope: &str| {
+        schema(&format!("{plural}.{group}"), group, plural, kind, scope, &[("v1", true, true)])
+    };
+    let definitions = [
+        crd("example.com", "certificates", "Certificate", "Namespaced"),
+        crd("cert-manager.io", "certificates", "Certificate", "Namespaced"),
+        crd("cert-manager.io", "clusterissuers", "ClusterIssuer", "Cluster"),
+    ];
+    let translated = json!({
+        "metadata": {"name": "certificates.example.com"}, "spec": {"copyExports": ["cert-manager.io", "nobody.io"]},
+    });
+    let members = [("eu".into(), "1".to_owned()), ("us".into(), "1".to_owned())].into();
+    let apis = [translated, brokered("databases.example.com")];
+    let plan = Plan::of(&platform(&apis, &[], &definitions, &[]), Some(&members));
+    let followed: Vec<&str> = plan.exports.keys().map(String::as_str).collect();
+    assert_eq!(followed, ["acceptapi", "certificates.cert-manager.io", "certificates.example.com"]);
+    for planned in plan.exports.values() {
+        assert_eq!((planned.kinds.len(), planned.members.as_ref()), (1, Some(&members)));
+        assert!(planned.claims.contains(&(String::new(), "secrets".to_owned())));
+    }
+    assert_eq!(plan.apis.keys().collect::<Vec<_>>(), ["certificates.example.com"]);
+    assert!(plan.copies["certificates.cert-manager.io"].apis.contains("certificates.example.com"));
+    assert_eq!(
+        plan.problems["databases.example.com"],
+        Problem::NotDefined("databases.example.com".to_owned())
+    );
+    assert_eq!(plan.problems["certificates.example.com"], Problem::GroupNotDefined("nobody.io".to_owned()));
+}

@@ -9,7 +9,7 @@ use broker_kcp::api::crds::{accept_api_crd, to_json};
 use broker_kcp::api::v1alpha1::Moves;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::apply::Entered;
@@ -83,7 +83,7 @@ impl Init {
         if brokered.is_empty() {
             return Err(InitError::NothingBrokered { platform: platform.path });
         }
-        let apis: BTreeSet<String> = brokered.iter().map(|api| api.name_any()).collect();
+        let apis: BTreeSet<String> = brokered.iter().map(ResourceExt::name_any).collect();
         let groups: BTreeSet<String> =
             brokered.iter().flat_map(|api| api.spec.copy_exports.clone()).collect();
         let known = self.definitions(&platform).await?;

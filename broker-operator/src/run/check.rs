@@ -223,7 +223,7 @@ async fn take_part(name: &ClusterName, member: &Member, plan: &Plan, namespace: 
             }
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => {
-                looked.missing(format!("cluster {name}: listing {}: {error}", kind.gvr.group_resource()))
+                looked.missing(format!("cluster {name}: listing {}: {error}", kind.gvr.group_resource()));
             }
         }
     }

@@ -59,11 +59,17 @@ impl Commands {
 
     /// `run` as a process of its own, with the broker's rights.
     pub(crate) fn daemon(&self) -> Daemon {
+        self.daemon_with(&[])
+    }
+
+    /// The same, told more by variables.
+    pub(crate) fn daemon_with(&self, variables: &[(&str, &str)]) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
         command.arg("run").arg("--kubeconfig").arg(&self.broker);
         for address in ["METRICS_ADDR", "HEALTH_PROBE_ADDR"] {
             command.env(address, "0");
         }
+        command.envs(variables.iter().copied());
         Daemon { child: command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap() }
     }
 

@@ -208,6 +208,20 @@ pub(crate) async fn the_binary_works_and_the_commands_tell_how_it_is(plain: Plai
     let offers = ask(&["offers"]).await;
     assert_eq!(offers["items"][0]["metadata"]["name"], "internal-ca-certificates", "{offers}");
     broker.stop().await;
+
+    // The same by files in a folder, while a cluster comes.
+    let folder = tempfile::tempdir().unwrap();
+    let write = async |name: &str| {
+        let secret = plain.kubeconfigs().get(&format!("cluster-{name}")).await.unwrap();
+        let file = folder.path().join(format!("{name}.kubeconfig"));
+        std::fs::write(file, &secret.data.unwrap()["kubeconfig"].0).unwrap();
+    };
+    write("one").await;
+    let mut broker = commands.daemon_with(&[("CLUSTERS_FOLDER", folder.path().to_str().unwrap())]);
+    write("acme").await;
+    consumer.order("second", "second.internal.corp").await;
+    consumer.until_served("second", &one).await;
+    broker.stop().await;
     drop(commands);
     plain.shut_down().await;
 }

@@ -65,7 +65,8 @@ async fn an_order_of_one_cluster_is_served_by_cert_manager_in_another() {
     let consumer = Consumer { name: CONSUMER.to_owned(), workspace: CONSUMER.to_owned(), client };
     consumer.order(ORDER, "app.internal.corp").await.unwrap();
     let served = |order: Option<&DynamicObject>| order.is_some_and(is_served);
-    let order = until(&consumer.orders(), ORDER, "the order to be served", DEADLINE, served);
+    let orders = consumer.orders();
+    let order = until(&orders, ORDER, "the order to be served", DEADLINE, served);
     let order = cert_manager.while_running(order).await.unwrap().unwrap().unwrap();
     assert_eq!(order.data["status"]["relatedResources"]["secret"]["name"], SECRET);
     let secret = consumer.secrets().get(SECRET).await.unwrap();
