@@ -1,4 +1,5 @@
-//! What a broker takes from around it: the time, the way to servers, and what it counts with.
+//! What a broker takes from around it: the time, the way to servers, what it counts with, and who carries out what it
+//! decides.
 //!
 //! Whoever embeds the broker may bring a client stack of its own (proxies, tracing, rate limits), and tests bring a
 //! simulated clock and a server in the same process.
@@ -11,6 +12,7 @@ use broker_core::time::Timestamp;
 use kube::{Client, Config};
 
 use crate::metrics::Metrics;
+use crate::reconcile::{AsUsual, Execute};
 
 /// Makes clients.
 ///
@@ -45,8 +47,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time, the way to servers, and what is counted with. By default the wall clock, kube's own clients, and instruments
-/// that nobody reads.
+/// The time, the way to servers, what is counted with, and who carries out what is decided. By default the wall clock,
+/// kube's own clients, instruments that nobody reads, and the broker itself.
 #[derive(Clone)]
 pub struct Surroundings {
     /// Tells what is written into records and what grace periods are measured by. Spans that are never written (back-off,
@@ -56,11 +58,18 @@ pub struct Surroundings {
     pub connect: Arc<dyn Connect>,
     /// Counts and measures, for one broker.
     pub metrics: Metrics,
+    /// Stands between what is decided about orders and what is written.
+    pub execute: Arc<dyn Execute>,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), connect: Arc::new(KubeConnect), metrics: Metrics::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            connect: Arc::new(KubeConnect),
+            metrics: Metrics::default(),
+            execute: Arc::new(AsUsual),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{Backlog, Laned, Outcome};
 
@@ -174,10 +175,11 @@ where
         };
         let slot = Slot { queue: queue.clone(), key: Some(key.clone()) };
         let future = work(key);
-        running.spawn(async move {
+        let working = async move {
             let outcome = future.await;
             slot.finish(outcome);
-        });
+        };
+        running.spawn(working.in_current_span());
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use broker_core::resource::{ClusterName, Object, ObjectKey};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::health::Beat;
 use super::topic::{Observer, Topic};
@@ -65,7 +66,8 @@ impl Follower {
         let contact = Contact::new(&api, resource.clone(), source, beat);
         let mut pour = Pour { contact, cache, keying, topic, observer, keep };
         let feed = Feed::new(api, resource, selector);
-        Self { task: tokio::spawn(async move { feed.follow(|news| pour.take(news)).await }) }
+        let following = async move { feed.follow(|news| pour.take(news)).await };
+        Self { task: tokio::spawn(following.in_current_span()) }
     }
 }
 

@@ -109,7 +109,7 @@ impl Fleet {
         surroundings: Surroundings,
         indexes: Indexes,
     ) -> Result<Self, EndpointError> {
-        let Surroundings { clock, connect, metrics } = surroundings;
+        let Surroundings { clock, connect, metrics, .. } = surroundings;
         let connecting: Connecting = {
             let metrics = metrics.clone();
             Box::new(move |config| Connector::new(config, connect.clone()).counted_by(metrics.clone()))

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use broker_core::resource::{ClusterName, ConditionStatus, Gvr, Object};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::export::Followed;
 use super::follow::{Contact, Follow, Follower, Keying};
@@ -73,7 +74,8 @@ impl Presence {
             wrong_version: false,
             followers: followers.clone(),
         };
-        let task = tokio::spawn(async move { feed.follow(|news| watching.take(news)).await });
+        let following = async move { feed.follow(|news| watching.take(news)).await };
+        let task = tokio::spawn(following.in_current_span());
         Self { task, followers }
     }
 }

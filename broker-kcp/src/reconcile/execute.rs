@@ -1,5 +1,6 @@
 //! Carries out what was decided: one request per action, guarded, its result shown to the caches at once.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,7 @@ use broker_core::sabotage::{self, Bug};
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::around::{AsUsual, Execute, Usual};
 use super::event::event;
 use super::forgotten;
 use super::latency::Latencies;
@@ -28,7 +30,7 @@ use crate::record::{
 const IN_FLIGHT: usize = 16;
 
 /// Carries out decisions on the clusters of a fleet, as long as this broker leads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KcpMigrationExecutor {
     fleet: Fleet,
     leading: watch::Receiver<bool>,
@@ -36,6 +38,7 @@ pub struct KcpMigrationExecutor {
     /// Whether the server takes applies to a status for updates, as far as was seen.
     applies_are_updates: Arc<AtomicBool>,
     latencies: Option<Arc<Latencies>>,
+    around: Arc<dyn Execute>,
 }
 
 impl KcpMigrationExecutor {
@@ -47,7 +50,15 @@ impl KcpMigrationExecutor {
             gate: Gate::new(IN_FLIGHT),
             applies_are_updates: Arc::default(),
             latencies: None,
+            around: Arc::new(AsUsual),
         }
+    }
+
+    /// Puts this between what was decided and what is written.
+    #[must_use]
+    pub fn within(mut self, around: Arc<dyn Execute>) -> Self {
+        self.around = around;
+        self
     }
 
     /// Tells these what consumers wait for.
@@ -293,7 +304,7 @@ impl MigrationExecutor for KcpMigrationExecutor {
         }
         let _passage = self.gate.pass(urgency(action)).await;
         let began = tokio::time::Instant::now();
-        let result = self.carry_out(action).await;
+        let result = self.around.execute(action, Usual::of(self)).await;
         if result.is_ok() {
             self.measure(action);
         }
@@ -307,8 +318,14 @@ impl MigrationExecutor for KcpMigrationExecutor {
     }
 }
 
+impl fmt::Debug for KcpMigrationExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KcpMigrationExecutor").field("fleet", &self.fleet).finish_non_exhaustive()
+    }
+}
+
 impl KcpMigrationExecutor {
-    async fn carry_out(&self, action: &Action) -> Result<Written, PortError> {
+    pub(super) async fn carry_out(&self, action: &Action) -> Result<Written, PortError> {
         match action {
             Action::AddFinalizer { order, resource_version } => {
                 self.finalize(order, resource_version, |finalizers| {

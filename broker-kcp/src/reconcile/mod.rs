@@ -9,6 +9,7 @@
 //! status and the removal of orphans write.
 
 mod absence;
+mod around;
 mod books;
 mod brokered;
 mod census;
@@ -42,6 +43,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use around::{AsUsual, Execute, Usual};
 pub use execute::KcpMigrationExecutor;
 pub use explain::{ExplainError, Explained, OrderQuery, explain_once};
 pub use foresee::{ForeseeError, Foreseen, Foresight, MoveQuery, Next, Question, Supposed, foresee_once};

@@ -14,6 +14,7 @@ use kube::Config;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::books::Books;
 use super::execute::KcpMigrationExecutor;
@@ -118,6 +119,7 @@ struct Inner {
     driver: Driver,
     routes: Arc<Routes>,
     leading: watch::Receiver<bool>,
+    ready: watch::Sender<bool>,
     options: Options,
 }
 
@@ -130,7 +132,7 @@ impl Service {
         options: Options,
         leading: watch::Receiver<bool>,
     ) -> Result<Self, EndpointError> {
-        let clock = surroundings.clock.clone();
+        let (clock, around) = (surroundings.clock.clone(), surroundings.execute.clone());
         let clusters = options.clusters.clone().unwrap_or_else(|| Clusters::of(&config));
         let fleet = Fleet::new(config, clusters, options.compute.clone(), surroundings, INDEXES)?;
         let registry = KcpProviderRegistry::new(fleet.clone(), options.enable_migration);
@@ -138,8 +140,9 @@ impl Service {
         let latencies = Arc::new(Latencies::new(fleet.metrics().clone(), registry.clone()));
         let observer = KcpOrderObserver::new(fleet.clone(), registry.clone(), playbooks.clone())
             .measured_by(latencies.clone());
-        let executor =
-            KcpMigrationExecutor::new(fleet.clone(), leading.clone()).measured_by(latencies.clone());
+        let executor = KcpMigrationExecutor::new(fleet.clone(), leading.clone())
+            .measured_by(latencies.clone())
+            .within(around);
         let mentions = observer.mentions();
         let driver = Broker::new(registry.clone(), observer, executor, clock);
         let routes = Arc::new(Routes {
@@ -152,7 +155,8 @@ impl Service {
             latencies,
             progress: Arc::new(Notify::new()),
         });
-        let inner = Inner { fleet, registry, playbooks, driver, routes, leading, options };
+        let ready = watch::Sender::new(false);
+        let inner = Inner { fleet, registry, playbooks, driver, routes, leading, ready, options };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -181,6 +185,12 @@ impl Service {
         Readiness { caches: fleet.cached(), planned: fleet.is_planned(), offers: fleet.offers().is_some() }
     }
 
+    /// Whether all that it depends on was read, for whoever waits for that. Said anew whenever more became known while it
+    /// [runs](Self::run); false before.
+    pub fn watch_readiness(&self) -> watch::Receiver<bool> {
+        self.inner.ready.subscribe()
+    }
+
     /// Its queues, each with at most `limit` of what failed and is tried again.
     pub fn queues(&self, limit: usize) -> Vec<QueueReport> {
         let Routes { orders, chores, .. } = &*self.inner.routes;
@@ -199,14 +209,15 @@ impl Service {
         ]
     }
 
-    /// Works until `stop` resolves, then finishes what is in hand.
+    /// Works until `stop` resolves, then finishes what is in hand. Nothing of it runs on afterwards, nor where the future is
+    /// dropped; its tasks are in the span in which this is polled.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         let stopping = CancellationToken::new();
         let _following = AbortOnDrop(tokio::spawn({
             let (fleet, routes) = (self.inner.fleet.clone(), self.inner.routes.clone());
-            async move { fleet.run(routes).await }
+            async move { fleet.run(routes).await }.in_current_span()
         }));
-        let _waking = AbortOnDrop(tokio::spawn(self.clone().wake()));
+        let _waking = AbortOnDrop(tokio::spawn(self.clone().wake().in_current_span()));
         let orders = {
             let service = self.clone();
             run(self.inner.routes.orders.clone(), WORKERS, stopping.clone().cancelled_owned(), move |key| {
@@ -238,6 +249,7 @@ impl Service {
         let mut leading = self.inner.leading.clone();
         let interval = self.inner.options.reconcile_interval;
         let mut known = None;
+        let readiness = Told(&self.inner.ready);
         loop {
             let resync = tokio::select! {
                 biased;
@@ -250,6 +262,7 @@ impl Service {
                 }
                 () = tokio::time::sleep(interval) => true,
             };
+            readiness.tell(self.readiness().is_ready());
             let now_known = self.known();
             if resync || known.as_ref() != Some(&now_known) {
                 self.inner.registry.invalidate();
@@ -521,6 +534,21 @@ fn sooner(one: Outcome, other: Outcome) -> Outcome {
         (Outcome::After(one), Outcome::After(other)) => Outcome::After(one.min(other)),
         (Outcome::After(at), Outcome::Done) | (Outcome::Done, Outcome::After(at)) => Outcome::After(at),
         (Outcome::Done, Outcome::Done) => Outcome::Done,
+    }
+}
+
+/// Tells whether it is ready, and that it is not once nobody works any more.
+struct Told<'a>(&'a watch::Sender<bool>);
+
+impl Told<'_> {
+    fn tell(&self, ready: bool) {
+        self.0.send_if_modified(|told| std::mem::replace(told, ready) != ready);
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.tell(false);
     }
 }
 
