@@ -11,6 +11,8 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 /// What is answered.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -57,19 +59,25 @@ impl Place {
     }
 }
 
-/// Answers requests until the task is aborted. The answer depends on the head of the request and on who asks.
+/// Answers requests until it is dropped, and with it whoever still asks. The answer depends on the head of the request and on who asks.
 pub(crate) async fn serve<A>(listener: TcpListener, answer: A)
 where
     A: Fn(&Parts, SocketAddr) -> Answer + Clone + Send + 'static,
 {
+    let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, peer)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            biased;
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, peer)) = accepted else {
             // Out of file descriptors, most likely: let others finish first.
             tokio::task::yield_now().await;
             continue;
         };
         let answer = answer.clone();
-        tokio::spawn(async move {
+        let answering = async move {
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                 let answer = answer(&request.into_parts().0, peer);
                 async move { Ok::<_, Infallible>(answer) }
@@ -79,7 +87,8 @@ where
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the connection of somebody who asked broke");
             }
-        });
+        };
+        connections.spawn(answering.in_current_span());
     }
 }
 

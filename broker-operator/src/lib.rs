@@ -1,12 +1,4 @@
-//! The resource broker to run or to embed, and its command line.
-//!
-//! ```no_run
-//! # async fn embed(shutdown: impl Future<Output = ()>) -> Result<(), broker_operator::OperatorError> {
-//! let operator = broker_operator::Operator::builder().kubeconfig("broker.kubeconfig").build().await?;
-//! operator.run(shutdown).await
-//! # }
-//! ```
-//! Nothing here installs a signal handler, a logger or a crypto provider for you; the binary does all three for itself.
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
 pub mod clusters;
@@ -37,4 +29,4 @@ pub mod uninstall;
 pub mod validate;
 pub mod why;
 
-pub use operator::{LeaderElection, Operator, OperatorBuilder, OperatorError, OperatorHandle};
+pub use operator::{LeaderElection, Operator, OperatorBuilder, OperatorEnded, OperatorError, OperatorHandle};

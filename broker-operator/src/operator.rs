@@ -9,13 +9,16 @@ use std::time::Duration;
 use broker_kcp::Surroundings;
 use broker_kcp::fleet::Clusters;
 use broker_kcp::kcp::{Endpoint, EndpointError};
-use broker_kcp::reconcile::{ExplainError, Options, OrderQuery, QueueReport, Readiness, Service, Status};
+use broker_kcp::reconcile::{
+    Execute, ExplainError, Options, OrderQuery, QueueReport, Readiness, Service, Status,
+};
 use http::request::Parts;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::election::{LEASE_NAMESPACE, Terms, campaign};
 use crate::explain::Report;
@@ -55,6 +58,7 @@ pub struct OperatorBuilder {
 
 /// Why an operator could not be started, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OperatorError {
     /// The kubeconfig cannot be used.
     #[error("cannot use the kubeconfig {from}: {reason}")]
@@ -92,6 +96,11 @@ pub enum OperatorError {
         source: std::io::Error,
     },
 }
+
+/// The operator ended before what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operator has ended")]
+pub struct OperatorEnded;
 
 /// A broker that is ready to run.
 pub struct Operator {
@@ -141,7 +150,7 @@ impl Operator {
 
     /// Shows this registry what the broker counts, and what its caches hold whenever it is asked: for a program that
     /// embeds it and serves metrics of its own. All names begin with `resource_broker`. Where several operators run in
-    /// one process, each takes a registry of its own, or a part with a label of its own.
+    /// one process, each takes a registry of its own, or a part with a prefix of its own.
     pub fn register(&self, registry: &mut Registry) {
         self.service.register(registry);
         metrics::register(registry, self.leading.subscribe());
@@ -154,7 +163,7 @@ impl Operator {
         tracing::info!(%address, debugging = ?self.debugging, "serving health probes");
         let (operator, debugging) = (self.handle(), self.debugging);
         let answer = move |request: &Parts, peer| health::answer(request, peer, &operator, debugging);
-        Ok(Some(AbortOnDrop(tokio::spawn(serve(listener, answer)))))
+        Ok(Some(AbortOnDrop(tokio::spawn(serve(listener, answer).in_current_span()))))
     }
 
     /// Begins to serve metrics, if anybody does.
@@ -166,10 +175,17 @@ impl Operator {
         self.register(&mut registry);
         let registry = Arc::new(registry);
         let answer = move |request: &Parts, _| metrics::answer(request, &registry);
-        Ok(Some(AbortOnDrop(tokio::spawn(serve(listener, answer)))))
+        Ok(Some(AbortOnDrop(tokio::spawn(serve(listener, answer).in_current_span()))))
     }
 
     /// Works until `shutdown` resolves, finishes what is in hand, and gives the Lease up.
+    ///
+    /// Everything runs on the runtime and in the tracing span in which this is polled, and nothing of it is left when
+    /// it returns: no task, no connection that is in use, no listener. Dropped before, it stops like a process that is
+    /// killed, which is safe, and leaves the Lease to run out.
+    ///
+    /// # Errors
+    /// Where an address cannot be listened on. A platform that does not answer is waited for.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OperatorError> {
         let stop = CancellationToken::new();
         let _serving = (self.probes().await?, self.scrapes().await?);
@@ -190,6 +206,7 @@ impl Operator {
                 LeaderElection::Off => {
                     self.leading.send_replace(true);
                     working.await;
+                    self.leading.send_replace(false);
                 }
             }
         };
@@ -221,9 +238,16 @@ impl OperatorBuilder {
         self
     }
 
-    /// Where the time comes from and how servers are reached, instead of the wall clock and kube's own clients.
+    /// Where the time comes from, how servers are reached, what is counted with and who writes, instead of the wall clock,
+    /// kube's own clients, and the broker's own instruments and executor. Replaces what [`Self::executor`] said.
     pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
         self.surroundings = surroundings;
+        self
+    }
+
+    /// Who carries out what is decided about orders: this one, around the broker's own executor.
+    pub fn executor(mut self, executor: impl Execute + 'static) -> Self {
+        self.surroundings.execute = Arc::new(executor);
         self
     }
 
@@ -282,6 +306,13 @@ impl OperatorBuilder {
     /// Who we are among brokers of the same platform; must be unique, across restarts too.
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
+        self
+    }
+
+    /// The namespace of the Lease in the platform's workspace; `default` unless said otherwise. All brokers of a platform
+    /// must agree on it.
+    pub fn lease_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.lease_namespace = namespace.into();
         self
     }
 
@@ -394,13 +425,37 @@ impl OperatorHandle {
 
     /// Whether it holds the lead.
     pub fn is_leading(&self) -> bool {
-        *self.leading.borrow()
+        // What an operator that was dropped said last counts no more.
+        self.leading.has_changed().is_ok() && *self.leading.borrow()
     }
 
     /// Waits until it holds the lead.
-    pub async fn led(&mut self) {
-        // The sender lives as long as the operator; once that is gone there is nothing to wait for.
-        let _ = self.leading.wait_for(|leading| *leading).await;
+    ///
+    /// # Errors
+    /// Where the operator has ended.
+    pub async fn led(&self) -> Result<(), OperatorEnded> {
+        let mut leading = self.leading.clone();
+        leading.wait_for(|leading| *leading).await.map(drop).map_err(|_| OperatorEnded)
+    }
+
+    /// Waits until it has read all that it depends on, as [`readiness`](Self::readiness) tells: from then on it decides,
+    /// once it leads.
+    ///
+    /// # Errors
+    /// Where the operator has ended.
+    pub async fn ready(&self) -> Result<(), OperatorEnded> {
+        let mut ready = self.service.watch_readiness();
+        tokio::select! {
+            biased;
+            ready = ready.wait_for(|ready| *ready) => ready.map(drop).map_err(|_| OperatorEnded),
+            () = self.ended() => Err(OperatorEnded),
+        }
+    }
+
+    /// Waits until the operator has ended: nothing of it runs any more.
+    pub async fn ended(&self) {
+        // It says whether it leads for as long as it is there.
+        let _ = self.leading.clone().wait_for(|_| false).await;
     }
 }
 

@@ -36,7 +36,8 @@ impl Candidate {
     }
 
     async fn until_it_leads(&mut self) {
-        tokio::time::timeout(DEADLINE, self.handle.led()).await.expect("it does not come to lead");
+        let led = tokio::time::timeout(DEADLINE, self.handle.led()).await;
+        led.expect("it does not come to lead").expect("it ended");
     }
 }
 

@@ -29,6 +29,7 @@ mod plain;
 mod record;
 mod scenario;
 mod server;
+mod side_by_side;
 mod simulation;
 mod stage;
 mod translation;
