@@ -1,11 +1,11 @@
+use broker_testkit::provider::samples;
 use serde_json::json;
 
 use super::*;
 
-/// The Certificate of `examples/`, as the README has people broker it.
+/// The Certificate of `examples/certificates`, as the README has people broker it.
 fn certificate() -> Value {
-    let text = include_str!("../../../../examples/certificates/certificates.yaml");
-    serde_saphyr::from_str(text).unwrap()
+    serde_saphyr::from_str(samples::CERTIFICATES).unwrap()
 }
 
 fn status(crd: &mut Value) -> &mut Value {

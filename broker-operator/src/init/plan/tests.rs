@@ -1,8 +1,9 @@
+use broker_testkit::provider::samples;
+
 use super::*;
 
 fn certificate() -> ApiDefinition {
-    let text = include_str!("../../../../examples/certificates/certificates.yaml");
-    ApiDefinition::parse("a.yaml", &serde_saphyr::from_str(text).unwrap()).unwrap()
+    ApiDefinition::parse("a.yaml", &serde_saphyr::from_str(samples::CERTIFICATES).unwrap()).unwrap()
 }
 
 fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
