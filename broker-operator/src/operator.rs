@@ -1,5 +1,7 @@
 //! The broker as one thing to start: for the binary, for tests, and for programs that embed it.
 
+mod handle;
+
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
@@ -9,9 +11,7 @@ use std::time::Duration;
 use broker_kcp::Surroundings;
 use broker_kcp::fleet::Clusters;
 use broker_kcp::kcp::{Endpoint, EndpointError};
-use broker_kcp::reconcile::{
-    Execute, ExplainError, Options, OrderQuery, QueueReport, Readiness, Service, Status,
-};
+use broker_kcp::reconcile::{Execute, Options, Service};
 use http::request::Parts;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -21,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::election::{LEASE_NAMESPACE, Terms, campaign};
-use crate::explain::Report;
 use crate::health::{self, Debugging};
 use crate::http::{Place, Unbound, serve};
 use crate::kubeconfigs::Folder;
 use crate::metrics;
+
+pub use handle::{OperatorEnded, OperatorHandle};
 
 /// Whether brokers of the same platform take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,11 +98,6 @@ pub enum OperatorError {
     },
 }
 
-/// The operator ended before what was waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the operator has ended")]
-pub struct OperatorEnded;
-
 /// A broker that is ready to run.
 pub struct Operator {
     service: Service,
@@ -113,13 +109,6 @@ pub struct Operator {
     health: Place,
     debugging: Debugging,
     metrics: Place,
-}
-
-/// Looks at a running [`Operator`] from outside.
-#[derive(Clone, Debug)]
-pub struct OperatorHandle {
-    service: Service,
-    leading: watch::Receiver<bool>,
 }
 
 impl Operator {
@@ -145,7 +134,7 @@ impl Operator {
 
     /// A look at it while it runs.
     pub fn handle(&self) -> OperatorHandle {
-        OperatorHandle { service: self.service.clone(), leading: self.leading.subscribe() }
+        OperatorHandle::new(self.service.clone(), self.leading.subscribe())
     }
 
     /// Shows this registry what the broker counts, and what its caches hold whenever it is asked: for a program that
@@ -396,66 +385,6 @@ impl OperatorBuilder {
             debugging: self.debugging,
             metrics: self.metrics,
         })
-    }
-}
-
-impl OperatorHandle {
-    /// How the broker is doing.
-    pub fn status(&self) -> Status {
-        self.service.status()
-    }
-
-    /// What it has read, and what it waits for.
-    pub fn readiness(&self) -> Readiness {
-        self.service.readiness()
-    }
-
-    /// Its queues, each with at most `limit` of what failed and is tried again.
-    pub fn queues(&self, limit: usize) -> Vec<QueueReport> {
-        self.service.queues(limit)
-    }
-
-    /// Which offer serves an order, and why: from its caches, without a call.
-    ///
-    /// # Errors
-    /// Where there is no such order, or not everything was read yet.
-    pub fn explain(&self, query: &OrderQuery) -> Result<Report, ExplainError> {
-        self.service.explain(query).map(Report::from)
-    }
-
-    /// Whether it holds the lead.
-    pub fn is_leading(&self) -> bool {
-        // What an operator that was dropped said last counts no more.
-        self.leading.has_changed().is_ok() && *self.leading.borrow()
-    }
-
-    /// Waits until it holds the lead.
-    ///
-    /// # Errors
-    /// Where the operator has ended.
-    pub async fn led(&self) -> Result<(), OperatorEnded> {
-        let mut leading = self.leading.clone();
-        leading.wait_for(|leading| *leading).await.map(drop).map_err(|_| OperatorEnded)
-    }
-
-    /// Waits until it has read all that it depends on, as [`readiness`](Self::readiness) tells: from then on it decides,
-    /// once it leads.
-    ///
-    /// # Errors
-    /// Where the operator has ended.
-    pub async fn ready(&self) -> Result<(), OperatorEnded> {
-        let mut ready = self.service.watch_readiness();
-        tokio::select! {
-            biased;
-            ready = ready.wait_for(|ready| *ready) => ready.map(drop).map_err(|_| OperatorEnded),
-            () = self.ended() => Err(OperatorEnded),
-        }
-    }
-
-    /// Waits until the operator has ended: nothing of it runs any more.
-    pub async fn ended(&self) {
-        // It says whether it leads for as long as it is there.
-        let _ = self.leading.clone().wait_for(|_| false).await;
     }
 }
 
