@@ -301,9 +301,9 @@ where
                     let mut memories = self.memories();
                     let entry = memories.entry(key.to_owned()).or_default();
                     entry.block(target, blocked, basis, now);
-                    Learnt::Warning(error.to_string())
+                    Learnt::Warning(error.without_values())
                 }
-                (Action::Tell { .. }, None) => Learnt::Warning(error.to_string()),
+                (Action::Tell { .. }, None) => Learnt::Warning(error.without_values()),
                 (_, None) => Learnt::Failed(error),
             },
         }

@@ -243,10 +243,41 @@ impl PortError {
         Self { kind, what: what.into(), message: message.into(), retry_after: None }
     }
 
+    /// What was tried and what came of it, without the words of a server that judged what was written: those may quote it.
+    pub fn without_values(&self) -> String {
+        let judged = match self.kind {
+            PortErrorKind::Invalid => true,
+            // A missing right is told in names; admission quotes what it likes.
+            PortErrorKind::Denied => self.message.contains(" denied the request"),
+            PortErrorKind::NotFound
+            | PortErrorKind::AlreadyExists
+            | PortErrorKind::Conflict
+            | PortErrorKind::Unavailable
+            | PortErrorKind::Fenced => false,
+        };
+        if judged { format!("{}: {}", self.what, self.kind.reason()) } else { self.to_string() }
+    }
+
     /// The same with the pause that was asked for.
     #[must_use]
     pub fn with_pause(mut self, asked: Option<Duration>) -> Self {
         self.retry_after = asked;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PortError, PortErrorKind};
+
+    #[test]
+    fn a_server_that_judges_what_was_written_is_not_quoted() {
+        let told = |kind, message| PortError::new(kind, "create Box c-1", message).without_values();
+        let invalid = told(PortErrorKind::Invalid, "spec.note: Invalid value: \"mine\"");
+        assert_eq!(invalid, "create Box c-1: Invalid");
+        let admission = "admission webhook \"x\" denied the request: spec.note is mine";
+        assert_eq!(told(PortErrorKind::Denied, admission), "create Box c-1: Denied");
+        let right = "boxes is forbidden: User \"broker\" cannot create resource";
+        assert_eq!(told(PortErrorKind::Denied, right), format!("create Box c-1: {right}"));
     }
 }

@@ -59,6 +59,28 @@ pub struct Migration {
     pub receipt: Receipt,
 }
 
+/// How messages end that tell what became of a stage, and nothing else: that it begins, that it is over, that it is not
+/// needed.
+const MILESTONES: [&str; 3] = [BEGINS, OVER, SKIPPED];
+/// A stage begins.
+pub(crate) const BEGINS: &str = "begins";
+/// A stage is over.
+pub(crate) const OVER: &str = "is over: success";
+/// A stage is not needed.
+pub(crate) const SKIPPED: &str = "is skipped: it needs what is lost";
+
+impl Migration {
+    /// The message where it tells that a stage begins or is over. Others may quote what was found in the copies.
+    pub fn milestone(&self) -> Option<&str> {
+        milestone(&self.message)
+    }
+}
+
+fn milestone(message: &str) -> Option<&str> {
+    let (name, rest) = message.strip_prefix("stage ")?.split_once(' ')?;
+    (!name.is_empty() && MILESTONES.contains(&rest)).then_some(message)
+}
+
 /// Who wanted a move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Origin {
@@ -193,5 +215,25 @@ impl Migration {
         format!(
             "those since the switch went to the copy of {to}, those before it to the copy of {from}: {why}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::milestone;
+
+    #[test]
+    fn a_milestone_names_a_stage_and_quotes_nothing() {
+        for told in ["stage compare begins", "stage compare is over: success"] {
+            assert_eq!(milestone(told), Some(told));
+        }
+        for other in [
+            "stage compare waits for `to.status.rows == 5` (to.status.rows is 4)",
+            "stage compare failed: `from.spec.note != 'begins'` (from.spec.note is begins)",
+            "stage a note begins",
+            "begins",
+        ] {
+            assert_eq!(milestone(other), None, "{other}");
+        }
     }
 }

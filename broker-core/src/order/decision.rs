@@ -40,8 +40,36 @@ impl Decision {
 pub struct Report {
     /// One stable word for what happens now, such as `Bound` or `NoMatchingOffer`.
     pub reason: &'static str,
-    /// A sentence for the platform's people; may name providers, never contents.
+    /// A sentence for the platform's people; may name providers and fields with their values, never what Secrets hold.
     pub message: String,
+}
+
+/// Reasons whose messages are made of the names of offers, playbooks and objects alone. The messages of all others may
+/// quote what an order or a copy says.
+const MADE_OF_NAMES: [&str; 16] = [
+    "Accepted",
+    "AmbiguousPlaybook",
+    "AssignmentLost",
+    "Bound",
+    "CopyLost",
+    "FenceRequired",
+    "ForeignObject",
+    "MigrationDisabled",
+    "NoComputeCluster",
+    "NoPlaybook",
+    "NotReady",
+    "Paused",
+    "RelatedObjectMissing",
+    "RelatedTypeDiffers",
+    "Routed",
+    "Terminating",
+];
+
+impl Report {
+    /// The message where it quotes no value of an order or a copy: a log, which many may read, says no more.
+    pub fn without_values(&self) -> Option<&str> {
+        MADE_OF_NAMES.contains(&self.reason).then_some(self.message.as_str())
+    }
 }
 
 /// One write. Every one is safe to repeat and carries what guards it.
@@ -254,6 +282,22 @@ impl Severity {
         match self {
             Self::Normal => "Normal",
             Self::Warning => "Warning",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Report;
+
+    #[test]
+    fn what_may_quote_an_order_is_not_told_without_its_values() {
+        let told = |reason, message: &str| {
+            Report { reason, message: message.to_owned() }.without_values().map(str::to_owned)
+        };
+        assert_eq!(told("Bound", "served"), Some("served".to_owned()));
+        for reason in ["NoMatchingOffer", "ProviderUnreachable", "Migrating", "MoveFailed", "NotTranslated"] {
+            assert_eq!(told(reason, "spec.fqdn is app.example.org"), None, "{reason}");
         }
     }
 }

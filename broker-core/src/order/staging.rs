@@ -10,7 +10,7 @@ use super::decision::{Action, Decision};
 use super::record::CopyRef;
 use super::silence::span;
 use super::world::{Compute, CopyView, Provided, World};
-use crate::migration::{Event, Migration};
+use crate::migration::{BEGINS, Event, Migration, OVER, SKIPPED};
 use crate::playbook::{Check, Phase, Place, Places, Scene, Stage, TemplateError};
 use crate::resource::{Gvk, Object, marker};
 use crate::sabotage::{self, Bug};
@@ -49,14 +49,11 @@ impl Staging<'_> {
         let name = &stage.name;
         let lost = !matches!(self.world.copy(self.source), CopyView::Present(_));
         if lost && stage.needs_source && self.migration.controls.skip_source {
-            return Staged::Advances(
-                Event::StageSkipped,
-                format!("stage {name} is skipped: it needs what is lost"),
-            );
+            return Staged::Advances(Event::StageSkipped, format!("stage {name} {SKIPPED}"));
         }
         let Some(since) = self.migration.receipt.stage_since.filter(|_| self.migration.position.in_stage)
         else {
-            return Staged::Advances(Event::StageBegun, format!("stage {name} begins"));
+            return Staged::Advances(Event::StageBegun, format!("stage {name} {BEGINS}"));
         };
         let deadline = since.plus(stage.timeout);
         let staged = self.step(stage, decision);
@@ -114,7 +111,7 @@ impl Staging<'_> {
             Check::Holds if stage.approval && !self.migration.controls.approved.contains(name) => {
                 Staged::Waits(format!("stage {name} is done and waits for a person's approval"))
             }
-            Check::Holds => Staged::Advances(Event::StagePassed, format!("stage {name} is over: success")),
+            Check::Holds => Staged::Advances(Event::StagePassed, format!("stage {name} {OVER}")),
         }
     }
 

@@ -215,7 +215,12 @@ impl KcpMigrationExecutor {
     async fn create_migration(&self, migration: &Migration) -> Result<Written, PortError> {
         let target = Target::migrations(&self.fleet);
         let template = Object::named(&target.resource.gvk(), "", &migration.name);
-        target.create(&new_migration(migration, &template)).await
+        let written = target.create(&new_migration(migration, &template)).await?;
+        tracing::info!(
+            order = %migration.order.key, api = %migration.order.gvr.group_resource(), migration = %migration.name,
+            from = %migration.from, to = %migration.to, "migration begins"
+        );
+        Ok(written)
     }
 
     async fn adopt_migration(&self, migration: &Migration) -> Result<Written, PortError> {
@@ -260,7 +265,7 @@ impl KcpMigrationExecutor {
         let written = result.map(|object| target.show(object)).map_err(|error| port_error(&error))?;
         tracing::info!(
             order = %migration.order.key, api = %migration.order.gvr.group_resource(), migration = %migration.name,
-            state = migration.state().as_str(), why = %migration.message, "migration"
+            state = migration.state().as_str(), why = migration.milestone(), "migration"
         );
         let was = before.as_ref().and_then(|it| MigrationState::from_text(it.text(&["status", "state"])?));
         if migration.state().is_final() && was != Some(migration.state()) {

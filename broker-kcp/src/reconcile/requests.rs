@@ -138,7 +138,7 @@ pub(super) async fn look(
     if told.as_ref() == Some(&answer) {
         return Ok(None);
     }
-    tracing::info!(migration = name, reason = %answer.reason, why = %answer.message, "migration");
+    tracing::info!(migration = name, reason = %answer.reason, "migration");
     let patch = json!({
         "metadata": { "uid": object.uid(), "resourceVersion": object.resource_version() },
         "status": answer_status(&answer, &object, fleet.now()),

@@ -481,8 +481,8 @@ fn settled(key: &OrderKey, passed: &Passed, now: Timestamp) -> Outcome {
             _ => "routing",
         };
         tracing::info!(
-            order = %key.key, api = %key.api, reason = passed.report.reason, why = %passed.report.message,
-            written = ?passed.written, "{word}"
+            order = %key.key, api = %key.api, reason = passed.report.reason,
+            why = passed.report.without_values(), written = ?passed.written, "{word}"
         );
     }
     match passed.wake {
@@ -498,14 +498,14 @@ fn failed(key: &OrderKey, error: &PassError) -> Outcome {
             PortErrorKind::Fenced => Outcome::Done,
             // Somebody else wrote meanwhile: everyday, answered by looking again.
             PortErrorKind::Conflict | PortErrorKind::AlreadyExists => {
-                tracing::debug!(order = %key.key, api = %key.api, error = %port, "looking again");
+                tracing::debug!(order = %key.key, api = %key.api, error = port.without_values(), "looking again");
                 Outcome::Retry
             }
             PortErrorKind::NotFound
             | PortErrorKind::Denied
             | PortErrorKind::Invalid
             | PortErrorKind::Unavailable => {
-                tracing::warn!(order = %key.key, api = %key.api, error = %port, reason = port.kind.reason(), "routing failed; it is tried again");
+                tracing::warn!(order = %key.key, api = %key.api, error = port.without_values(), reason = port.kind.reason(), "routing failed; it is tried again");
                 again(port.retry_after)
             }
         },

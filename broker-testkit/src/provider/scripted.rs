@@ -61,12 +61,20 @@ pub enum ScriptError {
 pub struct ScriptedProvider {
     resource: ApiResource,
     zone: String,
+    mark: String,
 }
 
 impl ScriptedProvider {
     /// A provider of this API in a zone such as `eu`; its hosts are below `eu.example`.
     pub fn new(resource: ApiResource, zone: impl Into<String>) -> Self {
-        Self { resource, zone: zone.into() }
+        Self { resource, zone: zone.into(), mark: String::new() }
+    }
+
+    /// The same, whose passwords begin with this: whoever finds one knows whose it is.
+    #[must_use]
+    pub fn with_marked_passwords(mut self, mark: impl Into<String>) -> Self {
+        self.mark = mark.into();
+        self
     }
 
     /// Serves the cluster that `client` points to until `shutdown` is cancelled.
@@ -114,8 +122,8 @@ impl ScriptedProvider {
     /// The Secret of an object; an entry `password` that is there already stays.
     fn secret(&self, object: &DynamicObject, present: Option<&Secret>) -> Secret {
         let password = present.and_then(|secret| secret.data.as_ref()?.get("password").cloned());
-        let password =
-            password.map_or_else(|| Uuid::new_v4().simple().to_string().into_bytes(), |known| known.0);
+        let new = || format!("{}{}", self.mark, Uuid::new_v4().simple()).into_bytes();
+        let password = password.map_or_else(new, |known| known.0);
         let host = self.host(object).into_bytes();
         let entries = [("host", host), ("username", b"admin".to_vec()), ("password", password)];
         secret_of(object, secret_name(object), entries)
