@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     clusters, completion, cordon, definitions, explain, init, migrate, offers, plan, recover, run, status,
-    uninstall, validate, why,
+    support_bundle, uninstall, validate, why,
 };
 
 /// Brokers generic APIs: routes what consumers order to the provider that fits, and moves it without a gap.
@@ -52,6 +52,8 @@ enum Command {
     Recover(recover::RecoverArgs),
     /// Let go of all orders, before the broker is taken away for good.
     Uninstall(uninstall::UninstallArgs),
+    /// Gather what a bug report needs into one file, without Secrets and without what consumers wrote.
+    SupportBundle(support_bundle::SupportBundleArgs),
     /// Let a provider keep its orders and get no new ones.
     Cordon(cordon::CordonArgs),
     /// Let a provider get no new orders, and move those that it has.
@@ -86,6 +88,7 @@ pub async fn main() -> ExitCode {
         Command::Cordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Cordoned)).await),
         Command::Drain(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Draining)).await),
         Command::Uncordon(args) => plain(Box::pin(cordon::schedule(&args, Scheduling::Active)).await),
+        Command::SupportBundle(args) => plain(Box::pin(support_bundle::write(&args)).await),
         Command::Completion(args) => plain(completion::print(&args)),
         Command::Validate(args) => (validate::validate(&args), ExitCode::from(NO_ANSWER)),
     };

@@ -35,20 +35,20 @@ pub struct ClustersArgs {
 /// One cluster, and what it is to the platform.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Cluster {
+pub(crate) struct Cluster {
     /// Its path, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
+    pub(crate) path: Option<String>,
     /// Its id.
-    id: String,
+    pub(crate) id: String,
     /// The exports that it binds.
     binds: BTreeSet<String>,
     /// Its offers, and how many of them are available.
-    offers: usize,
+    pub(crate) offers: usize,
     /// How many of its offers are available.
     available: usize,
     /// The orders that it serves, or is to serve.
-    serves: usize,
+    pub(crate) serves: usize,
     /// The orders that it made, as far as they were placed.
     orders: usize,
     /// `Reached`, or why not.
@@ -74,7 +74,8 @@ pub async fn print(args: &ClustersArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn read(platform: &Platform) -> anyhow::Result<BTreeMap<String, Cluster>> {
+/// The clusters that bind an export, or that a record names, by id.
+pub(crate) async fn read(platform: &Platform) -> anyhow::Result<BTreeMap<String, Cluster>> {
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
     let mut silent = None;
     for (export, planned) in plan(platform).await?.exports {

@@ -23,6 +23,7 @@ mod platform;
 pub mod recover;
 pub mod run;
 pub mod status;
+pub mod support_bundle;
 mod survey;
 pub mod telemetry;
 pub mod uninstall;

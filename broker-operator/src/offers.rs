@@ -33,9 +33,9 @@ pub struct OffersArgs {
 }
 
 /// An offer, and the path of its provider's workspace where it is known.
-struct Offer {
-    provider: String,
-    object: AcceptApi,
+pub(crate) struct Offer {
+    pub(crate) provider: String,
+    pub(crate) object: AcceptApi,
 }
 
 /// Prints the offers.
@@ -56,7 +56,7 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
 }
 
 /// All offers of all shards.
-async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
+pub(crate) async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
     let providers = if platform.is_on_plain_kubernetes() {
         BTreeMap::new()
     } else {

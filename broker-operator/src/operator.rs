@@ -50,6 +50,7 @@ pub struct OperatorBuilder {
     options: Options,
     election: LeaderElection,
     identity: Option<String>,
+    lease_namespace: Option<String>,
     lease_duration: Duration,
     lease_renewal: Duration,
     health: Place,
@@ -124,6 +125,7 @@ impl Operator {
             options: Options::default(),
             election: LeaderElection::default(),
             identity: None,
+            lease_namespace: None,
             lease_duration: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
             health: Place::default(),
@@ -301,7 +303,7 @@ impl OperatorBuilder {
     /// The namespace of the Lease in the platform's workspace; `default` unless said otherwise. All brokers of a platform
     /// must agree on it.
     pub fn lease_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.lease_namespace = namespace.into();
+        self.lease_namespace = Some(namespace.into());
         self
     }
 
@@ -361,7 +363,7 @@ impl OperatorBuilder {
         if let Some(folder) = &kubeconfigs {
             options.clusters = Some(Clusters::Members(folder.members()));
         }
-        let lease_namespace = match options.clusters.get_or_insert_with(|| Clusters::of(&config)) {
+        let usual = match options.clusters.get_or_insert_with(|| Clusters::of(&config)) {
             Clusters::Workspaces => LEASE_NAMESPACE.to_owned(),
             Clusters::Secrets(namespace) => namespace.clone(),
             Clusters::Members(_) => config.default_namespace.clone(),
@@ -370,7 +372,8 @@ impl OperatorBuilder {
         let clock = self.surroundings.clock.clone();
         let service = Service::new(config, self.surroundings, options, watching)?;
         let endpoint = service.fleet().endpoint().clone();
-        let mut terms = Terms::new(self.identity.unwrap_or_else(unique_identity), lease_namespace);
+        let mut terms =
+            Terms::new(self.identity.unwrap_or_else(unique_identity), self.lease_namespace.unwrap_or(usual));
         terms.duration = self.lease_duration;
         terms.renewal = self.lease_renewal;
         terms.clock = clock;

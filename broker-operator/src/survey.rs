@@ -137,6 +137,21 @@ pub(crate) async fn orders(
     platform: &Platform,
     only: Option<&str>,
 ) -> anyhow::Result<Vec<(String, DynamicObject)>> {
+    // Copies are of the same kind.
+    brokered(platform, only, &format!("!{}", marker::ORDER_LABEL)).await
+}
+
+/// What carries our mark of the kinds of brokered APIs: copies, as far as they are of their orders' kinds.
+pub(crate) async fn copies(platform: &Platform) -> anyhow::Result<Vec<(String, DynamicObject)>> {
+    brokered(platform, None, marker::ORDER_LABEL).await
+}
+
+/// The objects of all brokered APIs, or of one, that are labelled so, each with its API.
+async fn brokered(
+    platform: &Platform,
+    only: Option<&str>,
+    labels: &str,
+) -> anyhow::Result<Vec<(String, DynamicObject)>> {
     let plan = plan(platform).await?;
     if let Some(asked) = only
         && !plan.apis.contains_key(asked)
@@ -152,10 +167,9 @@ pub(crate) async fn orders(
     }
     let lists = wanted.into_iter().map(|(api, view, kind)| async move {
         let resource = api_resource(kind);
-        // Copies are of the same kind.
-        let no_copies = ListParams::default().labels(&format!("!{}", marker::ORDER_LABEL));
+        let labelled = ListParams::default().labels(labels);
         let found =
-            view.list(&Api::<DynamicObject>::all_with(view.client.clone(), &resource), no_copies).await;
+            view.list(&Api::<DynamicObject>::all_with(view.client.clone(), &resource), labelled).await;
         let found = found.map_err(|error| platform.failure(&format!("listing {api}"), error))?;
         anyhow::Ok(found.into_iter().map(|order| (api.clone(), order)).collect::<Vec<_>>())
     });

@@ -3,12 +3,14 @@
 mod check;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use broker_kcp::fleet::Clusters;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use settings::{Given, Settings, read_file};
@@ -110,6 +112,17 @@ impl RunArgs {
         let file = self.config.as_deref().map(read_file).transpose()?;
         Given { flags, variable: &|name| std::env::var(name).ok(), file }.settle()
     }
+}
+
+/// What a broker would be told that runs with this environment and this configuration file, and what is wrong with it.
+pub(crate) fn configured(file: Option<&Path>) -> Result<Value, SettingError> {
+    let file = file.map(read_file).transpose()?;
+    let given = Given { flags: BTreeMap::new(), variable: &|name| std::env::var(name).ok(), file };
+    let mut told = given.told();
+    if let (Err(wrong), Some(told)) = (given.settle(), told.as_object_mut()) {
+        told.insert("wrong".to_owned(), wrong.to_string().into());
+    }
+    Ok(told)
 }
 
 /// Runs the broker until it is told to stop, by SIGTERM or SIGINT; or only looks whether it could.

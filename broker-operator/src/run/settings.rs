@@ -247,6 +247,17 @@ impl Given<'_> {
     }
 }
 
+impl Given<'_> {
+    /// Every setting, with what counts and where it was given; nothing of what the named files hold.
+    pub(super) fn told(&self) -> Value {
+        let told = SETTINGS.map(|setting| {
+            let found = self.find(setting).map(|(place, text)| format!("{text} ({place})"));
+            (setting.key.to_owned(), found.map_or(Value::Null, Value::String))
+        });
+        Value::Object(told.into_iter().collect())
+    }
+}
+
 /// The configuration file as data.
 pub(super) fn read_file(path: &Path) -> Result<(String, Map<String, Value>), SettingError> {
     let file = path.display().to_string();

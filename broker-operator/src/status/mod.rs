@@ -4,7 +4,7 @@
 //! nothing but names is read out. The table needs two lists: the orders, and the platform's Assignments.
 
 mod live;
-mod overview;
+pub(crate) mod overview;
 mod text;
 pub(crate) mod tree;
 

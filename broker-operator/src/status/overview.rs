@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use broker_core::resource::{Condition, ConditionStatus};
 use broker_kcp::api::v1alpha1::Assignment;
 use broker_kcp::kcp::api::CLUSTER_ANNOTATION;
+use broker_kcp::reconcile::OrderQuery;
 use comfy_table::{Table, presets};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -19,7 +20,7 @@ use crate::survey::{assignments, orders, paths, server_of};
 /// An order at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+pub(crate) struct Row {
     /// The consumer's cluster: its path, or its id.
     consumer: String,
     /// Its namespace.
@@ -44,20 +45,21 @@ struct Row {
     created_at: Option<String>,
 }
 
+impl Row {
+    /// The order, as the other commands take it, where it is not served as it should be.
+    pub(crate) fn stuck(&self) -> Option<OrderQuery> {
+        (self.reason != "Bound" || self.ready != ConditionStatus::True.as_str()).then(|| OrderQuery {
+            resource: self.resource.clone(),
+            cluster: self.consumer.clone(),
+            namespace: Some(self.namespace.clone()).filter(|it| !it.is_empty()),
+            name: self.name.clone(),
+        })
+    }
+}
+
 /// Prints all orders.
 pub(super) async fn print(platform: &Platform, args: &StatusArgs) -> anyhow::Result<()> {
-    let (paths, providers, orders) =
-        tokio::try_join!(paths(platform), providers(platform), orders(platform, args.resource.as_deref()))?;
-    let called = |id: &str| paths.get(id).cloned().unwrap_or_else(|| id.to_owned());
-    let mut rows: Vec<Row> = orders
-        .iter()
-        .map(|(api, order)| row(api, order, &providers, &called))
-        .filter(|(cluster, row)| {
-            args.cluster.as_ref().is_none_or(|asked| asked == cluster || *asked == row.consumer)
-        })
-        .map(|(_, row)| row)
-        .collect();
-    rows.sort();
+    let rows = rows(platform, args.resource.as_deref(), args.cluster.as_deref()).await?;
     match args.output {
         Output::Table if rows.is_empty() => eprintln!("No orders."),
         Output::Table => println!("{}", table(&rows).trim_fmt()),
@@ -65,6 +67,25 @@ pub(super) async fn print(platform: &Platform, args: &StatusArgs) -> anyhow::Res
         Output::Yaml => print!("{}", serde_saphyr::to_string(&rows)?),
     }
     Ok(())
+}
+
+/// All orders at a glance, or those of one API, of one cluster, or both; sorted.
+pub(crate) async fn rows(
+    platform: &Platform,
+    resource: Option<&str>,
+    cluster: Option<&str>,
+) -> anyhow::Result<Vec<Row>> {
+    let (paths, providers, orders) =
+        tokio::try_join!(paths(platform), providers(platform), orders(platform, resource))?;
+    let called = |id: &str| paths.get(id).cloned().unwrap_or_else(|| id.to_owned());
+    let mut rows: Vec<Row> = orders
+        .iter()
+        .map(|(api, order)| row(api, order, &providers, &called))
+        .filter(|(id, row)| cluster.is_none_or(|asked| asked == id || asked == row.consumer))
+        .map(|(_, row)| row)
+        .collect();
+    rows.sort();
+    Ok(rows)
 }
 
 /// The clusters that serve orders, or are to, by the orders' uids.

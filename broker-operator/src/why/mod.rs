@@ -11,7 +11,7 @@ use anyhow::Context;
 use broker_core::port::Clock as _;
 use broker_core::time::Timestamp;
 use broker_kcp::SystemClock;
-use broker_kcp::reconcile::standing_once;
+use broker_kcp::reconcile::{OrderQuery, standing_once};
 use clap::Args;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -61,16 +61,8 @@ pub async fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let (cluster, namespace) = (args.cluster.as_str(), args.namespace.as_deref());
     let query = order_query(&args.order, Some(cluster), namespace, "certificate/my-app-cert")?;
     let platform = args.platform.open().await?;
-    let asking = |config| standing_once(config, &query);
-    let standing = platform.ask(args.timeout, "--timeout allows more time", asking).await?;
-    let status = OrderStatus::from(&standing);
-    let explained = standing.routing.map(|routing| {
-        let identity = &standing.observed.identity;
-        Report::new(&identity.gvr, &identity.key, routing)
-    });
-    let lead = lead(&platform, args.lease_namespace.as_deref().unwrap_or_else(|| platform.lease_namespace()))
-        .await?;
-    let diagnosis = diagnosis::diagnose(&status, explained.as_ref(), &lead);
+    let lease_namespace = args.lease_namespace.as_deref().unwrap_or_else(|| platform.lease_namespace());
+    let (_, _, diagnosis) = look(&platform, &query, lease_namespace, args.timeout).await?;
     print!(
         "{}",
         match args.output {
@@ -80,6 +72,25 @@ pub async fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
         }
     );
     Ok(if diagnosis.is_well() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+}
+
+/// How an order stands, which offer would serve it where that can be told, and what is wrong.
+pub(crate) async fn look(
+    platform: &Platform,
+    query: &OrderQuery,
+    lease_namespace: &str,
+    timeout: Duration,
+) -> anyhow::Result<(OrderStatus, Option<Report>, Diagnosis)> {
+    let asking = |config| standing_once(config, query);
+    let standing = platform.ask(timeout, "--timeout allows more time", asking).await?;
+    let status = OrderStatus::from(&standing);
+    let explained = standing.routing.map(|routing| {
+        let identity = &standing.observed.identity;
+        Report::new(&identity.gvr, &identity.key, routing)
+    });
+    let lead = lead(platform, lease_namespace).await?;
+    let diagnosis = diagnosis::diagnose(&status, explained.as_ref(), &lead);
+    Ok((status, explained, diagnosis))
 }
 
 /// Who leads, as the Lease tells.
