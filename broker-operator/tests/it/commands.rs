@@ -64,13 +64,19 @@ impl Commands {
 
     /// The same, told more by variables.
     pub(crate) fn daemon_with(&self, variables: &[(&str, &str)]) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
-        command.arg("run").arg("--kubeconfig").arg(&self.broker);
+        let mut command = self.daemon_command();
         for address in ["METRICS_ADDR", "HEALTH_PROBE_ADDR"] {
             command.env(address, "0");
         }
         command.envs(variables.iter().copied());
         Daemon { child: command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap() }
+    }
+
+    /// How that process is begun.
+    pub(crate) fn daemon_command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_resource-broker"));
+        command.arg("run").arg("--kubeconfig").arg(&self.broker);
+        command
     }
 
     fn command(&self, kubeconfig: &Path, arguments: &[&str]) -> Command {

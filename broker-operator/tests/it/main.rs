@@ -15,8 +15,10 @@
 )]
 
 mod actors;
+mod canaries;
 mod chart;
 mod commands;
+mod daemon;
 mod deploy;
 mod election;
 mod init;
