@@ -48,6 +48,20 @@ impl Watched {
         log.iter().find_map(address).unwrap()
     }
 
+    /// Waits until it has logged so many lines with these words.
+    pub(crate) async fn until_logged(&self, words: &str, count: usize) {
+        let mut log = self.log.clone();
+        let lines = |log: &Vec<String>| log.iter().filter(|line| line.contains(words)).count();
+        // Where it ended, no more will come.
+        log.wait_for(|log| lines(log) >= count).await.expect("it ended by itself");
+    }
+
+    /// Ends it as a power cut would, and gives back what it logged.
+    pub(crate) async fn kill(mut self) -> String {
+        self.child.kill().await.unwrap();
+        self.rest().await
+    }
+
     /// Ends it as Kubernetes does, and gives back what it logged.
     pub(crate) async fn stop(mut self) -> String {
         let id = self.child.id().expect("it ended by itself");

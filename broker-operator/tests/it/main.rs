@@ -107,6 +107,7 @@ on_both_servers! {
     two_leaders::two_brokers_that_both_work_lose_nothing_and_double_nothing,
     restart::killed_before_the_switch_it_ends_the_same,
     restart::killed_after_the_switch_it_ends_the_same,
+    kills::killed_at_random_moments_it_loses_doubles_and_leaves_nothing,
     playbooks::a_playbook_is_told_whether_it_can_be_followed_and_how,
     playbooks::an_order_that_holds_data_moves_by_its_playbook_and_its_helpers_leave_nothing,
     playbooks::a_fence_is_lifted_when_its_move_is_called_off,

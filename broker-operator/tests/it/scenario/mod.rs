@@ -4,6 +4,7 @@ pub(crate) mod availability;
 pub(crate) mod check;
 pub(crate) mod deletion;
 pub(crate) mod explain;
+pub(crate) mod kills;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod people;
