@@ -1,7 +1,7 @@
 //! The command `support-bundle`: what a bug report needs, in one file that can be given away.
 //!
 //! It only reads, with the broker's own rights, and never a Secret. What consumers wrote is replaced by its shape
-//! (`redact`), what they and their things are called by numbered names (`names`); [`README`] tells what is inside to
+//! (`redact`), what they and their things are called by numbered names (`names`); `README` tells what is inside to
 //! whoever opens the file.
 
 mod archive;
