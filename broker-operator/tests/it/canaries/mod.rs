@@ -329,7 +329,7 @@ async fn planted(
                 leaks.extend([of(1, Spot::Name), of(1, Spot::Namespace), truth.traces[&1][0].clone()]);
             }
             Place::Platform | Place::Log | Place::Bundle | Place::BundleWithNames => {
-                leaks.push(of(1, Spot::Spec))
+                leaks.push(of(1, Spot::Spec));
             }
             Place::Metrics => leaks.extend([of(1, Spot::Name), truth.traces[&1][1].clone()]),
             Place::Explain(asked) => leaks.push(of(asked + 1, Spot::Name)),
