@@ -59,6 +59,11 @@ impl View {
         self.shard.as_ref().is_none_or(|shard| shard.shards.holds(shard.name.as_deref(), cluster))
     }
 
+    /// Whether this view may show less of a table than its scope holds.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.export.is_some()
+    }
+
     /// The label that objects of a table must carry to exist in this view.
     pub(crate) fn claim(&self, table: &TableId) -> Option<&claims::Visible> {
         self.export.as_ref()?.claim(table)

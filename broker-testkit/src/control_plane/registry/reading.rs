@@ -11,7 +11,7 @@ use super::operation::present;
 use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::selector::{FieldSelector, LabelSelector};
 use crate::control_plane::plane::{Plane, View};
-use crate::control_plane::storage::{Change, ChangeKind, Cursor, Expired, ObjectKey, Scope};
+use crate::control_plane::storage::{Change, ChangeKind, Cursor, Expired, ObjectKey, Scope, Wanted};
 use crate::control_plane::value;
 
 /// Which objects of a resource are asked for.
@@ -82,38 +82,30 @@ pub(crate) struct Paging {
 pub(crate) fn list(plane: &Plane, selection: &Selection, paging: &Paging) -> Result<Page, ApiError> {
     let table = &selection.definition.table;
     let token = paging.token.as_deref().map(Token::decode).transpose()?;
-    let at = token.as_ref().map(|t| t.revision).or(paging.exactly);
-    let listing = match at {
-        Some(revision) => plane.store.list_at(table, &selection.scope, revision).map_err(|expired| {
-            if token.is_some() {
-                ApiError::expired(
-                    "The provided continue parameter is too old to display a consistent list result. You can \
-                     start a new list without the continue parameter.",
-                )
-            } else {
-                ApiError::expired(expired.to_string())
-            }
-        })?,
-        None => plane.store.list(table, &selection.scope),
-    };
-    let after = token.map(|t| t.after);
-    let mut chosen: Vec<(ObjectKey, Arc<Value>)> = listing
-        .items
-        .into_iter()
-        .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
-        .filter(|(key, object)| selection.admits(key, object))
-        .collect();
+    let selective =
+        selection.labels != LabelSelector::default() || selection.fields != FieldSelector::default();
     let limit = paging.limit.filter(|limit| *limit > 0).and_then(|l| usize::try_from(l).ok());
-    let (mut next, mut remaining) = (None, None);
-    if let Some(limit) = limit.filter(|limit| chosen.len() > *limit) {
-        let selective =
-            selection.labels != LabelSelector::default() || selection.fields != FieldSelector::default();
-        remaining = (!selective).then(|| chosen.len() - limit);
-        chosen.truncate(limit);
-        next =
-            chosen.last().map(|(key, _)| Token { revision: listing.revision, after: key.clone() }.encode());
-    }
-    let items = chosen.iter().map(|(_, object)| selection.present(object)).collect();
+    let wanted = Wanted {
+        at: token.as_ref().map(|token| token.revision).or(paging.exactly),
+        after: token.as_ref().map(|token| &token.after),
+        limit,
+        counts: limit.is_some() && !selective && !selection.view.is_partial(),
+    };
+    let admits = |key: &ObjectKey, object: &Value| selection.admits(key, object);
+    let listing = plane.store.page(table, &selection.scope, &wanted, admits).map_err(|expired| {
+        if token.is_some() {
+            ApiError::expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a \
+                 new list without the continue parameter.",
+            )
+        } else {
+            ApiError::expired(expired.to_string())
+        }
+    })?;
+    let last = listing.items.last().filter(|_| listing.more > 0);
+    let next = last.map(|(key, _)| Token { revision: listing.revision, after: key.clone() }.encode());
+    let remaining = Some(listing.more).filter(|more| *more > 0 && wanted.counts);
+    let items = listing.items.iter().map(|(_, object)| selection.present(object)).collect();
     Ok(Page { items, revision: listing.revision, next, remaining })
 }
 

@@ -10,18 +10,22 @@
 mod cursor;
 mod key;
 mod log;
+mod page;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use key::{ObjectKey, Scope, TableId};
 pub(crate) use log::{Change, ChangeKind};
+pub(crate) use page::Wanted;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use self::log::Log;
+use self::page::Merged;
 
 /// What a writer expects to find where it writes.
 #[derive(Debug, Clone)]
@@ -60,6 +64,8 @@ pub(crate) struct Listing {
     pub(crate) items: Vec<(ObjectKey, Arc<Value>)>,
     /// The revision the list is true for.
     pub(crate) revision: u64,
+    /// How many more there are after these; at least so many, where nobody counted.
+    pub(crate) more: usize,
 }
 
 /// The store. Cheap to share, one lock inside.
@@ -142,25 +148,43 @@ impl Store {
     pub(crate) fn list(&self, table: &TableId, scope: &Scope) -> Listing {
         let inner = self.lock();
         let items = inner.tables.get(table).map(|t| select(&t.objects, scope)).unwrap_or_default();
-        Listing { items, revision: inner.revision }
+        Listing { items, revision: inner.revision, more: 0 }
     }
 
-    /// All objects of a scope as they were at `revision`.
-    pub(crate) fn list_at(&self, table: &TableId, scope: &Scope, revision: u64) -> Result<Listing, Expired> {
+    /// The objects of a scope that are wanted, as they are now or were at a revision: those after a key, as many as fit.
+    ///
+    /// `admits` is asked while the store is locked. A page costs its own length, and what changed since its revision.
+    pub(crate) fn page(
+        &self,
+        table: &TableId,
+        scope: &Scope,
+        wanted: &Wanted<'_>,
+        admits: impl Fn(&ObjectKey, &Value) -> bool,
+    ) -> Result<Listing, Expired> {
         let inner = self.lock();
+        let revision = wanted.at.unwrap_or(inner.revision);
         let Some(found) = inner.tables.get(table) else {
-            return Ok(Listing { items: Vec::new(), revision });
+            return Ok(Listing { items: Vec::new(), revision, more: 0 });
         };
-        let undo = found.log.since(revision)?;
-        let mut objects: BTreeMap<ObjectKey, Arc<Value>> =
-            select(&found.objects, scope).into_iter().collect();
-        for change in undo.iter().rev().filter(|c| scope.contains(&c.key)) {
-            match &change.previous {
-                Some(previous) => objects.insert(change.key.clone(), Arc::clone(previous)),
-                None => objects.remove(&change.key),
-            };
-        }
-        Ok(Listing { items: objects.into_iter().collect(), revision })
+        let undo = if wanted.at.is_some() { found.log.since(revision)? } else { Vec::new() };
+        // The oldest change says what was there before all of them.
+        let before: BTreeMap<ObjectKey, Option<&Arc<Value>>> =
+            undo.iter().rev().map(|change| (change.key.clone(), change.previous.as_ref())).collect();
+        let start = scope.start();
+        let after = wanted.after.filter(|after| **after >= start);
+        let first = after.map_or(Bound::Included(&start), Bound::Excluded);
+        let now = found.objects.range((first, Bound::Unbounded)).map(|(key, object)| (key, Some(object)));
+        let then = before.range((first, Bound::Unbounded)).map(|(key, object)| (key, *object));
+        let mut wanted_ones = Merged::of(now, then)
+            .take_while(|(key, _)| scope.covers_cluster(key))
+            .filter_map(|(key, object)| Some((key, object?)))
+            .filter(|(key, object)| scope.contains(key) && admits(key, object));
+        let limit = wanted.limit.unwrap_or(usize::MAX);
+        let shown = wanted_ones.by_ref().take(limit);
+        let items = shown.map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
+        let more =
+            if wanted.counts { wanted_ones.count() } else { usize::from(wanted_ones.next().is_some()) };
+        Ok(Listing { items, revision, more })
     }
 
     /// The revision before the last so many changes of a table, or before as many as can be looked back at; none where
@@ -257,7 +281,10 @@ impl Store {
         let slot = inner.tables.entry(table.clone()).or_insert_with(Table::new);
         let items = select(&slot.objects, scope);
         let changed = slot.changed.subscribe();
-        (Listing { items, revision }, Cursor::new(Arc::clone(self), table.clone(), revision, changed))
+        (
+            Listing { items, revision, more: 0 },
+            Cursor::new(Arc::clone(self), table.clone(), revision, changed),
+        )
     }
 
     /// Everything that happens in any table from now on, for the control plane's own controllers.

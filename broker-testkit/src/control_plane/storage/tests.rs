@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{ChangeKind, CommitError, Expected, ObjectKey, Scope, Store, TableId};
+use super::{ChangeKind, CommitError, Expected, ObjectKey, Scope, Store, TableId, Wanted};
 
 fn object(name: &str, n: u64) -> Value {
     json!({"metadata": {"name": name}, "data": {"n": n}})
+}
+
+/// The names of a page.
+fn names(store: &Store, table: &TableId, scope: &Scope, wanted: &Wanted<'_>) -> Vec<String> {
+    let page = store.page(table, scope, wanted, |_, _| true).unwrap();
+    page.items.iter().map(|(key, _)| key.name.to_string()).collect()
 }
 
 fn key(cluster: &str, name: &str) -> ObjectKey {
@@ -63,9 +69,8 @@ fn a_list_at_a_revision_shows_the_world_of_then() {
     let then = store.list(&table, &Scope::default()).revision;
     store.commit(&table, key("a", "one"), &Expected::Is(one), None).unwrap();
     store.commit(&table, key("a", "two"), &Expected::Absent, Some(object("two", 1))).unwrap();
-    let listing = store.list_at(&table, &Scope::cluster("a"), then).unwrap();
-    let names: Vec<_> = listing.items.iter().map(|(key, _)| key.name.to_string()).collect();
-    assert_eq!(names, ["one"]);
+    let wanted = Wanted { at: Some(then), ..Wanted::default() };
+    assert_eq!(names(&store, &table, &Scope::cluster("a"), &wanted), ["one"]);
     assert_eq!(store.list(&table, &Scope::cluster("a")).items.len(), 1);
 }
 
@@ -78,12 +83,55 @@ fn looking_back_ends_where_the_log_begins() {
         let name = format!("o{n}");
         store.commit(&table, key("a", &name), &Expected::Absent, Some(object(&name, n))).unwrap();
     }
-    for (changes, names) in [(1, &["o0", "o1", "o2"][..]), (2, &["o0", "o1"]), (9, &["o0", "o1"])] {
+    for (changes, expected) in [(1, &["o0", "o1", "o2"][..]), (2, &["o0", "o1"]), (9, &["o0", "o1"])] {
         let then = store.before_the_last(&table, changes).unwrap();
-        let listing = store.list_at(&table, &Scope::default(), then).unwrap();
-        let found: Vec<_> = listing.items.iter().map(|(key, _)| key.name.to_string()).collect();
-        assert_eq!(found, names);
+        let wanted = Wanted { at: Some(then), ..Wanted::default() };
+        assert_eq!(names(&store, &table, &Scope::default(), &wanted), expected);
     }
     store.compact();
     assert_eq!(store.before_the_last(&table, 1), None, "nothing can be looked back at");
+}
+
+#[test]
+fn pages_of_one_revision_are_one_list_whatever_happens_between_them() {
+    let store = Store::new(100);
+    let table = TableId::of("", "configmaps");
+    let create = |cluster: &str, name: &str| {
+        store.commit(&table, key(cluster, name), &Expected::Absent, Some(object(name, 1))).unwrap()
+    };
+    let remove = |cluster: &str, name: &str| {
+        let read = store.get(&table, &key(cluster, name)).unwrap();
+        store.commit(&table, key(cluster, name), &Expected::Is(read), None).unwrap();
+    };
+    create("0", "before");
+    for n in 1..=7 {
+        create("a", &n.to_string());
+    }
+    create("b", "behind");
+    let scope = Scope::cluster("a");
+    let admits = |key: &ObjectKey, _: &Value| &*key.name != "4";
+    let then = store.list(&table, &scope).revision;
+    let (mut found, mut after): (Vec<String>, Option<ObjectKey>) = (Vec::new(), None);
+    for round in 0.. {
+        let wanted = Wanted { at: Some(then), after: after.as_ref(), limit: Some(2), counts: true };
+        let page = store.page(&table, &scope, &wanted, admits).unwrap();
+        assert_eq!(page.more, 6_usize.saturating_sub(2 * (round + 1)));
+        let uncounted = store.page(&table, &scope, &Wanted { counts: false, ..wanted }, admits).unwrap();
+        assert_eq!(uncounted.more > 0, page.more > 0);
+        found.extend(page.items.iter().map(|(key, _)| key.name.to_string()));
+        if page.more == 0 {
+            break;
+        }
+        after = page.items.last().map(|(key, _)| key.clone());
+        // What comes and goes, here and elsewhere, is not of that time.
+        match round {
+            0 => ["2", "5"].iter().for_each(|name| remove("a", name)),
+            _ => ["5", "55", "9"].iter().for_each(|name| drop(create("a", name))),
+        }
+        remove("b", "behind");
+        create("b", "behind");
+    }
+    assert_eq!(found, ["1", "2", "3", "5", "6", "7"]);
+    let now = Wanted { after: after.as_ref(), ..Wanted::default() };
+    assert_eq!(names(&store, &table, &scope, &now), ["55", "6", "7", "9"]);
 }
