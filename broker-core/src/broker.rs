@@ -5,7 +5,6 @@
 
 mod chooser;
 mod memory;
-mod readings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +13,6 @@ use futures_util::future::join_all;
 
 use self::chooser::MatcherChooser;
 use self::memory::{Memory, basis, blocks, settles};
-use self::readings::Readings;
 use crate::audit::{Violation, audit};
 use crate::matching::{Matcher, Reserved, Routing};
 use crate::migration::Migration;
@@ -44,7 +42,6 @@ pub struct Broker<R, O, E, C> {
     /// Orders whose last pass failed, by address: places may be kept for them, and they may be gone when it is asked
     /// for them next.
     unsettled: Mutex<BTreeMap<OrderAddress, String>>,
-    readings: Readings,
 }
 
 /// What one pass came to.
@@ -86,15 +83,7 @@ where
 {
     /// A broker over these ports.
     pub fn new(registry: R, observer: O, executor: E, clock: C) -> Self {
-        Self {
-            registry,
-            observer,
-            executor,
-            clock,
-            memories: Mutex::default(),
-            unsettled: Mutex::default(),
-            readings: Readings::default(),
-        }
+        Self { registry, observer, executor, clock, memories: Mutex::default(), unsettled: Mutex::default() }
     }
 
     /// Brings one order to rest: to the point where it waits for a provider, a consumer or the time.
@@ -104,13 +93,14 @@ where
             let observed = self.observer.observe(address)?;
             self.let_go(address, observed.as_ref());
             let object = observed.as_ref().and_then(|observed| observed.order.as_ref());
-            let reading = self.readings.of(address, object);
+            // Read once for all questions about it in this round.
+            let reading = object.map(|order| ReadOrder::new(order.clone()));
             let Some(observed) = observed else { return Ok(passed) };
             let matcher = self.registry.matcher().ok_or(PassError::NotReady)?;
             let now = self.clock.now();
             let memory_key = assignment_name(&observed.identity);
             let memory = self.memory(&memory_key, &basis(&observed), now);
-            let mut decision = self.look(&observed, reading.as_deref(), matcher.as_ref(), &memory, now)?;
+            let mut decision = self.look(&observed, reading.as_ref(), matcher.as_ref(), &memory, now)?;
             decision.actions.retain(|action| self.is_news(&memory_key, action, now));
             passed.report = decision.report;
             passed.wake = earlier(decision.wake, memory.next_retry());

@@ -132,7 +132,7 @@ fn concerned(load: &Load, count: usize) {
     }
     let orders: Vec<Arc<Object>> = (0..count).map(|n| Arc::new(load.order(n, count))).collect();
     let mut index = OrderIndex::default();
-    orders.iter().enumerate().for_each(|(key, order)| index.insert(key, order.clone()));
+    orders.iter().enumerate().for_each(|(key, order)| index.insert(key, order.as_ref().clone().into()));
     let offers: Vec<Arc<Offer>> =
         (0..64).filter_map(|n| load.offered(load::id(n), n, count).parsed.ok()).collect();
     let found: usize = offers.iter().map(|offer| index.matched_by(offer).len()).sum();

@@ -1,9 +1,9 @@
 //! An order, read once for all questions about it.
 //!
 //! What indexes and tests want to know of an order is worked out here: which fields it has, by the hashes of their paths,
-//! the text of each, its hash and those of its ends, its number. Whoever asks about the same order again, because an
-//! offer changed or a minute has passed, keeps the reading and saves what reading costs, which is more than the answer.
-//! A reading knows nothing of offers: it is good for every snapshot of them.
+//! the text of each, its hash and those of its ends, its number. Whoever asks about the same order more than once keeps
+//! the reading meanwhile and saves what reading costs, which is more than the answer. A reading knows nothing of offers:
+//! it is good for every snapshot of them.
 
 use std::fmt;
 use std::io::Write as _;

@@ -4,11 +4,15 @@
 //! promises that a bare [`serde_json::Value`] cannot: that a key always carries its cluster, and that printing an
 //! object for debugging never shows what is inside it.
 
+mod keys;
 pub mod marker;
 mod name;
 mod object;
+mod packed;
 mod path;
 
+pub use keys::Keys;
 pub use name::{ClusterName, Gvk, Gvr, ObjectKey, ObjectRef, ParseGvrError};
 pub use object::{Condition, ConditionStatus, NotAnObject, Object};
+pub use packed::Packed;
 pub use path::{FieldPath, Lookup, MAX_PATH, MAX_SEGMENTS, ParsePathError};

@@ -34,6 +34,10 @@ impl Object {
         Self(map)
     }
 
+    pub(super) fn from_fields(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
     /// The JSON map.
     pub fn fields(&self) -> &Map<String, Value> {
         &self.0

@@ -206,19 +206,16 @@ impl Export {
     /// The binding of a cluster to this export.
     pub fn binding(&self, cluster: &ClusterName) -> Option<Arc<Object>> {
         let table = self.bindings()?.read();
-        table
-            .in_cluster(cluster)
-            .find(|(_, binding)| {
-                binding.text(&["spec", "reference", "export", "name"]) == Some(self.name.as_str())
-            })
-            .map(|(_, binding)| binding.clone())
+        table.in_cluster(cluster).map(|(_, binding)| binding.object()).find(|binding| {
+            binding.text(&["spec", "reference", "export", "name"]) == Some(self.name.as_str())
+        })
     }
 
     /// The path of a cluster, such as `root:consumer`, where the claim on logical clusters tells it.
     pub fn path(&self, cluster: &ClusterName) -> Option<String> {
         let followed = self.followed(&logical_clusters().gvr)?;
         let table = followed.cache.read();
-        let object = table.in_cluster(cluster).map(|(_, object)| object).next()?;
+        let object = table.in_cluster(cluster).map(|(_, object)| object.object()).next()?;
         object.annotation("kcp.io/path").map(str::to_owned)
     }
 

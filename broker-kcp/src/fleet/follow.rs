@@ -12,7 +12,7 @@ use super::topic::{Observer, Topic};
 use crate::kcp::feed::{Feed, News};
 use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Resource, Selector};
 use crate::metrics::Metrics;
-use crate::store::{Cache, Source};
+use crate::store::{Cache, Entry, Source};
 
 /// How an object's cluster is known.
 #[derive(Clone, Debug)]
@@ -66,7 +66,10 @@ impl Follower {
         let contact = Contact::new(&api, resource.clone(), source, beat);
         let mut pour = Pour { contact, cache, keying, topic, observer, keep };
         let feed = Feed::new(api, resource, selector);
-        let following = async move { feed.follow(|news| pour.take(news)).await };
+        let kept = pour.keying.clone();
+        // Packed page by page: no list is ever decoded as a whole.
+        let pack = move |object: Object| kept.key(&object).map(|key| (key, Entry::new(keep(object))));
+        let following = async move { feed.follow_as(pack, |news| pour.take(news)).await };
         Self { task: tokio::spawn(following.in_current_span()) }
     }
 }
@@ -125,13 +128,12 @@ struct Pour {
 }
 
 impl Pour {
-    fn take(&mut self, news: News) {
+    fn take(&mut self, news: News<Option<(ObjectKey, Entry)>>) {
         let Contact { resource, source, .. } = &self.contact;
         match news {
             News::Listed(objects, version) => {
+                let objects: Vec<(ObjectKey, Entry)> = objects.into_iter().flatten().collect();
                 let count = objects.len();
-                let keyed = |object| self.keying.key(&object).map(|key| (key, (self.keep)(object)));
-                let objects = objects.into_iter().filter_map(keyed).collect();
                 let changes = self.cache.write().list(source, &version, objects);
                 tracing::debug!(%resource, %source, count, "listed");
                 self.observer.changed(&self.topic, &changes);

@@ -17,7 +17,7 @@ use super::plan::ExportPlan;
 use super::{Indexes, Observer, Topic, Turn};
 use crate::KubeConnect;
 use crate::kcp::{Connector, Resource};
-use crate::store::{Change, Source};
+use crate::store::{Change, Entry, Source};
 
 struct Turns(mpsc::UnboundedSender<(Turn, BTreeSet<ClusterName>)>);
 
@@ -82,7 +82,7 @@ async fn what_was_never_read_of_a_silent_shard_is_unknown_until_all_of_it_was() 
     });
     let key = ObjectKey::new("provider", "", "b");
     let bindings = export.bindings().unwrap();
-    bindings.write().list(&source, "1", vec![(key, Object::try_from(binding).unwrap())]);
+    bindings.write().list(&source, "1", vec![(key, Entry::new(Object::try_from(binding).unwrap()))]);
     assert!(export.is_silent(&provider), "it is seen there");
     assert_eq!(export.silence(&provider).unwrap().last_word, LastWord::Unread, "a part is not all");
     assert_eq!(states(&export), [CacheState::Silent, CacheState::Filled]);
@@ -99,7 +99,11 @@ async fn a_cluster_whose_shard_is_no_longer_told_is_silent_since_then() {
     let (export, source) = with_a_dead_shard().await;
     let binding = json!({"metadata": {"name": "b", "resourceVersion": "1"}});
     let key = ObjectKey::new("provider", "", "b");
-    export.bindings().unwrap().write().list(&source, "1", vec![(key, Object::try_from(binding).unwrap())]);
+    export.bindings().unwrap().write().list(
+        &source,
+        "1",
+        vec![(key, Entry::new(Object::try_from(binding).unwrap()))],
+    );
     let (told, _turns) = mpsc::unbounded_channel();
     export.disengage(&Turns(told));
     let silent = export.silence(&"provider".into()).unwrap();
@@ -117,7 +121,7 @@ async fn a_cluster_that_came_back_and_left_for_good_is_no_longer_waited_for() {
     });
     let key = ObjectKey::new("provider", "", "b");
     let bindings = export.bindings().unwrap();
-    let listed = || vec![(key.clone(), Object::try_from(binding.clone()).unwrap())];
+    let listed = || vec![(key.clone(), Entry::new(Object::try_from(binding.clone()).unwrap()))];
     bindings.write().list(&source, "1", listed());
     let (told, _turns) = mpsc::unbounded_channel();
     export.disengage(&Turns(told));

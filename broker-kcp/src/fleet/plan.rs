@@ -117,7 +117,7 @@ impl Plan {
     /// The plan that follows from what the platform holds; for clusters of plain Kubernetes where it has such.
     pub(super) fn of(platform: &Platform, members: Option<&MemberRevisions>) -> Self {
         let named = |cache: &crate::store::Cache| -> Named {
-            cache.read().iter().map(|(key, object)| (key.name.clone(), object.clone())).collect()
+            cache.read().iter().map(|(key, object)| (key.name.clone(), object)).collect()
         };
         let objects = PlatformObjects {
             brokered_apis: named(&platform.brokered_apis),

@@ -16,7 +16,7 @@ use super::health::Health;
 use super::topic::{Observer, Topic};
 use crate::kcp::feed::{Feed, News};
 use crate::kcp::{Endpoint, Resource, Selector};
-use crate::store::Change;
+use crate::store::{Change, Entry};
 
 /// The version of what is put into caches while a cluster serves nothing: lower than any that a server tells.
 const NOTHING: &str = "0";
@@ -174,7 +174,7 @@ impl Watching {
             }));
         }
         drop(followers);
-        let changes = bindings.cache.write().list(&source, NOTHING, vec![(key, binding)]);
+        let changes = bindings.cache.write().list(&source, NOTHING, vec![(key, Entry::new(binding))]);
         self.told(&bindings.topic, &changes);
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::plan::{Plan, Problem};
 use super::{PLATFORM, Platform};
 use crate::kcp::{Resource, Scope};
-use crate::store::{Cache, Source};
+use crate::store::{Cache, Entry, Source};
 
 fn cache(objects: &[Value]) -> Cache {
     let cache = Cache::new(&[]);
@@ -16,7 +16,7 @@ fn cache(objects: &[Value]) -> Cache {
         .iter()
         .map(|value| {
             let object = Object::try_from(value.clone()).unwrap();
-            (ObjectKey::new(PLATFORM, "", object.name()), object)
+            (ObjectKey::new(PLATFORM, "", object.name()), Entry::new(object))
         })
         .collect();
     cache.write().list(&Source::new("platform"), "1", keyed);

@@ -14,6 +14,25 @@ use http::header::RETRY_AFTER;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::core::{Status, WatchEvent};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A page of a list, its items still to be read.
+#[derive(Deserialize)]
+pub(super) struct ListPage<'t> {
+    #[serde(default)]
+    pub(super) metadata: ListMetadata,
+    #[serde(borrow)]
+    pub(super) items: Option<Vec<&'t RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct ListMetadata {
+    #[serde(rename = "resourceVersion")]
+    pub(super) resource_version: Option<String>,
+    #[serde(rename = "continue")]
+    pub(super) next: Option<String>,
+}
 
 /// An answer that is a refusal: what the server said, and when it asks to be asked again.
 #[derive(Debug)]

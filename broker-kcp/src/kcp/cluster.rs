@@ -12,7 +12,7 @@ use kube::core::WatchEvent;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::{Refusal, accepted, events};
+use super::answer::{ListPage, Refusal, accepted, events};
 use super::{ApiError, ApiErrorKind, Resource, Selector};
 use crate::metrics::Metrics;
 
@@ -82,8 +82,19 @@ impl ClusterApi {
         namespace: &str,
         selector: &Selector,
     ) -> Result<(Vec<Object>, String), ApiError> {
+        self.list_as(resource, namespace, selector, |object| object).await
+    }
+
+    /// The same for who keeps objects in another form: each is as `keep` makes it, and no page is decoded as a whole.
+    pub async fn list_as<T>(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        selector: &Selector,
+        mut keep: impl FnMut(Object) -> T,
+    ) -> Result<(Vec<T>, String), ApiError> {
         let call = Call::new("list", resource, namespace, "");
-        let mut objects = Vec::new();
+        let mut kept = Vec::new();
         let mut next = String::new();
         loop {
             let limit = PAGE.to_string();
@@ -92,18 +103,19 @@ impl ClusterApi {
             if !next.is_empty() {
                 query.push(("continue", &next));
             }
-            let page: Value = self.send(&call, Method::GET, self.url(&call, "", &query), None, "").await?;
-            let text = |key: &str| page.pointer(&format!("/metadata/{key}")).and_then(Value::as_str);
-            let version = text("resourceVersion").unwrap_or_default().to_owned();
-            text("continue").unwrap_or_default().clone_into(&mut next);
-            let Value::Object(mut page) = page else {
-                return Err(call.failed(ApiErrorKind::Unavailable, "the answer is no list"));
+            let read = |text: &[u8]| {
+                let page: ListPage<'_> = serde_json::from_slice(text)?;
+                // One at a time: decoded, a page is ten times its text.
+                for item in page.items.unwrap_or_default() {
+                    kept.extend(named_kind(serde_json::from_str(item.get())?, resource).map(&mut keep));
+                }
+                Ok(page.metadata)
             };
-            if let Some(Value::Array(items)) = page.remove("items") {
-                objects.extend(items.into_iter().filter_map(|item| named_kind(item, resource)));
-            }
+            let url = self.url(&call, "", &query);
+            let metadata = self.send_and_read(&call, Method::GET, url, None, "", read).await?;
+            next = metadata.next.unwrap_or_default();
             if next.is_empty() {
-                return Ok((objects, version));
+                return Ok((kept, metadata.resource_version.unwrap_or_default()));
             }
         }
     }
@@ -277,15 +289,26 @@ impl ClusterApi {
         body: Option<Vec<u8>>,
         content_type: &'static str,
     ) -> Result<T, ApiError> {
+        self.send_and_read(call, method, url, body, content_type, |text| serde_json::from_slice(text)).await
+    }
+
+    async fn send_and_read<T>(
+        &self,
+        call: &Call,
+        method: Method,
+        url: String,
+        body: Option<Vec<u8>>,
+        content_type: &'static str,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T, ApiError> {
         let request = call.request(method, url, body, content_type)?;
         let answered = async {
-            let read = async { Ok(self.ask(request).await?.into_body().collect_bytes().await?) };
-            let text = tokio::time::timeout(PATIENCE, read)
+            let collect = async { Ok(self.ask(request).await?.into_body().collect_bytes().await?) };
+            let text = tokio::time::timeout(PATIENCE, collect)
                 .await
                 .map_err(|_| call.timed_out())?
                 .map_err(|refusal: Refusal| call.refused(&refusal))?;
-            serde_json::from_slice(&text)
-                .map_err(|_| call.failed(ApiErrorKind::Unavailable, "the answer is no JSON object"))
+            read(&text).map_err(|_| call.failed(ApiErrorKind::Unavailable, "the answer is no JSON object"))
         };
         self.counted(call, answered).await
     }

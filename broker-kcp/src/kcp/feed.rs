@@ -26,11 +26,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// News from a server.
+/// News from a server, with listed objects as `T`.
 #[derive(Debug)]
-pub enum News {
+pub enum News<T = Object> {
     /// Everything there is, as of a version.
-    Listed(Vec<Object>, String),
+    Listed(Vec<T>, String),
     /// One object was added or changed.
     Applied(Object),
     /// One object was deleted; this was its last state.
@@ -79,14 +79,20 @@ impl Feed {
     }
 
     /// Tells `tell` all news, in order, until the future is dropped. Never ends by itself.
-    pub async fn follow(&self, mut tell: impl FnMut(News)) {
+    pub async fn follow(&self, tell: impl FnMut(News)) {
+        self.follow_as(|object| object, tell).await;
+    }
+
+    /// The same for who keeps objects in another form: those of a list come as `keep` made them, page by page.
+    pub async fn follow_as<T>(&self, mut keep: impl FnMut(Object) -> T, mut tell: impl FnMut(News<T>)) {
         let mut from: Option<String> = None;
         let mut failures = 0u32;
         loop {
             let began = Instant::now();
-            let version = match from.take() {
-                Some(version) => version,
-                None => match self.api.list(&self.resource, &self.namespace, &self.selector).await {
+            let version = if let Some(version) = from.take() {
+                version
+            } else {
+                match self.api.list_as(&self.resource, &self.namespace, &self.selector, &mut keep).await {
                     Ok((objects, version)) => {
                         failures = 0;
                         tell(News::Listed(objects, version.clone()));
@@ -98,7 +104,7 @@ impl Feed {
                         tokio::time::sleep(pause).await;
                         continue;
                     }
-                },
+                }
             };
             let began = Instant::now();
             let Watched { reached, held, end } = self.watch(version, &mut tell).await;
@@ -122,17 +128,17 @@ impl Feed {
     }
 
     /// Watches until the stream ends.
-    async fn watch(&self, version: String, tell: &mut impl FnMut(News)) -> Watched {
+    async fn watch<T>(&self, version: String, tell: &mut impl FnMut(News<T>)) -> Watched {
         let mut watched = Watched { reached: version, held: false, end: Ok(()) };
         watched.end = self.watch_on(&mut watched.reached, &mut watched.held, tell).await;
         watched
     }
 
-    async fn watch_on(
+    async fn watch_on<T>(
         &self,
         reached: &mut String,
         held: &mut bool,
-        tell: &mut impl FnMut(News),
+        tell: &mut impl FnMut(News<T>),
     ) -> Result<(), ApiError> {
         let opened = self.api.watch(&self.resource, &self.namespace, &self.selector, reached, SPAN).await;
         let events = opened?;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use broker_core::matching::OrderIndex;
 use broker_core::offer::Offer;
-use broker_core::resource::{Object, ObjectKey};
+use broker_core::resource::{ObjectKey, Packed};
 
 /// One index per API, by `<resource>.<group>`.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub(super) struct Books {
 
 impl Books {
     /// Takes an order in, as it is now.
-    pub(super) fn enter(&self, api: &str, key: &ObjectKey, order: &Arc<Object>) {
+    pub(super) fn enter(&self, api: &str, key: &ObjectKey, order: &Packed) {
         let mut books = self.lock();
         match books.get_mut(api) {
             Some(book) => book.insert(key.clone(), order.clone()),

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::resource::{ClusterName, Object, ObjectKey};
+use broker_core::resource::{ClusterName, Object, ObjectKey, Packed};
 
-use super::indexes::{BY_COPY, object_text};
+use super::indexes::{BY_COPY, BY_ORDER, BY_STANDING, Standing, object_text};
 use super::observe::carries_our_mark;
-use super::routes::order_of;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Followed};
+use crate::store::Cache;
 
 /// What the broker says of an order that no assignment names.
 const WITHOUT_ASSIGNMENT: [&str; 2] = ["NoMatchingOffer", "AssignmentLost"];
@@ -37,40 +37,47 @@ pub(super) fn census(fleet: &Fleet, only: Option<&str>) -> BTreeMap<String, Cens
     let wanted = |api: &str| only.is_none_or(|only| only == api);
     let mut census: BTreeMap<String, Census> =
         plan.apis.keys().filter(|api| wanted(api)).map(|api| (api.clone(), Census::default())).collect();
-    let assignments = fleet.platform().assignments.clone();
-    let mut assigned: BTreeMap<String, BTreeSet<ObjectKey>> = BTreeMap::new();
-    for (_, assignment) in assignments.read().iter() {
-        let Some(order) = order_of(assignment).filter(|order| wanted(&order.api)) else { continue };
-        let ours = census.entry(order.api.clone()).or_default();
-        ours.consumers.insert(order.key.cluster.clone());
-        match assignment.text(&["status", "phase"]) {
-            Some("Bound") => ours.bound += 1,
-            Some("Migrating") => ours.migrating += 1,
-            Some("Terminating") => ours.terminating += 1,
-            Some(_) | None => ours.pending += 1,
+    let assignments = &fleet.platform().assignments;
+    let beginning = only.map(Standing::beginning).unwrap_or_default();
+    for (text, orders) in assignments.read().texts(BY_STANDING, &beginning) {
+        let Some(standing) = Standing::of_text(text) else { continue };
+        let orders = u64::try_from(orders).unwrap_or(u64::MAX);
+        let ours = census.entry(standing.api).or_default();
+        ours.consumers.insert(standing.consumer);
+        match standing.phase.as_str() {
+            "Bound" => ours.bound += orders,
+            "Migrating" => ours.migrating += orders,
+            "Terminating" => ours.terminating += orders,
+            _ => ours.pending += orders,
         }
-        let reason = assignment.condition("Ready").map_or(NOT_TOLD.to_owned(), |ready| ready.reason);
-        *ours.reasons.entry(reason).or_default() += 1;
-        assigned.entry(order.api).or_default().insert(order.key);
+        *ours.reasons.entry(standing.reason.unwrap_or_else(|| NOT_TOLD.to_owned())).or_default() += orders;
     }
     for (api, ours) in &mut census {
         let export = plan.apis.get(api).and_then(|export| fleet.export(export));
         let followed = export.as_ref().and_then(|export| export.followed(&export.kinds().get(api)?.gvr));
         let Some(orders) = followed else { continue };
-        for (key, object) in orders.cache.read().iter() {
-            let known = assigned.get(api).is_some_and(|assigned| assigned.contains(key));
-            if known
-                || carries_our_mark(object)
-                || assignments.read().count(BY_COPY, &object_text(api, key)) > 0
-            {
+        for (key, packed) in nameless(orders, assignments, api) {
+            let object = packed.object();
+            if carries_our_mark(&object) {
                 continue;
             }
-            ours.consumers.insert(key.cluster.clone());
+            ours.consumers.insert(key.cluster);
             ours.pending += 1;
-            *ours.reasons.entry(reason(object).to_owned()).or_default() += 1;
+            *ours.reasons.entry(reason(&object).to_owned()).or_default() += 1;
         }
     }
     census
+}
+
+/// What no assignment names, as an order or as a copy.
+fn nameless(orders: &Followed, assignments: &Cache, api: &str) -> Vec<(ObjectKey, Packed)> {
+    let (orders, assignments) = (orders.cache.read(), assignments.read());
+    let is_nameless = |key: &ObjectKey| {
+        let text = object_text(api, key);
+        assignments.count(BY_ORDER, &text) == 0 && assignments.count(BY_COPY, &text) == 0
+    };
+    let found = orders.packed().filter(|(key, _)| is_nameless(key));
+    found.map(|(key, packed)| (key.clone(), packed.clone())).collect()
 }
 
 /// What is said of an order that no assignment names. Its status is its consumer's to write, too: no other word counts.

@@ -211,7 +211,7 @@ impl Service {
                 let cache = &fleet.platform().brokered_apis;
                 let key = ObjectKey::new(PLATFORM, "", &name);
                 let Some(there) = cache.get(&key) else {
-                    let known = cache.read().iter().map(|(key, _)| key.name.clone()).collect();
+                    let known = cache.read().keys().map(|key| key.name.clone()).collect();
                     return Err(ForeseeError::NotBrokered { name, known });
                 };
                 cache.written(&fleet.platform_source(), key, supposed(Some(&there), object));
@@ -224,7 +224,7 @@ impl Service {
                 let export = fleet.offers().ok_or(ExplainError::NotSynced)?;
                 let directory = Directory::of(fleet, self.driver().registry());
                 let bound: BTreeSet<ClusterName> = match export.bindings() {
-                    Some(bindings) => bindings.read().iter().map(|(key, _)| key.cluster.clone()).collect(),
+                    Some(bindings) => bindings.read().keys().map(|key| key.cluster.clone()).collect(),
                     None => BTreeSet::new(),
                 };
                 let cluster = bound
@@ -255,7 +255,7 @@ impl Service {
             let Some(followed) = export.kinds().get(api).and_then(|kind| export.followed(&kind.gvr)) else {
                 continue;
             };
-            let keys: Vec<ObjectKey> = followed.cache.read().iter().map(|(key, _)| key.clone()).collect();
+            let keys: Vec<ObjectKey> = followed.cache.read().keys().cloned().collect();
             for key in keys {
                 let gvr = followed.resource.gvr.clone();
                 let address = OrderAddress { gvr: gvr.clone(), key: key.clone(), uid: None };

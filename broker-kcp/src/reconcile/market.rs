@@ -37,7 +37,7 @@ impl MarketReader {
         let paths = paths(&self.fleet);
         let resolve = |name: &str| paths.get(name).cloned().unwrap_or_else(|| ClusterName::from(name));
         let apis: Vec<Arc<Object>> =
-            self.fleet.platform().brokered_apis.read().iter().map(|(_, api)| api.clone()).collect();
+            self.fleet.platform().brokered_apis.read().iter().map(|(_, api)| api).collect();
         Policies::read(apis.iter(), &kinds, self.migrations_enabled, resolve)
     }
 
@@ -50,7 +50,7 @@ impl MarketReader {
     ) -> OfferSet {
         let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
         for followed in self.followed() {
-            keys.extend(followed.cache.read().iter().map(|(key, _)| key.clone()));
+            keys.extend(followed.cache.read().keys().cloned());
         }
         self.parsed.retain(|key, _| keys.contains(key));
         keys.extend(known.listings().map(|listing| listing.id().clone().into()));

@@ -157,10 +157,11 @@ impl KcpOrderObserver {
         let text = related_text(kind, key);
         let mentioned = self.mentions.naming(&text).iter().any(|(_, at)| !own.contains(at));
         mentioned
-            || export.kinds().values().filter_map(|resource| export.followed(&resource.gvr)).any(|followed| {
-                let naming = followed.cache.find(BY_RELATED, &text);
-                naming.iter().any(|(at, _)| !own.contains(at))
-            })
+            || export
+                .kinds()
+                .values()
+                .filter_map(|resource| export.followed(&resource.gvr))
+                .any(|followed| followed.cache.read().keys_of(BY_RELATED, &text).any(|at| !own.contains(at)))
     }
 }
 

@@ -129,9 +129,10 @@ fn orders_wait(fleet: &Fleet, api: &str, mark: &str) -> bool {
         let found = assignments.find(BY_ORDER, &object_text(api, &identity.key));
         found.iter().any(|(_, record)| record.text(&["spec", "order", "uid"]) == Some(&identity.uid))
     };
-    followed.cache.read().iter().any(|(key, object)| {
-        let identity = OrderIdentity::of(object, &followed.resource.gvr, &key.cluster);
-        !carries_our_mark(object) && waits_for_record(object, &identity, has_record(&identity), mark)
+    followed.cache.packed().iter().any(|(key, packed)| {
+        let object = packed.object();
+        let identity = OrderIdentity::of(&object, &followed.resource.gvr, &key.cluster);
+        !carries_our_mark(&object) && waits_for_record(&object, &identity, has_record(&identity), mark)
     })
 }
 

@@ -120,7 +120,7 @@ impl Shelf {
 /// Taken out of the table first, so that reading them keeps nobody from writing to it.
 fn live(table: &Table) -> Vec<(String, Arc<Object>)> {
     let live = table.iter().filter(|(_, object)| !object.is_deleting());
-    live.map(|(key, object)| (key.name.clone(), object.clone())).collect()
+    live.map(|(key, object)| (key.name.clone(), object)).collect()
 }
 
 /// The word on one playbook.
@@ -230,7 +230,9 @@ mod tests {
         let source = Source::new("platform");
         let mut table = Table::new(&[]);
         let mut shelf = Shelf::default();
-        table.list(&source, "1", vec![configuration("a", 1, "1h"), configuration("wrong", 1, "soon")]);
+        for (key, object) in [configuration("a", 1, "1h"), configuration("wrong", 1, "soon")] {
+            table.apply(&source, key, object);
+        }
         shelf.follow(live(&table));
         assert_eq!(
             verdict(&shelf, "a"),

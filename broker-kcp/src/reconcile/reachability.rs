@@ -4,14 +4,13 @@
 //! say it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use broker_core::matching::OfferSet;
 use broker_core::offer::Reachability;
-use broker_core::resource::{ClusterName, Object};
-use serde_json::Value;
+use broker_core::resource::ClusterName;
 
 use super::conditions::Wanted;
+use super::indexes::BY_CLUSTER;
 use super::routes::{Chore, GATHER, Routes, order_of};
 use crate::fleet::{Fleet, Turn};
 
@@ -48,23 +47,13 @@ pub(super) fn turned(routes: &Routes, turn: Turn, clusters: &BTreeSet<ClusterNam
 
 /// Asks for work on the orders that have a copy in any of these clusters.
 pub(super) fn orders_in(routes: &Routes, clusters: &BTreeSet<ClusterName>) {
-    let assignments: Vec<Arc<Object>> =
-        routes.fleet.platform().assignments.read().iter().map(|(_, object)| object.clone()).collect();
-    for assignment in assignments.iter().filter(|assignment| names_any(assignment, clusters)) {
-        if let Some(order) = order_of(assignment) {
-            routes.orders.add(order);
+    for cluster in clusters {
+        for (_, assignment) in routes.fleet.platform().assignments.find(BY_CLUSTER, cluster.as_str()) {
+            if let Some(order) = order_of(&assignment) {
+                routes.orders.add(order);
+            }
         }
     }
-}
-
-/// Whether an assignment has a copy in any of these clusters.
-fn names_any(assignment: &Object, clusters: &BTreeSet<ClusterName>) -> bool {
-    let copies =
-        ["copies", "leftovers"].into_iter().filter_map(|field| assignment.get(&["spec", field])?.as_array());
-    copies
-        .flatten()
-        .filter_map(|copy| copy.get("clusterName").and_then(Value::as_str))
-        .any(|name| clusters.contains(&ClusterName::from(name)))
 }
 
 /// What the BrokeredAPI says of its providers, as the texts of a condition.

@@ -302,7 +302,7 @@ impl Recovery<'_> {
                     && !object.is_deleting()
                     && assignments.read().count(BY_COPY, &object_text(api, key)) == 0
             })
-            .map(|(key, object)| (key.clone(), object.clone()))
+            .map(|(key, object)| (key.clone(), object))
             .collect()
     }
 
@@ -335,13 +335,10 @@ pub(super) fn has_read_everything(service: &Service) -> bool {
 }
 
 /// The marks that the copies of these orders carry.
-fn claims_of<'o>(
-    objects: impl Iterator<Item = (&'o ObjectKey, &'o Arc<Object>)>,
-    gvr: &Gvr,
-) -> BTreeSet<String> {
+fn claims_of<'o>(objects: impl Iterator<Item = (&'o ObjectKey, Arc<Object>)>, gvr: &Gvr) -> BTreeSet<String> {
     objects
         .filter(|(_, object)| !carries_our_mark(object))
-        .map(|(key, order)| assignment_name(&OrderIdentity::of(order, gvr, &key.cluster)))
+        .map(|(key, order)| assignment_name(&OrderIdentity::of(&order, gvr, &key.cluster)))
         .collect()
 }
 

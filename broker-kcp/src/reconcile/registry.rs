@@ -19,6 +19,7 @@ use super::market::MarketReader;
 use super::policy::Policies;
 use crate::fleet::Fleet;
 use crate::record::standing;
+use crate::store::Projection;
 
 /// The offers of all providers of a fleet. Clones share the same snapshots.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ struct Shared {
     /// The reader, which is also the guard of whoever publishes.
     reader: Mutex<MarketReader>,
     reservations: Mutex<Reservations>,
+    /// The moves that are recorded.
+    standings: Mutex<Projection<Standing>>,
     /// Moves that may begin and whose records may not be seen yet, by the orders' assignments.
     admitted: Mutex<BTreeMap<String, Standing>>,
 }
@@ -65,6 +68,7 @@ impl KcpProviderRegistry {
             published: ArcSwap::from_pointee(Snapshot::default()),
             reader: Mutex::new(MarketReader::new(fleet.clone(), migrations_enabled)),
             reservations: Mutex::default(),
+            standings: Mutex::new(Projection::new(standing)),
             admitted: Mutex::default(),
             fleet,
         };
@@ -186,16 +190,16 @@ impl ProviderRegistry for KcpProviderRegistry {
         let Some(capacity) = self.capacity(&key) else { return Reserved::Granted };
         let mut reservations = lock(&self.shared.reservations);
         let assignments = &self.shared.fleet.platform().assignments;
-        let found = assignments.read().find(BY_OFFER, &key.to_string());
-        let assigned: BTreeSet<String> = found.into_iter().map(|(key, _)| key.name).collect();
+        let assigned: BTreeSet<String> =
+            assignments.read().keys_of(BY_OFFER, &key.to_string()).map(|key| key.name.clone()).collect();
         reservations.reserve(offer, order, capacity, &assigned)
     }
 
     fn admit(&self, policy: &Policy, migration: &Migration, order: &str) -> Option<String> {
         let recorded: BTreeMap<String, Standing> = {
-            let migrations = self.shared.fleet.platform().migrations.read();
-            let standings = migrations.iter().filter_map(|(_, object)| standing(object));
-            standings.map(|standing| (standing.name.clone(), standing)).collect()
+            let mut standings = lock(&self.shared.standings);
+            let standings = standings.of(&self.shared.fleet.platform().migrations.read());
+            standings.map(|standing| (standing.name.clone(), standing.clone())).collect()
         };
         let mut admitted = lock(&self.shared.admitted);
         let unrecorded = admitted.values().filter(|standing| !recorded.contains_key(&standing.name)).cloned();

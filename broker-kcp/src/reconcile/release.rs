@@ -136,14 +136,14 @@ impl Release<'_> {
         let kinds = brokered_kinds(fleet);
         let unseen = assignments
             .iter()
-            .filter_map(|(_, object)| read_assignment(object).ok())
+            .filter_map(|(_, object)| read_assignment(&object).ok())
             .map(|record| record.order.gvr.group_resource())
             .filter(|api| !kinds.contains_key(api))
             .collect();
         Releases {
             orders,
             moves,
-            records: assignments.iter().count() + platform.migrations.read().iter().count(),
+            records: assignments.len() + platform.migrations.read().len(),
             unseen,
             paths: paths(fleet).into_iter().map(|(path, cluster)| (cluster, path)).collect(),
         }
@@ -161,7 +161,7 @@ impl Release<'_> {
                 .read()
                 .iter()
                 .filter(|(_, object)| object.finalizers().any(|name| name == marker::ORDER_FINALIZER))
-                .map(|(key, object)| (key.clone(), object.clone()))
+                .map(|(key, object)| (key.clone(), object))
                 .collect();
             held.extend(orders.into_iter().map(|(key, object)| self.look(&resource, key, &object)));
         }

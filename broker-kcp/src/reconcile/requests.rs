@@ -150,6 +150,5 @@ pub(super) async fn look(
 
 /// The names of everything that is asked for.
 pub(super) fn waiting(fleet: &Fleet) -> Vec<String> {
-    let found = fleet.platform().migrations.find(BY_ASKED, ANY);
-    found.into_iter().map(|(key, _)| key.name).collect()
+    fleet.platform().migrations.read().keys_of(BY_ASKED, ANY).map(|key| key.name.clone()).collect()
 }

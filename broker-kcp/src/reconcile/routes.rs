@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use broker_core::port::ProviderRegistry as _;
-use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, marker};
+use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, Packed, marker};
 use tokio::sync::Notify;
 
 use super::books::Books;
 use super::indexes::{
-    BY_COPY, BY_OFFER, BY_ORDER, BY_REASON, BY_RELATED, object_text, offers_of, related_text,
+    BY_COPY, BY_OFFER, BY_ORDER, BY_REASON, BY_RELATED, object_text, offers_of, order_of_text, related_text,
 };
 use super::latency::Latencies;
 use super::later::Asking;
@@ -97,19 +97,21 @@ impl Routes {
         let plan = self.fleet.plan();
         let export = plan.apis.get(api).and_then(|export| self.fleet.export(export));
         let followed = export.as_ref().and_then(|export| export.followed(&export.kinds().get(api)?.gvr));
+        let assignments = &self.fleet.platform().assignments;
         if let Some(followed) = followed {
-            let keys: Vec<(ObjectKey, Arc<Object>)> =
-                followed.cache.read().iter().map(|(key, object)| (key.clone(), object.clone())).collect();
-            for (key, object) in keys {
-                self.object(api, &key, &object);
+            for (key, packed) in followed.cache.packed() {
+                // A copy's order is among those below.
+                if assignments.read().count(BY_COPY, &object_text(api, &key)) == 0 {
+                    self.object(api, &key, &packed.object(), None);
+                }
             }
         }
-        let assignments: Vec<Arc<Object>> =
-            self.fleet.platform().assignments.read().iter().map(|(_, object)| object.clone()).collect();
-        for assignment in assignments {
-            if let Some(key) = order_of(&assignment).filter(|key| key.api == api) {
-                self.orders.add(key);
-            }
+        let named: Vec<OrderKey> = {
+            let table = assignments.read();
+            table.texts(BY_ORDER, &format!("{api} ")).filter_map(|(text, _)| order_of_text(text)).collect()
+        };
+        for key in named {
+            self.orders.add(key);
         }
         self.chores.add_after(Chore::Api(api.to_owned()), GATHER);
     }
@@ -120,7 +122,7 @@ impl Routes {
             self.all_orders(api);
         }
         let apis: Vec<String> =
-            self.fleet.platform().brokered_apis.read().iter().map(|(key, _)| key.name.clone()).collect();
+            self.fleet.platform().brokered_apis.read().keys().map(|key| key.name.clone()).collect();
         for api in apis {
             self.chores.add_after(Chore::Api(api), GATHER);
         }
@@ -131,7 +133,7 @@ impl Routes {
     }
 
     fn all_asked(&self, asking: Asking) {
-        for (key, _) in asking.cache(&self.fleet).read().iter() {
+        for key in asking.cache(&self.fleet).read().keys() {
             self.chores.add_after(Chore::Later(asking, key.name.clone()), GATHER);
         }
     }
@@ -152,17 +154,17 @@ impl Routes {
     pub(super) fn all_offers(&self) {
         let Some(export) = self.fleet.offers() else { return };
         for followed in export.kinds().values().filter_map(|kind| export.followed(&kind.gvr)) {
-            let keys: Vec<ObjectKey> = followed.cache.read().iter().map(|(key, _)| key.clone()).collect();
+            let keys: Vec<ObjectKey> = followed.cache.read().keys().cloned().collect();
             for key in keys {
                 self.chores.add_after(Chore::Offer(key), GATHER);
             }
         }
     }
 
-    /// An order, a copy, or something that pretends to be one.
-    fn object(&self, api: &str, key: &ObjectKey, object: &Object) {
-        if let Some(owner) = self.owner_of_copy(api, key) {
-            self.orders.add(owner);
+    /// An order, a copy of `owner`, or something that pretends to be one.
+    fn object(&self, api: &str, key: &ObjectKey, object: &Object, owner: Option<&OrderKey>) {
+        if let Some(owner) = owner {
+            self.orders.add(owner.clone());
         } else if carries_our_mark(object) {
             if let Some(mark) = object.label(marker::ORDER_LABEL) {
                 self.marked(mark);
@@ -173,28 +175,42 @@ impl Routes {
         }
     }
 
-    /// Copies, and what pretends to be one, are not looked for by offers.
-    fn keep_book(&self, api: &str, change: &Change) {
-        match &change.new {
-            Some(object) if !carries_our_mark(object) && self.owner_of_copy(api, &change.key).is_none() => {
-                self.books.enter(api, &change.key, object);
+    /// Something among the orders is not what it was.
+    fn object_changed(&self, api: &str, change: &Change, is_brokered: bool) {
+        let key = &change.key;
+        let owner = self.owner_of_copy(api, key);
+        let (old, new) = (change.old.as_ref().map(Packed::object), change.new.as_ref().map(Packed::object));
+        if is_brokered {
+            // Copies, and what pretends to be one, are not looked for by offers.
+            let order = new.as_ref().filter(|object| !carries_our_mark(object) && owner.is_none());
+            match change.new.as_ref().filter(|_| order.is_some()) {
+                Some(packed) => self.books.enter(api, key, packed),
+                None => self.books.strike(api, key),
             }
-            Some(_) | None => self.books.strike(api, &change.key),
+            self.measure(api, key, (old.as_deref(), new.as_deref()), owner.as_ref());
+        }
+        for object in [old, new].into_iter().flatten() {
+            self.object(api, key, &object, owner.as_ref());
         }
     }
 
     /// Notes what a consumer waits for from here on: a first copy, or the word about one.
-    fn measure(&self, api: &str, change: &Change) {
-        let Change { key, old, new } = change;
+    fn measure(
+        &self,
+        api: &str,
+        key: &ObjectKey,
+        (old, new): (Option<&Object>, Option<&Object>),
+        owner: Option<&OrderKey>,
+    ) {
         let Some(object) = new else {
             return self.latencies.forget(&OrderKey { api: api.to_owned(), key: key.clone() });
         };
-        if old.as_ref().is_some_and(|old| old.get(&["status"]) == object.get(&["status"])) {
+        if old.is_some_and(|old| old.get(&["status"]) == object.get(&["status"])) {
             return;
         }
-        if let Some(owner) = self.owner_of_copy(api, key) {
+        if let Some(owner) = owner {
             if object.get(&["status"]).is_some() && old.is_some() {
-                self.latencies.said(owner, &key.cluster);
+                self.latencies.said(owner.clone(), &key.cluster);
             }
         } else if old.is_none() && !carries_our_mark(object) && !object.is_deleting() {
             let assignments = &self.fleet.platform().assignments;
@@ -230,7 +246,7 @@ impl Routes {
         }
         for (api, kind) in export.kinds() {
             let Some(followed) = export.followed(&kind.gvr) else { continue };
-            for (copy, _) in followed.cache.find(BY_RELATED, &text) {
+            for copy in followed.cache.keys_of(BY_RELATED, &text) {
                 if let Some(owner) = self.owner_of_copy(api, &copy) {
                     self.orders.add(owner);
                 }
@@ -251,20 +267,22 @@ impl Routes {
     fn assignments_changed(&self, changes: &[Change]) {
         self.requests_again();
         for change in changes {
-            for object in [&change.old, &change.new].into_iter().flatten() {
+            let (old, new) =
+                (change.old.as_ref().map(Packed::object), change.new.as_ref().map(Packed::object));
+            for object in [&old, &new].into_iter().flatten() {
                 if let Some(order) = order_of(object) {
                     self.chores.add_after(Chore::Api(order.api.clone()), GATHER);
                     self.orders.add(order);
                 }
             }
             // What has been served since before this broker looked is not waited for.
-            if let Some(new) = change.new.as_deref().filter(|new| is_served(new))
+            if let Some(new) = new.as_deref().filter(|new| is_served(new))
                 && let Some(order) = order_of(new)
             {
                 self.latencies.served(&order);
             }
             let offers = |object: &Option<Arc<Object>>| object.as_deref().map(offers_of).unwrap_or_default();
-            self.places_changed(&offers(&change.old), &offers(&change.new));
+            self.places_changed(&offers(&old), &offers(&new));
         }
     }
 
@@ -285,10 +303,7 @@ impl Routes {
     }
 
     fn offers_changed(&self, changes: &[Change]) {
-        let matters: Vec<&Change> = changes
-            .iter()
-            .filter(|change| !same_offer(change.old.as_deref(), change.new.as_deref()))
-            .collect();
+        let matters: Vec<&Change> = changes.iter().filter(|change| !same_offer(change)).collect();
         // All first: orders that are asked for are decided about with all of them.
         for change in &matters {
             self.registry.offer_changed(&change.key);
@@ -334,7 +349,7 @@ impl Routes {
         let Some(followed) = export.kinds().get(api).and_then(|kind| export.followed(&kind.gvr)) else {
             return;
         };
-        let keys: Vec<ObjectKey> = followed.cache.read().iter().map(|(key, _)| key.clone()).collect();
+        let keys: Vec<ObjectKey> = followed.cache.read().keys().cloned().collect();
         let assignments = self.fleet.platform().assignments.clone();
         for key in keys {
             let text = object_text(api, &key);
@@ -364,14 +379,15 @@ impl Routes {
                     continue;
                 };
                 for cluster in &clusters {
-                    let objects: Vec<(ObjectKey, Arc<Object>)> = orders
+                    let objects: Vec<(ObjectKey, Packed)> = orders
                         .cache
                         .read()
                         .in_cluster(cluster)
-                        .map(|(k, o)| (k.clone(), o.clone()))
+                        .map(|(key, packed)| (key.clone(), packed.clone()))
                         .collect();
-                    for (key, object) in &objects {
-                        self.object(api, key, object);
+                    for (key, packed) in &objects {
+                        let owner = self.owner_of_copy(api, key);
+                        self.object(api, key, &packed.object(), owner.as_ref());
                     }
                 }
             }
@@ -393,26 +409,21 @@ impl Observer for Routes {
         }
         let objects = || {
             changes.iter().flat_map(|change| {
-                [change.old.as_deref(), change.new.as_deref()]
-                    .into_iter()
-                    .flatten()
-                    .map(|object| (&change.key, object))
+                [&change.old, &change.new].into_iter().flatten().map(|packed| (&change.key, packed.object()))
             })
         };
         match topic {
             Topic::Orders(api) => {
                 let is_brokered = self.fleet.plan().apis.contains_key(api);
-                for change in changes.iter().filter(|_| is_brokered) {
-                    self.keep_book(api, change);
-                    self.measure(api, change);
+                for change in changes {
+                    self.object_changed(api, change, is_brokered);
                 }
-                objects().for_each(|(key, object)| self.object(api, key, object));
                 if is_brokered && changes.iter().any(|change| change.old.is_none() || change.new.is_none()) {
                     self.chores.add_after(Chore::Api(api.clone()), GATHER);
                 }
             }
             Topic::Related(export) => {
-                objects().for_each(|(key, object)| self.related(export, key, object));
+                objects().for_each(|(key, object)| self.related(export, key, &object));
             }
             Topic::Assignments => self.assignments_changed(changes),
             Topic::Migrations => {
@@ -505,24 +516,18 @@ fn is_served(assignment: &Object) -> bool {
     matches!(assignment.text(&["status", "phase"]), Some("Bound" | "Migrating"))
 }
 
-/// Whether two states of an AcceptAPI promise the same: our own words in its status do not count.
-fn same_offer(old: Option<&Object>, new: Option<&Object>) -> bool {
-    match (old, new) {
-        (Some(old), Some(new)) => {
-            old.get(&["spec"]) == new.get(&["spec"])
-                && old.is_deleting() == new.is_deleting()
-                && old.condition("Ready") == new.condition("Ready")
-                && old.uid() == new.uid()
-        }
-        _ => false,
-    }
+/// Whether an AcceptAPI promises what it did: our own words in its status do not count.
+fn same_offer(change: &Change) -> bool {
+    let (Some(old), Some(new)) = (&change.old, &change.new) else { return false };
+    let (old, new) = (old.object(), new.object());
+    old.get(&["spec"]) == new.get(&["spec"])
+        && old.is_deleting() == new.is_deleting()
+        && old.condition("Ready") == new.condition("Ready")
+        && old.uid() == new.uid()
 }
 
 fn spec_changed(change: &Change) -> bool {
-    match (&change.old, &change.new) {
-        (Some(old), Some(new)) => {
-            old.get(&["spec"]) != new.get(&["spec"]) || old.is_deleting() != new.is_deleting()
-        }
-        _ => true,
-    }
+    let (Some(old), Some(new)) = (&change.old, &change.new) else { return true };
+    let (old, new) = (old.object(), new.object());
+    old.get(&["spec"]) != new.get(&["spec"]) || old.is_deleting() != new.is_deleting()
 }

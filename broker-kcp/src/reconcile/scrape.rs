@@ -14,10 +14,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::census::census;
+use super::indexes::{ANY, BY_ACTIVE};
 use super::service::Service;
 use crate::controller::QueueState;
 use crate::metrics::PREFIX;
-use crate::record::is_request;
 
 type Labels = Vec<(&'static str, String)>;
 type Samples = BTreeMap<Labels, f64>;
@@ -122,8 +122,7 @@ impl Scrape {
         let active = MigrationState::ALL.into_iter().filter(|state| !state.is_final());
         let mut moves: BTreeMap<MigrationState, (usize, Duration)> =
             active.map(|state| (state, (0, Duration::ZERO))).collect();
-        for (_, object) in fleet.platform().migrations.read().iter().filter(|(_, object)| !is_request(object))
-        {
+        for (_, object) in fleet.platform().migrations.find(BY_ACTIVE, ANY) {
             let state = object.text(&["status", "state"]).and_then(MigrationState::from_text);
             let Some((known, oldest)) = moves.get_mut(&state.unwrap_or_default()) else { continue };
             *known += 1;

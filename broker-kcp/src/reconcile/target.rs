@@ -78,7 +78,7 @@ impl Target {
         exports.retain(|export| export.of_kind(&at.gvk).is_some() && export.is_bound(&at.key.cluster));
         let own = |export: &Arc<Export>| match owner.and_then(owner_kind) {
             Some((group, kind)) => export.kinds().values().any(|k| k.gvr.group == group && k.kind == kind),
-            None => export.of_kind(&at.gvk).is_some_and(|followed| followed.cache.get(&at.key).is_some()),
+            None => export.of_kind(&at.gvk).is_some_and(|followed| followed.cache.read().contains(&at.key)),
         };
         exports.sort_by_key(|export| !own(export));
         let mut targets = exports.iter().filter_map(|export| {

@@ -10,7 +10,10 @@ use broker_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::conditions::{Wanted, entry, says};
-use super::indexes::{BY_COPY, BY_OFFER, BY_ORDER, BY_RELATED, INDEXES, object_text, related_text};
+use super::indexes::{
+    ANY, BY_ACTIVE, BY_CLUSTER, BY_COPY, BY_OFFER, BY_ORDER, BY_RELATED, BY_STANDING, INDEXES, Standing,
+    object_text, order_of_text, related_text,
+};
 use super::policy::Policies;
 use super::routes::order_of;
 use crate::kcp::Resource;
@@ -121,6 +124,72 @@ fn an_assignment_is_found_by_its_order_its_copies_and_its_offer() {
     assert_eq!(table.count(BY_OFFER, &ObjectKey::new("provider", "ca", "internal").to_string()), 1);
     assert_eq!(table.find(BY_COPY, &object_text(api, &order)).len(), 0);
     assert_eq!(order_of(&assignment()).unwrap().key, order);
+    assert_eq!(table.count(BY_CLUSTER, "provider"), 1);
+    // What the texts tell saves a look at the objects.
+    let orders: Vec<_> =
+        table.texts(BY_ORDER, &format!("{api} ")).map(|(text, _)| order_of_text(text)).collect();
+    assert_eq!(orders, [order_of(&assignment())]);
+    assert_eq!(table.texts(BY_ORDER, "certificates.example.co ").count(), 0);
+}
+
+#[test]
+fn an_order_is_read_from_the_text_it_is_found_under() {
+    for key in [
+        ObjectKey::new("consumer", "default", "one"),
+        ObjectKey::new("a|b/c d", "default", "one"),
+        ObjectKey::new("consumer", "", "cluster-scoped"),
+    ] {
+        let read = order_of_text(&object_text("things.example.com", &key)).unwrap();
+        assert_eq!((read.api.as_str(), &read.key), ("things.example.com", &key));
+    }
+    assert_eq!(order_of_text(&object_text("things", &ObjectKey::new("", "", ""))), None);
+}
+
+#[test]
+fn assignments_are_counted_by_where_their_orders_stand() {
+    let mut table = Table::new(INDEXES.assignments);
+    let mut told = assignment();
+    told.set(
+        &["status"],
+        json!({"phase": "Bound", "conditions": [{"type": "Ready", "status": "True", "reason": "Served"}]}),
+    );
+    for (name, object) in [("a", assignment()), ("b", told.clone()), ("c", told)] {
+        table.apply(&Source::new("x"), ObjectKey::new("platform", "", name), object);
+    }
+    let standings = |api: &str| -> Vec<_> {
+        let beginning = Standing::beginning(api);
+        let texts = table.texts(BY_STANDING, &beginning);
+        texts.map(|(text, count)| (Standing::of_text(text).unwrap(), count)).collect()
+    };
+    let standing = |phase: &str, reason: Option<&str>| Standing {
+        api: "certificates.example.com".to_owned(),
+        consumer: "consumer".into(),
+        phase: phase.to_owned(),
+        reason: reason.map(str::to_owned),
+    };
+    let expected = [(standing("", None), 1), (standing("Bound", Some("Served")), 2)];
+    assert_eq!(standings("certificates.example.com"), expected);
+    assert_eq!(standings("certificates.example.co"), []);
+}
+
+#[test]
+fn a_move_is_active_until_it_ends_and_a_request_is_none() {
+    let mut table = Table::new(INDEXES.migrations);
+    let order = json!({"uid": "u", "gvr": {"group": "example.com", "resource": "things"}});
+    let bound = json!({"binding": {"order": order}});
+    for (name, spec, state) in [
+        ("begun", bound.clone(), None),
+        ("runs", bound.clone(), Some("CutoverInProgress")),
+        ("over", bound, Some("Completed")),
+        ("asked", json!({"from": {"name": "a"}}), None),
+    ] {
+        let status = state.map_or(json!({}), |state| json!({"state": state}));
+        let object = json!({"metadata": {"name": name}, "spec": spec, "status": status});
+        let key = ObjectKey::new("platform", "", name);
+        table.apply(&Source::new("x"), key, Object::try_from(object).unwrap());
+    }
+    let active: Vec<&str> = table.keys_of(BY_ACTIVE, ANY).map(|key| key.name.as_str()).collect();
+    assert_eq!(active, ["begun", "runs"]);
 }
 
 #[test]

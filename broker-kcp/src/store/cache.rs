@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use broker_core::resource::{Object, ObjectKey};
+use broker_core::resource::{Object, ObjectKey, Packed};
 
 use super::{Change, Index, Source, Table};
 
@@ -37,12 +37,28 @@ impl Cache {
 
     /// The object, if there is one.
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
-        self.read().get(key).cloned()
+        // Decoded when the table is free again, here and below.
+        let packed = self.read().get_packed(key).cloned();
+        packed.map(|packed| packed.object())
     }
 
     /// The objects that an index files under a text, by key.
     pub fn find(&self, index: &'static str, text: &str) -> Vec<(ObjectKey, Arc<Object>)> {
-        self.read().find(index, text)
+        let found: Vec<(ObjectKey, Packed)> = {
+            let table = self.read();
+            table.find_packed(index, text).map(|(key, packed)| (key.clone(), packed.clone())).collect()
+        };
+        found.into_iter().map(|(key, packed)| (key, packed.object())).collect()
+    }
+
+    /// The keys of the objects that an index files under a text.
+    pub fn keys_of(&self, index: &'static str, text: &str) -> Vec<ObjectKey> {
+        self.read().keys_of(index, text).cloned().collect()
+    }
+
+    /// Every object as it is kept, by key.
+    pub fn packed(&self) -> Vec<(ObjectKey, Packed)> {
+        self.read().packed().map(|(key, packed)| (key.clone(), packed.clone())).collect()
     }
 
     /// Takes over the result of a write of our own (see [`Table::write`]).

@@ -7,9 +7,13 @@
 
 mod cache;
 mod ended;
+mod entry;
+mod projection;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use cache::Cache;
-pub use table::{Change, Index, Source, Table};
+pub use entry::{Change, Entry};
+pub use projection::Projection;
+pub use table::{Index, Source, Table};

@@ -7,15 +7,21 @@
 //!
 //! Versions are compared as numbers, per source: one watch on one server. A server whose versions are no numbers
 //! loses only the early view of our own writes.
+//!
+//! Objects are kept packed, and decoded for whoever looks at one; who wants to know something of all of them asks for
+//! their keys, or an index for its texts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
-use broker_core::resource::{ClusterName, Object, ObjectKey};
+use broker_core::resource::{ClusterName, Keys, Object, ObjectKey, Packed};
 use broker_core::sabotage::{self, Bug};
 
 use super::ended::Ended;
+use super::entry::number;
+use super::{Change, Entry};
 
 /// One watch on one server: the domain within which versions are comparable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,17 +60,6 @@ impl fmt::Debug for Index {
     }
 }
 
-/// One object that is not what it was.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Which object.
-    pub key: ObjectKey,
-    /// What the table showed before.
-    pub old: Option<Arc<Object>>,
-    /// What it shows now.
-    pub new: Option<Arc<Object>>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Watched,
@@ -73,7 +68,7 @@ enum Origin {
 
 #[derive(Debug)]
 struct Row {
-    object: Arc<Object>,
+    packed: Packed,
     version: u64,
     source: Source,
     origin: Origin,
@@ -82,7 +77,7 @@ struct Row {
 /// All objects of one kind.
 #[derive(Debug)]
 pub struct Table {
-    rows: BTreeMap<ObjectKey, Row>,
+    rows: BTreeMap<Arc<ObjectKey>, Row>,
     /// Up to which version each source that is followed has told everything; `None` until its first list.
     progress: BTreeMap<Source, Option<u64>>,
     /// Incarnations that we deleted ourselves and whose end the watch has not shown yet, each with its last version.
@@ -90,7 +85,7 @@ pub struct Table {
     /// Incarnations whose end was seen, by the watch or by ourselves.
     ended: Ended,
     indexes: &'static [Index],
-    found: BTreeMap<(&'static str, String), BTreeSet<ObjectKey>>,
+    found: BTreeMap<&'static str, BTreeMap<Box<str>, Keys<Arc<ObjectKey>>>>,
 }
 
 impl Table {
@@ -107,42 +102,87 @@ impl Table {
     }
 
     /// The object, if there is one.
-    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
-        self.rows.get(key).map(|row| &row.object)
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
+        self.rows.get(key).map(|row| row.packed.object())
     }
 
-    /// Every object, by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
-        self.rows.iter().map(|(key, row)| (key, &row.object))
+    /// The object as it is kept, if there is one.
+    pub fn get_packed(&self, key: &ObjectKey) -> Option<&Packed> {
+        self.rows.get(key).map(|row| &row.packed)
     }
 
-    /// Every object of one cluster, by key.
-    pub fn in_cluster(&self, cluster: &ClusterName) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
-        let first = ObjectKey { cluster: cluster.clone(), namespace: String::new(), name: String::new() };
-        self.rows
-            .range(first..)
-            .take_while(move |(key, _)| key.cluster == *cluster)
-            .map(|(key, row)| (key, &row.object))
+    /// Whether there is such an object.
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    /// The keys of all objects, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.rows.keys().map(Arc::as_ref)
+    }
+
+    /// Every object, by key. Each is decoded: where thousands are, take [`Self::packed`] and let go of the table first.
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, Arc<Object>)> {
+        self.packed().map(|(key, packed)| (key, packed.object()))
+    }
+
+    /// Every object as it is kept, by key.
+    pub fn packed(&self) -> impl Iterator<Item = (&ObjectKey, &Packed)> {
+        self.rows.iter().map(|(key, row)| (key.as_ref(), &row.packed))
+    }
+
+    /// Every object of one cluster as it is kept, by key.
+    pub fn in_cluster(&self, cluster: &ClusterName) -> impl Iterator<Item = (&ObjectKey, &Packed)> {
+        self.range_of(cluster).map(|(key, row)| (key.as_ref(), &row.packed))
     }
 
     /// The objects that the index named `index` files under `text`, by key.
     pub fn find(&self, index: &'static str, text: &str) -> Vec<(ObjectKey, Arc<Object>)> {
-        let keys = self.found.get(&(index, text.to_owned()));
-        keys.into_iter()
-            .flatten()
-            .filter_map(|key| self.rows.get(key).map(|row| (key.clone(), row.object.clone())))
-            .collect()
+        let found = self.find_packed(index, text);
+        found.map(|(key, packed)| (key.clone(), packed.object())).collect()
+    }
+
+    /// The same, as they are kept.
+    pub fn find_packed(
+        &self,
+        index: &'static str,
+        text: &str,
+    ) -> impl Iterator<Item = (&ObjectKey, &Packed)> {
+        self.keys_of(index, text).filter_map(|key| Some((key, self.get_packed(key)?)))
+    }
+
+    /// The keys of the objects that the index named `index` files under `text`, in order.
+    pub fn keys_of(&self, index: &'static str, text: &str) -> impl Iterator<Item = &ObjectKey> {
+        let keys = self.found.get(index).and_then(|texts| texts.get(text));
+        keys.into_iter().flat_map(Keys::iter).map(Arc::as_ref)
     }
 
     /// How many objects the index named `index` files under `text`.
     pub fn count(&self, index: &'static str, text: &str) -> usize {
-        self.found.get(&(index, text.to_owned())).map_or(0, BTreeSet::len)
+        self.found.get(index).and_then(|texts| texts.get(text)).map_or(0, Keys::len)
+    }
+
+    /// The texts of the index named `index` that begin so, in order, and how many objects are filed under each.
+    pub fn texts<'t>(
+        &'t self,
+        index: &'static str,
+        beginning: &'t str,
+    ) -> impl Iterator<Item = (&'t str, usize)> {
+        let texts = self.found.get(index).into_iter();
+        texts
+            .flat_map(move |texts| texts.range::<str, _>((Bound::Included(beginning), Bound::Unbounded)))
+            .take_while(move |(text, _)| text.starts_with(beginning))
+            .map(|(text, keys)| (text.as_ref(), keys.len()))
+    }
+
+    fn range_of(&self, cluster: &ClusterName) -> impl Iterator<Item = (&Arc<ObjectKey>, &Row)> {
+        let first = ObjectKey { cluster: cluster.clone(), namespace: String::new(), name: String::new() };
+        self.rows.range(first..).take_while(move |(key, _)| key.cluster == *cluster)
     }
 
     /// Which source showed the objects of a cluster, where there are any.
     pub fn source_of(&self, cluster: &ClusterName) -> Option<&Source> {
-        let first = ObjectKey { cluster: cluster.clone(), namespace: String::new(), name: String::new() };
-        self.rows.range(first..).next().filter(|(key, _)| key.cluster == *cluster).map(|(_, row)| &row.source)
+        self.range_of(cluster).next().map(|(_, row)| &row.source)
     }
 
     /// The clusters whose objects a source showed.
@@ -181,7 +221,7 @@ impl Table {
     /// Takes over a complete list of the source, made at `version`.
     ///
     /// What the list does not hold is gone, except what we wrote after it was made.
-    pub fn list(&mut self, source: &Source, version: &str, objects: Vec<(ObjectKey, Object)>) -> Vec<Change> {
+    pub fn list(&mut self, source: &Source, version: &str, objects: Vec<(ObjectKey, Entry)>) -> Vec<Change> {
         let version = number(version);
         // A server whose versions went back was restored: nothing known before is worth more than its list.
         let restored = self.progress.get(source).is_some_and(|known| Some(version) < *known);
@@ -191,23 +231,22 @@ impl Table {
             self.ended.clear();
             self.buried.clear();
         }
-        let listed: BTreeMap<ObjectKey, Object> = objects.into_iter().collect();
+        let listed: BTreeMap<ObjectKey, Entry> = objects.into_iter().collect();
         let vanished: Vec<ObjectKey> = self
             .rows
             .iter()
             .filter(|(key, row)| {
                 let newer = row.origin == Origin::Written && row.version > version;
-                row.source == *source && !listed.contains_key(*key) && (restored || !newer)
+                row.source == *source && !listed.contains_key(key.as_ref()) && (restored || !newer)
             })
-            .map(|(key, _)| key.clone())
+            .map(|(key, _)| key.as_ref().clone())
             .collect();
-        let mut changes: Vec<Change> = vanished.into_iter().filter_map(|key| self.remove(key)).collect();
+        let mut changes: Vec<Change> = vanished.iter().filter_map(|key| self.remove(key)).collect();
         self.buried.retain(|(key, _), _| listed.contains_key(key));
-        for (key, object) in listed {
-            let seen = number(object.resource_version());
-            let newer = self.rows.get(&key).is_some_and(|row| row.version > seen);
+        for (key, entry) in listed {
+            let newer = self.rows.get(&key).is_some_and(|row| row.version > entry.version);
             if restored || !newer {
-                changes.extend(self.insert(key, object, source, Origin::Watched));
+                changes.extend(self.insert(key, entry, source, Origin::Watched));
             }
         }
         changes
@@ -223,7 +262,7 @@ impl Table {
         if self.rows.get(&key).is_some_and(|row| row.version > version) {
             return None;
         }
-        self.insert(key, object, source, Origin::Watched)
+        self.insert(key, Entry::new(object), source, Origin::Watched)
     }
 
     /// Takes over that the source's watch showed this object deleted; `last` is its last state.
@@ -233,10 +272,11 @@ impl Table {
             return None;
         }
         self.ended.insert(last.uid());
-        self.buried.remove(&(key.clone(), last.uid().to_owned()));
         let again =
             self.rows.get(&key).is_some_and(|row| row.origin == Origin::Written && row.version > version);
-        if again { None } else { self.remove(key) }
+        let change = if again { None } else { self.remove(&key) };
+        self.buried.remove(&(key, last.uid().to_owned()));
+        change
     }
 
     /// Takes over that the source's watch has told everything up to `version`.
@@ -252,23 +292,24 @@ impl Table {
         if told || self.rows.get(&key).is_some_and(|row| row.version >= version) {
             return None;
         }
-        self.insert(key, object, source, Origin::Written)
+        self.insert(key, Entry::new(object), source, Origin::Written)
     }
 
     /// Takes over that we deleted this incarnation of an object and that nothing of it is left.
     pub fn bury(&mut self, key: ObjectKey, uid: &str) -> Option<Change> {
         self.ended.insert(uid);
-        let version = self.rows.get(&key).filter(|row| row.object.uid() == uid)?.version;
-        self.buried.insert((key.clone(), uid.to_owned()), version);
-        self.remove(key)
+        let version = self.rows.get(&key).filter(|row| row.packed.object().uid() == uid)?.version;
+        let change = self.remove(&key);
+        self.buried.insert((key, uid.to_owned()), version);
+        change
     }
 
     /// Forgets a source and everything it told.
     pub fn forget(&mut self, source: &Source) -> Vec<Change> {
         self.progress.remove(source);
-        let keys: Vec<ObjectKey> =
-            self.rows.iter().filter(|(_, row)| row.source == *source).map(|(key, _)| key.clone()).collect();
-        keys.into_iter().filter_map(|key| self.remove(key)).collect()
+        let ours = self.rows.iter().filter(|(_, row)| row.source == *source);
+        let keys: Vec<Arc<ObjectKey>> = ours.map(|(key, _)| key.clone()).collect();
+        keys.iter().filter_map(|key| self.remove(key)).collect()
     }
 
     /// Takes over that nothing is left of this incarnation of an object, as the server was asked.
@@ -290,23 +331,34 @@ impl Table {
         is_news
     }
 
-    fn insert(&mut self, key: ObjectKey, object: Object, source: &Source, origin: Origin) -> Option<Change> {
-        let version = number(object.resource_version());
+    fn insert(&mut self, key: ObjectKey, entry: Entry, source: &Source, origin: Origin) -> Option<Change> {
+        let Entry { packed, version } = entry;
+        // Decoded once for all that is asked about it here.
+        let object = packed.object();
         if self.is_buried(&key, object.uid(), version) {
             return None;
         }
-        let object = Arc::new(stripped(object));
-        let row = Row { object: object.clone(), version, source: source.clone(), origin };
-        let old = self.rows.insert(key.clone(), row);
-        let old_object = old.map(|row| row.object);
-        if let Some(old) = &old_object {
-            if old.resource_version() == object.resource_version() && *old == object {
-                return None;
+        let row = |packed: &Packed| Row { packed: packed.clone(), version, source: source.clone(), origin };
+        let known = self.rows.get_key_value(&key).map(|(key, row)| (key.clone(), row.packed.clone()));
+        match known {
+            Some((shared, known)) if known == packed => {
+                // Whoever keeps it as well shares what is known.
+                self.rows.insert(shared, row(&known));
+                None
             }
-            self.unfile(&key, old);
+            Some((shared, known)) => {
+                self.rows.insert(shared.clone(), row(&packed));
+                self.unfile(&shared, &known.object());
+                self.file(&shared, &object);
+                Some(Change { key, old: Some(known), new: Some(packed) })
+            }
+            None => {
+                let shared = Arc::new(key.clone());
+                self.rows.insert(shared.clone(), row(&packed));
+                self.file(&shared, &object);
+                Some(Change { key, old: None, new: Some(packed) })
+            }
         }
-        self.file(&key, &object);
-        Some(Change { key, old: old_object, new: Some(object) })
     }
 
     /// Whether this is of an incarnation that we deleted, or of one before it that a watch tells late.
@@ -319,44 +371,32 @@ impl Table {
         of_key.any(|((_, of), last)| of == uid || version < *last)
     }
 
-    fn remove(&mut self, key: ObjectKey) -> Option<Change> {
-        let row = self.rows.remove(&key)?;
-        self.unfile(&key, &row.object);
-        Some(Change { key, old: Some(row.object), new: None })
+    fn remove(&mut self, key: &ObjectKey) -> Option<Change> {
+        let (key, row) = self.rows.remove_entry(key)?;
+        self.unfile(&key, &row.packed.object());
+        Some(Change { key: key.as_ref().clone(), old: Some(row.packed), new: None })
     }
 
-    fn file(&mut self, key: &ObjectKey, object: &Object) {
+    fn file(&mut self, key: &Arc<ObjectKey>, object: &Object) {
         for index in self.indexes {
             for text in (index.texts)(key, object) {
-                self.found.entry((index.name, text)).or_default().insert(key.clone());
+                let texts = self.found.entry(index.name).or_default();
+                texts.entry(text.into()).or_default().insert(key.clone());
             }
         }
     }
 
-    fn unfile(&mut self, key: &ObjectKey, object: &Object) {
+    fn unfile(&mut self, key: &Arc<ObjectKey>, object: &Object) {
         for index in self.indexes {
+            let Some(texts) = self.found.get_mut(index.name) else { continue };
             for text in (index.texts)(key, object) {
-                let slot = (index.name, text);
-                if let Some(keys) = self.found.get_mut(&slot) {
+                if let Some(keys) = texts.get_mut(text.as_str()) {
                     keys.remove(key);
                     if keys.is_empty() {
-                        self.found.remove(&slot);
+                        texts.remove(text.as_str());
                     }
                 }
             }
         }
     }
-}
-
-/// Managed fields are half of an object's size and nobody here reads them.
-fn stripped(mut object: Object) -> Object {
-    if let Some(metadata) = object.fields_mut().get_mut("metadata").and_then(serde_json::Value::as_object_mut)
-    {
-        metadata.remove("managedFields");
-    }
-    object
-}
-
-fn number(version: &str) -> u64 {
-    version.parse().unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use broker_core::resource::{Object, ObjectKey};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Index, Source, Table};
+use super::{Entry, Index, Projection, Source, Table};
 
 const BY_LABEL: &[Index] = &[Index {
     name: "label",
@@ -20,6 +20,10 @@ fn key(index: u8) -> ObjectKey {
 
 fn object(index: u8, version: u64) -> Object {
     incarnation(index, version, 0)
+}
+
+fn listed(index: u8, version: u64) -> Entry {
+    Entry::new(object(index, version))
 }
 
 fn incarnation(index: u8, version: u64, born: u64) -> Object {
@@ -134,6 +138,8 @@ struct World {
     replies: Vec<(u8, u64, Reply)>,
     /// The last version of our own that we were told, per object.
     ours: BTreeMap<u8, u64>,
+    /// The versions, as they are read of the objects.
+    versions: Projection<u64>,
 }
 
 impl World {
@@ -145,6 +151,7 @@ impl World {
             told: 0,
             replies: Vec::new(),
             ours: BTreeMap::new(),
+            versions: Projection::new(|object| Some(version(object))),
         };
         world.relist();
         world
@@ -152,7 +159,7 @@ impl World {
 
     fn relist(&mut self) {
         let now = self.server.now();
-        let items = (0..6).filter_map(|i| Some((key(i), self.server.object(i, now)?))).collect();
+        let items = (0..6).filter_map(|i| Some((key(i), Entry::new(self.server.object(i, now)?)))).collect();
         self.table.list(&self.source, &now.to_string(), items);
         self.told = now;
     }
@@ -232,10 +239,10 @@ impl World {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), TestCaseError> {
+    fn check(&mut self) -> Result<(), TestCaseError> {
         for index in 0..6 {
             let at = self.told.max(self.ours.get(&index).copied().unwrap_or_default());
-            let shown = self.table.get(&key(index)).map(|o| version(o));
+            let shown = self.table.get(&key(index)).map(|o| version(&o));
             prop_assert_eq!(shown, self.server.at(index, at), "object {} at {}", index, at);
         }
         for group in ["g0", "g1", "g2"] {
@@ -246,8 +253,18 @@ impl World {
                 .filter(|(_, o)| o.label("group") == Some(group))
                 .map(|(k, _)| k.clone())
                 .collect();
-            prop_assert_eq!(found, scanned);
+            prop_assert_eq!(&found, &scanned);
+            prop_assert!(self.table.keys_of("label", group).eq(&found));
+            prop_assert_eq!(self.table.count("label", group), found.len());
+            let told = self.table.texts("label", group).map(|(_, count)| count);
+            prop_assert_eq!(
+                told.collect::<Vec<_>>(),
+                if found.is_empty() { vec![] } else { vec![found.len()] }
+            );
         }
+        let scanned: Vec<u64> = self.table.iter().map(|(_, object)| version(&object)).collect();
+        prop_assert_eq!(self.table.keys().count(), scanned.len());
+        prop_assert!(self.versions.of(&self.table).eq(&scanned));
         Ok(())
     }
 }
@@ -283,7 +300,7 @@ fn a_watch_that_lags_does_not_show_who_was_there_before_what_we_deleted() {
     assert!(table.get(&key(0)).is_some(), "who comes later is seen");
     // A server that was restored may have it again.
     table.bury(key(0), incarnation(0, 10, 10).uid());
-    table.list(&source, "7", vec![(key(0), before)]);
+    table.list(&source, "7", vec![(key(0), Entry::new(before))]);
     assert!(table.get(&key(0)).is_some());
 }
 
@@ -320,8 +337,8 @@ fn what_we_wrote_shows_before_the_first_list_of_what_is_followed() {
 fn a_list_reports_what_vanished_while_we_were_away() {
     let source = Source::new("shard");
     let mut table = Table::new(BY_LABEL);
-    table.list(&source, "2", vec![(key(0), object(0, 1)), (key(1), object(1, 2))]);
-    let changes = table.list(&source, "9", vec![(key(1), object(1, 2))]);
+    table.list(&source, "2", vec![(key(0), listed(0, 1)), (key(1), listed(1, 2))]);
+    let changes = table.list(&source, "9", vec![(key(1), listed(1, 2))]);
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0].key, key(0));
     assert!(changes[0].new.is_none());
@@ -331,8 +348,8 @@ fn a_list_reports_what_vanished_while_we_were_away() {
 fn sources_do_not_remove_each_others_objects() {
     let (one, two) = (Source::new("one"), Source::new("two"));
     let mut table = Table::new(BY_LABEL);
-    table.list(&one, "10", vec![(key(0), object(0, 1))]);
-    table.list(&two, "3", vec![(key(1), object(1, 2))]);
+    table.list(&one, "10", vec![(key(0), listed(0, 1))]);
+    table.list(&two, "3", vec![(key(1), listed(1, 2))]);
     assert_eq!(table.len(), 2);
     table.list(&two, "4", Vec::new());
     assert_eq!(table.len(), 1);
@@ -344,11 +361,11 @@ fn sources_do_not_remove_each_others_objects() {
 fn a_restored_server_is_believed() {
     let source = Source::new("shard");
     let mut table = Table::new(BY_LABEL);
-    table.list(&source, "50", vec![(key(0), object(0, 40)), (key(1), object(1, 45))]);
+    table.list(&source, "50", vec![(key(0), listed(0, 40)), (key(1), listed(1, 45))]);
     table.write(&source, key(2), object(2, 51));
-    table.list(&source, "20", vec![(key(0), object(0, 10))]);
+    table.list(&source, "20", vec![(key(0), listed(0, 10))]);
     assert_eq!(table.len(), 1);
-    assert_eq!(version(table.get(&key(0)).unwrap()), 10);
+    assert_eq!(version(&table.get(&key(0)).unwrap()), 10);
 }
 
 #[test]
@@ -363,7 +380,38 @@ fn managed_fields_are_not_kept() {
 fn a_cluster_is_a_range_of_keys() {
     let source = Source::new("shard");
     let mut table = Table::new(BY_LABEL);
-    table.list(&source, "9", (0..6).map(|i| (key(i), object(i, 1))).collect());
+    table.list(&source, "9", (0..6).map(|i| (key(i), listed(i, 1))).collect());
     let names: Vec<&str> = table.in_cluster(&"cluster-1".into()).map(|(k, _)| k.name.as_str()).collect();
     assert_eq!(names, ["object-0", "object-1", "object-2"]);
+}
+
+#[test]
+fn whoever_looks_at_all_again_and_again_reads_each_object_once() {
+    thread_local!(static READ: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+    let source = Source::new("shard");
+    let mut table = Table::new(BY_LABEL);
+    let mut versions = Projection::new(|object| {
+        READ.set(READ.get() + 1);
+        Some(version(object))
+    });
+    table.list(&source, "9", vec![(key(0), listed(0, 1)), (key(1), listed(1, 2))]);
+    assert_eq!(versions.of(&table).sum::<u64>(), 3);
+    // The watch tells what was listed.
+    table.apply(&source, key(1), object(1, 9));
+    table.apply(&source, key(1), object(1, 9));
+    assert_eq!(versions.of(&table).sum::<u64>(), 10);
+    assert_eq!(versions.of(&table).sum::<u64>(), 10);
+    assert_eq!(READ.get(), 3);
+}
+
+#[test]
+fn an_index_tells_its_texts_by_how_they_begin() {
+    const BY_NAME: &[Index] = &[Index { name: "name", texts: |key, _| vec![key.name.clone()] }];
+    let source = Source::new("shard");
+    let mut table = Table::new(BY_NAME);
+    table.list(&source, "9", (0..6).map(|i| (key(i), listed(i, 1))).collect());
+    let texts = |beginning| table.texts("name", beginning).collect::<Vec<_>>();
+    assert_eq!(texts("object-1"), [("object-1", 2)]);
+    assert_eq!(texts("object-").len(), 3);
+    assert!(texts("objects").is_empty() && table.texts("other", "").next().is_none());
 }

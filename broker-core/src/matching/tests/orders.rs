@@ -1,7 +1,5 @@
 //! Orders are found by an offer exactly where it would serve them.
 
-use std::sync::Arc;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -26,7 +24,7 @@ proptest! {
         let mut known: Vec<(usize, Object)> = orders.into_iter().enumerate().collect();
         let mut index = OrderIndex::default();
         for (key, order) in &known {
-            index.insert(*key, Arc::new(order.clone()));
+            index.insert(*key, order.clone().into());
         }
         let compare = |known: &[(usize, Object)], index: &mut OrderIndex<usize>| {
             for offer in &offers {
@@ -36,7 +34,7 @@ proptest! {
         compare(&known, &mut index);
         for (which, order) in edits {
             if let Some(at) = (!known.is_empty()).then(|| which.index(known.len())) {
-                index.insert(known[at].0, Arc::new(order.clone()));
+                index.insert(known[at].0, order.clone().into());
                 known[at].1 = order;
             }
         }
