@@ -11,7 +11,7 @@ use broker_core::order::{Compute, Helpers};
 use broker_core::resource::{ClusterName, Gvk, Gvr, Object, ObjectKey, marker};
 use serde_json::Value;
 
-use super::follow::{Follow, Follower, Keying};
+use super::follow::{Follow, Follower, Keying, Refused};
 use super::health::{Beat, Health};
 use super::topic::{Observer, Topic};
 use crate::kcp::{ApiError, ApiErrorKind, ClusterApi, Endpoint, Resource, Scope, Selector};
@@ -95,6 +95,7 @@ impl ComputeCluster {
             observer: observer.clone(),
             beat,
             keep: std::convert::identity,
+            refused: Refused::Answers,
         })
     }
 

@@ -10,8 +10,8 @@ use broker_core::sabotage::{self, Bug};
 use tokio::time::Instant;
 
 use super::Indexes;
-use super::follow::{Follow, Follower, Keying};
-use super::health::Health;
+use super::follow::{Follow, Follower, Keying, Refused};
+use super::health::{HICCUP, Health};
 use super::plan::{ExportPlan, OFFERS_EXPORT};
 use super::presence::{Presence, Present};
 use super::topic::{Observer, Topic};
@@ -97,8 +97,22 @@ struct Shard {
     revision: String,
     /// The one cluster that is there, on plain Kubernetes.
     member: Option<ClusterName>,
+    engaged: Instant,
     health: Health,
     _following: Following,
+}
+
+impl Shard {
+    /// Whether what was not read of it is waited for. Of many clusters one must not hold up the others for long.
+    fn is_awaited(&self) -> bool {
+        let is_late = self.member.is_some() && self.engaged.elapsed() >= HICCUP;
+        self.health.silent_since().is_none() && !is_late
+    }
+
+    /// Since when nothing is known of a member, where that is so.
+    fn engaged_unread(&self, listed: bool) -> Option<Instant> {
+        (self.member.is_some() && !listed).then_some(self.engaged)
+    }
 }
 
 /// What ends the watches when it is dropped.
@@ -271,9 +285,11 @@ impl Export {
         let source = self.source_of(cluster);
         let shards = self.lock();
         if let Some(shard) = shard_of(&shards, source.as_ref(), cluster) {
-            let since = shard.health.silent_since()?;
-            let last_word = if self.has_listed(shard) { LastWord::Known } else { LastWord::Unread };
-            return Some(Silent { since, last_word });
+            let listed = self.has_listed(shard);
+            let last_word = if listed { LastWord::Known } else { LastWord::Unread };
+            // Nobody waits for a member for long: what it holds is not known until it was read.
+            let unread = shard.engaged_unread(listed);
+            return Some(Silent { since: shard.health.silent_since().or(unread)?, last_word });
         }
         let since = self.departed_since(cluster).or_else(|| self.unseen_since(&shards))?;
         Some(Silent { since, last_word: LastWord::Unread })
@@ -306,7 +322,7 @@ impl Export {
     /// and holds nothing; what a silent shard holds is not known, and [`Self::silence`] says so.
     pub fn is_synced(&self) -> bool {
         let shards = self.lock();
-        shards.values().all(|shard| self.has_listed(shard) || shard.health.silent_since().is_some())
+        shards.values().all(|shard| self.has_listed(shard) || !shard.is_awaited())
             || sabotage::is(Bug::UnreadTakenForAbsent)
     }
 
@@ -315,7 +331,7 @@ impl Export {
         let shards = self.lock();
         let of_shard = |shard: &Shard| {
             let source = shard.endpoint.source();
-            let silent = shard.health.silent_since().is_some();
+            let silent = !shard.is_awaited();
             let cached = |followed: &Followed| Cached {
                 export: self.name.clone(),
                 resource: followed.resource.gvr.group_resource(),
@@ -389,7 +405,7 @@ impl Export {
             }
             None => Following::Workspaces { _followers: self.follow_all(&endpoint, observer, &health) },
         };
-        Shard { endpoint, revision, member, health, _following: following }
+        Shard { endpoint, revision, member, engaged: Instant::now(), health, _following: following }
     }
 
     fn follow_all(
@@ -410,6 +426,7 @@ impl Export {
                 observer: observer.clone(),
                 beat: health.beat(feed),
                 keep: std::convert::identity,
+                refused: Refused::Answers,
             })
         };
         self.followed.iter().enumerate().map(follow).collect()

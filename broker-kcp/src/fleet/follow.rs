@@ -45,6 +45,15 @@ impl Drop for Follower {
     }
 }
 
+/// What it means that a server answers, and does not let us follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It is there: whoever gives rights has to mend them, and all wait for that.
+    Answers,
+    /// It is as good as away: of many clusters one must not hold up the others.
+    Silent,
+}
+
 /// What to follow, where to put it and whom to tell.
 pub(super) struct Follow {
     pub(super) api: ClusterApi,
@@ -58,12 +67,14 @@ pub(super) struct Follow {
     pub(super) beat: Beat,
     /// What is kept of an object.
     pub(super) keep: fn(Object) -> Object,
+    pub(super) refused: Refused,
 }
 
 impl Follower {
     pub(super) fn start(follow: Follow) -> Self {
-        let Follow { api, resource, selector, cache, source, keying, topic, observer, beat, keep } = follow;
-        let contact = Contact::new(&api, resource.clone(), source, beat);
+        let Follow { api, resource, selector, cache, source, keying, topic, observer, beat, keep, refused } =
+            follow;
+        let contact = Contact::new(&api, resource.clone(), source, beat, refused);
         let mut pour = Pour { contact, cache, keying, topic, observer, keep };
         let feed = Feed::new(api, resource, selector);
         let kept = pour.keying.clone();
@@ -80,15 +91,22 @@ pub(super) struct Contact {
     resource: Resource,
     source: Source,
     beat: Beat,
+    refused: Refused,
     /// In a row.
     failures: u32,
 }
 
 impl Contact {
-    pub(super) fn new(api: &ClusterApi, resource: Resource, source: Source, beat: Beat) -> Self {
+    pub(super) fn new(
+        api: &ClusterApi,
+        resource: Resource,
+        source: Source,
+        beat: Beat,
+        refused: Refused,
+    ) -> Self {
         let metrics = api.metrics().clone();
         metrics.watch_begun(&resource.gvr.group_resource());
-        Self { metrics, resource, source, beat, failures: 0 }
+        Self { metrics, resource, source, beat, refused, failures: 0 }
     }
 
     /// A watch holds.
@@ -102,10 +120,13 @@ impl Contact {
         self.failures = self.failures.saturating_add(1);
         let resource = self.resource.gvr.group_resource();
         self.metrics.watch_restarted(&resource, error.kind().reason());
-        if error.kind() == ApiErrorKind::Unavailable {
+        let refuses = matches!(
+            error.kind(),
+            ApiErrorKind::Denied | ApiErrorKind::Unauthenticated | ApiErrorKind::NotFound
+        );
+        if error.kind() == ApiErrorKind::Unavailable || (refuses && self.refused == Refused::Silent) {
             self.beat.failed(began);
         } else {
-            // A server that refuses is there.
             self.beat.answered();
         }
         // A watch that a server closed early is everyday; what keeps failing is said loudly, now and then.

@@ -12,7 +12,7 @@ use super::topic::{Observer, Turn};
 use crate::store::{Cache, Source};
 
 /// A feed that fails for less than this had a hiccup: servers restart, connections break.
-const HICCUP: Duration = Duration::from_secs(2);
+pub(super) const HICCUP: Duration = Duration::from_secs(2);
 
 /// How one server is doing. Clones share the same.
 #[derive(Clone)]

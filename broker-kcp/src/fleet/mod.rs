@@ -42,7 +42,7 @@ use crate::record::KeptPlaybooks;
 use crate::store::{Cache, Index, Source};
 use crate::surroundings::Surroundings;
 use export::Way;
-use follow::{Follow, Follower, Keying};
+use follow::{Follow, Follower, Keying, Refused};
 use health::Health;
 use member::Known;
 
@@ -184,6 +184,7 @@ impl Fleet {
                     observer: told.clone(),
                     beat: health.beat(feed),
                     keep: presence::without_schemas,
+                    refused: Refused::Answers,
                 })
             })
             .collect();

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::export::Followed;
-use super::follow::{Contact, Follow, Follower, Keying};
-use super::health::Health;
+use super::follow::{Contact, Follow, Follower, Keying, Refused};
+use super::health::{HICCUP, Health};
 use super::topic::{Observer, Topic};
 use crate::kcp::feed::{Feed, News};
 use crate::kcp::{Endpoint, Resource, Selector};
@@ -57,6 +57,7 @@ pub(super) struct Present {
 impl Presence {
     pub(super) fn start(present: Present) -> Self {
         let followers: Arc<Mutex<Vec<Follower>>> = Arc::default();
+        let observer = present.observer.clone();
         let definitions = definitions();
         let name = present.kind.gvr.group_resource();
         let feed = Feed::new(present.endpoint.itself(), definitions.clone(), Selector::named(&name));
@@ -66,6 +67,7 @@ impl Presence {
             present.endpoint.source(),
             // The others are numbered from zero.
             present.health.beat(present.followed.len()),
+            Refused::Silent,
         );
         let mut watching = Watching {
             present,
@@ -74,7 +76,14 @@ impl Presence {
             wrong_version: false,
             followers: followers.clone(),
         };
-        let following = async move { feed.follow(|news| watching.take(news)).await };
+        let following = async move {
+            let patience = async {
+                tokio::time::sleep(HICCUP).await;
+                // Whoever waited for it does so no more.
+                observer.synced();
+            };
+            tokio::join!(feed.follow(|news| watching.take(news)), patience);
+        };
         let task = tokio::spawn(following.in_current_span());
         Self { task, followers }
     }
@@ -171,6 +180,7 @@ impl Watching {
                 observer: observer.clone(),
                 beat: health.beat(feed),
                 keep: std::convert::identity,
+                refused: Refused::Silent,
             }));
         }
         drop(followers);

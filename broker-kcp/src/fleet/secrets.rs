@@ -9,7 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::follow::Contact;
+use super::follow::{Contact, Refused};
 use super::health::Beat;
 use super::member::{Member, Members, members};
 use crate::kcp::feed::{Feed, News};
@@ -35,7 +35,7 @@ pub(super) async fn follow(
     tell: &watch::Sender<Option<Members>>,
 ) {
     let secrets = Resource::secrets();
-    let mut contact = Contact::new(&api, secrets.clone(), source, beat);
+    let mut contact = Contact::new(&api, secrets.clone(), source, beat, Refused::Answers);
     let feed = Feed::new(api, secrets, Selector::labels(marker::CLUSTER_LABEL)).in_namespace(namespace);
     let (told, mut telling) = watch::channel(None::<BTreeMap<String, Told>>);
     let following = feed.follow(|news| match news {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use broker_core::resource::ClusterName;
 use http::Uri;
@@ -13,6 +14,9 @@ use super::ClusterApi;
 use crate::metrics::Metrics;
 use crate::store::Source;
 use crate::surroundings::Connect;
+
+/// How long a cluster among many may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Makes endpoints with the same credentials; URLs on one server share one client, and so its connections.
 #[derive(Clone)]
@@ -79,7 +83,8 @@ impl Connector {
 
     /// The endpoint that the configuration itself names, as a cluster of this name that has no others behind it. Its
     /// versions are told from those of another cluster that is given the name later.
-    pub fn member(&self, name: &ClusterName) -> Result<Endpoint, EndpointError> {
+    pub fn member(mut self, name: &ClusterName) -> Result<Endpoint, EndpointError> {
+        self.config.connect_timeout = Some(CONNECT);
         let url = self.config.cluster_url.to_string();
         let source = Source::new(format!("{name} ({})", url.trim_end_matches('/')));
         self.endpoint(&url, Some(source))

@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams, ObjectMeta, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::stage::Plain;
 use crate::look;
@@ -60,6 +60,14 @@ pub(crate) async fn clusters_come_and_go_while_the_broker_runs(plain: Plain) {
         ..Secret::default()
     };
     plain.kubeconfigs().create(&PostParams::default(), &nonsense).await.unwrap();
+    // Nor does one whose token nobody knows.
+    plain.join("two").await;
+    let mut stranger = plain.kubeconfigs().get("cluster-two").await.unwrap();
+    let known = String::from_utf8(stranger.data.take().unwrap().remove("kubeconfig").unwrap().0).unwrap();
+    let mut kubeconfig: Value = serde_json::from_str(&known).unwrap();
+    kubeconfig["users"][0]["user"]["token"] = json!("nonsense");
+    stranger.data = Some([("kubeconfig".to_owned(), ByteString(kubeconfig.to_string().into_bytes()))].into());
+    plain.kubeconfigs().replace("cluster-two", &PostParams::default(), &stranger).await.unwrap();
     let consumer = plain.consumer("acme").await;
     let operator = plain.operator();
     consumer.order("my-app-cert", "app.internal.corp").await;
