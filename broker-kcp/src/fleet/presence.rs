@@ -94,8 +94,11 @@ impl Presence {
 enum Served {
     Unknown,
     No,
-    /// By the definition of this uid.
-    By(String),
+    /// By the definition of this uid, which may be on its way out: then what is there is let go, and nothing is added.
+    By {
+        uid: String,
+        leaving: bool,
+    },
 }
 
 struct Watching {
@@ -120,21 +123,33 @@ impl Watching {
 
     /// The definition is as this, or is not there.
     fn seen(&mut self, definition: Option<&Object>) {
-        let by = definition.filter(|found| self.serves(found)).map(|found| found.uid().to_owned());
-        let served = by.map_or(Served::No, Served::By);
+        let by = definition.filter(|found| self.serves(found));
+        let served = by.map_or(Served::No, |found| Served::By {
+            uid: found.uid().to_owned(),
+            leaving: found.is_deleting(),
+        });
         if self.served == served {
             return;
         }
         tracing::info!(
             cluster = %self.present.member,
             kind = %self.present.kind.gvr.group_resource(),
-            served = matches!(served, Served::By(_)),
+            ?served,
             "what a cluster serves is known"
         );
-        self.stop();
+        let same = |known: &str| matches!(&self.served, Served::By { uid, .. } if uid == known);
         match &served {
-            Served::By(uid) => self.begin(uid),
-            Served::No | Served::Unknown => self.tell_nothing(),
+            Served::By { uid, leaving } => {
+                if !same(uid) {
+                    self.stop();
+                    self.begin(uid);
+                }
+                self.bind(uid, *leaving);
+            }
+            Served::No | Served::Unknown => {
+                self.stop();
+                self.tell_nothing();
+            }
         }
         self.served = served;
         self.present.observer.synced();
@@ -151,16 +166,15 @@ impl Watching {
             tracing::warn!(%cluster, %kind, %version, "a cluster serves a kind in other versions than the platform's alone");
         }
         self.wrong_version = established && !served;
-        established && served && !definition.is_deleting()
+        established && served
     }
 
     /// Follows what is there, which is not known yet.
     fn begin(&self, uid: &str) {
         let Present { endpoint, member, followed, bindings, observer, health, .. } = &self.present;
         let source = endpoint.source();
-        let binding = self.binding(uid);
-        let key = binding.key_in(member);
         // Where it was served already, and is reached in another way now, what is known stays.
+        let key = self.binding(uid, false).key_in(member);
         let is_known = bindings.cache.get(&key).is_some_and(|known| known.uid() == uid);
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         for (feed, one) in followed.iter().enumerate() {
@@ -183,7 +197,14 @@ impl Watching {
                 refused: Refused::Silent,
             }));
         }
-        drop(followers);
+    }
+
+    /// Shows that the cluster takes part, or does for as long as something is left there.
+    fn bind(&self, uid: &str, leaving: bool) {
+        let Present { endpoint, member, bindings, .. } = &self.present;
+        let source = endpoint.source();
+        let binding = self.binding(uid, leaving);
+        let key = binding.key_in(member);
         let changes = bindings.cache.write().list(&source, NOTHING, vec![(key, Entry::new(binding))]);
         self.told(&bindings.topic, &changes);
     }
@@ -212,7 +233,7 @@ impl Watching {
     }
 
     /// That the cluster serves the kind, as kcp would say it.
-    fn binding(&self, uid: &str) -> Object {
+    fn binding(&self, uid: &str, leaving: bool) -> Object {
         let Present { export, member, bindings, .. } = &self.present;
         let gvk = bindings.resource.gvk();
         let mut binding = Object::named(&gvk, "", export);
@@ -221,6 +242,10 @@ impl Watching {
         binding.set(&["metadata", "annotations"], json!({ "kcp.io/path": member.as_str() }));
         binding.set(&["spec", "reference", "export", "name"], export.as_str().into());
         binding.set(&["status", "phase"], "Bound".into());
+        if leaving {
+            // Whoever looks asks whether it is there, not since when.
+            binding.set(&["metadata", "deletionTimestamp"], "1970-01-01T00:00:00Z".into());
+        }
         binding
     }
 }

@@ -34,6 +34,7 @@ on_plain_kubernetes! {
     clusters_come_and_go_while_the_broker_runs,
     a_cluster_that_does_not_answer_is_waited_for_and_the_others_go_on,
     orders_of_the_same_name_in_two_clusters_never_mix,
+    a_definition_that_is_deleted_takes_its_orders_along,
 }
 
 /// The binary tells by a kubeconfig that points to no workspace what it works on.

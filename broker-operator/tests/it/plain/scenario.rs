@@ -2,13 +2,16 @@
 
 use broker_testkit::gate::Passage;
 use broker_testkit::provider::samples;
+use broker_testkit::wait::until;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
-use kube::api::{DynamicObject, ListParams, ObjectMeta, PostParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams};
+use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::stage::Plain;
+use crate::actors::DEADLINE;
 use crate::look;
 
 pub(crate) async fn orders_of_one_cluster_are_served_by_others_and_move_between_them(plain: Plain) {
@@ -82,6 +85,8 @@ pub(crate) async fn clusters_come_and_go_while_the_broker_runs(plain: Plain) {
 
     // It leaves. Nobody knows what became of it: what serves stays, and so does what the consumer holds.
     plain.leave("one").await;
+    let silent = |order: &DynamicObject| look::says(order, "Brokered", "Unknown", "ProviderUnreachable");
+    consumer.until("my-app-cert", "the order to say that its provider is silent", silent).await;
     consumer.order("second", "second.internal.corp").await;
     consumer.until("second", "no offer", waits).await;
     let records = plain.assignments().list(&ListParams::default()).await.unwrap();
@@ -232,4 +237,44 @@ pub(crate) async fn the_binary_works_and_the_commands_tell_how_it_is(plain: Plai
     broker.stop().await;
     drop(commands);
     plain.shut_down().await;
+}
+
+pub(crate) async fn a_definition_that_is_deleted_takes_its_orders_along(plain: Plain) {
+    let one = plain.provider("one", "Internal CA").await;
+    one.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    let consumers = [plain.consumer("acme").await, plain.consumer("two").await];
+    let operator = plain.operator();
+    for consumer in &consumers {
+        consumer.order("my-app-cert", "app.internal.corp").await;
+        consumer.until_served("my-app-cert", &one).await;
+    }
+    let definitions: Api<CustomResourceDefinition> = Api::all(plain.client("acme"));
+    let name = "certificates.example.com";
+    definitions.delete(name, &DeleteParams::default()).await.unwrap();
+    let gone =
+        until(&definitions, name, "the definition to be gone", DEADLINE, |found| found.is_none()).await;
+    gone.unwrap_or_else(|error| panic!("{error}"));
+    consumers[0].until_no_mirrors().await;
+    one.until_copies(1).await;
+    consumers[1].until_served("my-app-cert", &one).await;
+
+    // Defined anew, it goes on.
+    plain.join("acme").await;
+    consumers[0].order("my-app-cert", "app.internal.corp").await;
+    consumers[0].until_served("my-app-cert", &one).await;
+
+    // A provider that takes the definition away is left with nothing, and its consumers are told.
+    let definitions: Api<CustomResourceDefinition> = Api::all(plain.client("one"));
+    definitions.delete(name, &DeleteParams::default()).await.unwrap();
+    for consumer in &consumers {
+        let unserved = |order: &DynamicObject| look::says(order, "Brokered", "False", "NoMatchingOffer");
+        consumer.until("my-app-cert", "the order to be told", unserved).await;
+        consumer.delete("my-app-cert").await;
+        consumer.until_gone("my-app-cert").await;
+    }
+    let gone =
+        until(&definitions, name, "the definition to be gone", DEADLINE, |found| found.is_none()).await;
+    gone.unwrap_or_else(|error| panic!("{error}"));
+    plain.until_no_records().await;
+    plain.close(operator).await;
 }
