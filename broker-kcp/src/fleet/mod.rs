@@ -12,19 +12,21 @@ mod member;
 #[cfg(test)]
 mod outage_tests;
 mod plan;
+mod platform;
 mod presence;
 mod secrets;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use broker_core::order::LastWord;
 use broker_core::port::Clock;
-use broker_core::resource::{ClusterName, Gvr, marker};
+use broker_core::resource::ClusterName;
 use broker_core::time::Timestamp;
 use kube::Config;
 use tokio::sync::{Notify, watch};
@@ -33,6 +35,7 @@ pub use compute::ComputeCluster;
 pub use export::{CacheState, Cached, Export, Followed, Home, Silent};
 pub use member::{Clusters, Member, Members, members, revisions};
 pub use plan::{CopyPlan, ExportPlan, MemberRevisions, Plan, PlatformObjects, Problem};
+pub use platform::Platform;
 pub use secrets::members_of;
 pub use topic::{Observer, Topic, Turn};
 
@@ -41,29 +44,13 @@ use crate::metrics::Metrics;
 use crate::record::KeptPlaybooks;
 use crate::store::{Cache, Index, Source};
 use crate::surroundings::Surroundings;
-use export::Way;
 use follow::{Follow, Follower, Keying, Refused};
 use health::Health;
 use member::Known;
+use ways::{Connecting, Ways};
 
 /// Name under which the platform's own objects are kept: its id is nobody's business.
 pub const PLATFORM: &str = "platform";
-
-/// The platform's own records and what kcp tells there about exports.
-#[derive(Clone, Debug)]
-pub struct Platform {
-    /// What is brokered.
-    pub brokered_apis: Cache,
-    /// Who serves whom.
-    pub assignments: Cache,
-    /// Every move.
-    pub migrations: Cache,
-    /// The playbooks.
-    pub configurations: Cache,
-    pub(crate) exports: Cache,
-    pub(crate) slices: Cache,
-    pub(crate) schemas: Cache,
-}
 
 /// All clusters that the platform reaches. Clones share the same fleet.
 #[derive(Clone)]
@@ -71,17 +58,11 @@ pub struct Fleet {
     inner: Arc<Inner>,
 }
 
-/// Makes connectors of configurations.
-type Connecting = Box<dyn Fn(Config) -> Connector + Send + Sync>;
-
 struct Inner {
-    connector: Connector,
-    connecting: Connecting,
     clusters: Known,
     /// The namespace whose Secrets tell of clusters, and who is told.
     secrets: Option<(String, watch::Sender<Option<Members>>)>,
-    /// The ways to clusters of plain Kubernetes.
-    ways: Mutex<BTreeMap<ClusterName, KnownWay>>,
+    ways: Ways,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     endpoint: Endpoint,
@@ -120,15 +101,7 @@ impl Fleet {
         };
         let connector = connecting(config);
         let endpoint = connector.home()?;
-        let platform = Platform {
-            brokered_apis: Cache::new(&[]),
-            assignments: Cache::new(indexes.assignments),
-            migrations: Cache::new(indexes.migrations),
-            configurations: Cache::new(&[]),
-            exports: Cache::new(&[]),
-            slices: Cache::new(&[]),
-            schemas: Cache::new(&[]),
-        };
+        let platform = Platform::new(indexes);
         let (clusters, secrets) = match clusters {
             Clusters::Workspaces => (Known::Workspaces, None),
             Clusters::Members(members) => (Known::Members(members), None),
@@ -138,11 +111,9 @@ impl Fleet {
             }
         };
         let inner = Inner {
-            connector,
-            connecting,
             clusters,
             secrets,
-            ways: Mutex::default(),
+            ways: Ways::new(connector, connecting),
             metrics,
             clock,
             endpoint,
@@ -367,53 +338,8 @@ impl Fleet {
         Plan::of(&self.inner.platform, members.as_ref().map(revisions).as_ref())
     }
 
-    /// The ways to what an export is seen through. Those that lead nowhere are told of.
-    fn ways(&self, export: &str, planned: &ExportPlan) -> Vec<Way> {
-        let Some(members) = &planned.members else {
-            let way = |url: &String| match self.inner.connector.at(url) {
-                Ok(endpoint) => Some(Way { endpoint, revision: String::new(), member: None }),
-                Err(error) => {
-                    tracing::error!(%export, %error, "cannot engage shard");
-                    None
-                }
-            };
-            return planned.urls.iter().filter_map(way).collect();
-        };
-        self.inner
-            .ways
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|name, _| members.contains_key(name));
-        members.iter().filter_map(|(name, revision)| self.way_to(name, revision)).collect()
-    }
-
-    /// The way to a cluster of plain Kubernetes: one for all that is seen there. One that is of no use does not replace
-    /// one that is.
-    fn way_to(&self, name: &ClusterName, revision: &str) -> Option<Way> {
-        let mut ways = self.inner.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = ways.entry(name.clone()).or_default();
-        if known.asked != revision {
-            revision.clone_into(&mut known.asked);
-            let member = self.members()?.get(name)?.clone();
-            let endpoint = member.config.and_then(|config| {
-                (self.inner.connecting)(config).member(name).map_err(|error| error.to_string())
-            });
-            match endpoint {
-                Ok(endpoint) => {
-                    let (revision, member) = (revision.to_owned(), Some(name.clone()));
-                    known.way = Some(Way { endpoint, revision, member });
-                }
-                Err(error) => {
-                    let still = known.way.is_some();
-                    tracing::error!(cluster = %name, %error, still, "the kubeconfig of a cluster is of no use");
-                }
-            }
-        }
-        known.way.clone()
-    }
-
     fn platform_kinds(&self) -> Vec<(Topic, Resource, Cache)> {
-        platform_kinds(&self.inner.platform, self.is_on_plain_kubernetes())
+        self.inner.platform.kinds(self.is_on_plain_kubernetes())
     }
 
     fn replan(&self, observer: &Arc<dyn Observer>) {
@@ -442,22 +368,14 @@ impl Fleet {
         }
         // Whoever is told of what changes looks the exports up.
         for (export, planned) in kept {
-            export.engage(self.ways(export.name(), planned), observer);
+            let members = self.members();
+            export.engage(self.inner.ways.of(export.name(), planned, members.as_ref()), observer);
         }
         for export in left {
             export.disengage(observer.as_ref());
         }
         observer.synced();
     }
-}
-
-/// How a cluster of plain Kubernetes is reached.
-#[derive(Default)]
-struct KnownWay {
-    /// What was tried last.
-    asked: String,
-    /// What could be used last.
-    way: Option<Way>,
 }
 
 /// What a fleet follows knows its observer, which knows the fleet: when it ends, each must be let go.
@@ -537,43 +455,6 @@ impl Observer for Replanner {
     fn turned(&self, turn: Turn, clusters: &BTreeSet<ClusterName>) {
         self.next.turned(turn, clusters);
     }
-}
-
-fn platform_kinds(platform: &Platform, on_plain_kubernetes: bool) -> Vec<(Topic, Resource, Cache)> {
-    let own = |plural: &str, kind: &str| {
-        Resource::cluster_scoped(Gvr::new(marker::GROUP, marker::VERSION, plural), kind)
-    };
-    let kcp = |version: &str, plural: &str, kind: &str| {
-        Resource::cluster_scoped(Gvr::new("apis.kcp.io", version, plural), kind)
-    };
-    let mut kinds = vec![
-        (Topic::BrokeredApis, own("brokeredapis", "BrokeredAPI"), platform.brokered_apis.clone()),
-        (Topic::Assignments, own("assignments", "Assignment"), platform.assignments.clone()),
-        (Topic::Migrations, own("migrations", "Migration"), platform.migrations.clone()),
-        (
-            Topic::Configurations,
-            own("migrationconfigurations", "MigrationConfiguration"),
-            platform.configurations.clone(),
-        ),
-    ];
-    if on_plain_kubernetes {
-        kinds.push((Topic::Schemas, presence::definitions(), platform.schemas.clone()));
-        return kinds;
-    }
-    kinds.extend([
-        (Topic::Exports, kcp("v1alpha2", "apiexports", "APIExport"), platform.exports.clone()),
-        (
-            Topic::Slices,
-            kcp("v1alpha1", "apiexportendpointslices", "APIExportEndpointSlice"),
-            platform.slices.clone(),
-        ),
-        (
-            Topic::Schemas,
-            kcp("v1alpha1", "apiresourceschemas", "APIResourceSchema"),
-            platform.schemas.clone(),
-        ),
-    ]);
-    kinds
 }
 
 /// The cluster that keys of the platform's own objects name.
