@@ -164,7 +164,7 @@ fn secret(options: &JoinOptions, credentials: &Credentials) -> Value {
 
 /// The broker's account in the platform's cluster, and its rights: its own records, what is defined, and in its own
 /// namespace its Lease, Events and the kubeconfigs of clusters.
-pub(crate) fn platform_rights(namespace: &str) -> Vec<Value> {
+pub fn platform_rights(namespace: &str) -> Vec<Value> {
     const GROUP: &str = marker::GROUP;
     let status =
         ["assignments/status", "migrations/status", "brokeredapis/status", "migrationconfigurations/status"];

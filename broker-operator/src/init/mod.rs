@@ -26,8 +26,8 @@ use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 pub use apply::{Action, Change};
-pub(crate) use cluster::{ACCEPT_APIS, member_rights, platform_rights};
-pub use cluster::{ClusterOptions, JoinOptions};
+pub(crate) use cluster::{ACCEPT_APIS, member_rights};
+pub use cluster::{ClusterOptions, JoinOptions, platform_rights};
 pub use command::{InitArgs, init};
 pub use copies::CopyExport;
 pub use credentials::Credentials;

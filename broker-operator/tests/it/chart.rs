@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use broker_operator::files::parse_objects;
-use broker_operator::init::plan;
+use broker_operator::init::{plan, platform_rights};
 use broker_testkit::helm::helm;
 use broker_testkit::kubernetes::Kubernetes;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -20,7 +20,7 @@ use tokio::process::Command;
 use crate::stage::Stage;
 
 /// What is asked of helm beside the defaults: each set is linted, rendered and, where its kinds are there, applied.
-const SETS: [&[&str]; 4] = [
+const SETS: [&[&str]; 5] = [
     &[],
     &[
         "--set=image.tag=latest,replicaCount=3,priorityClassName=system-cluster-critical,config.logFormat=json",
@@ -31,7 +31,11 @@ const SETS: [&[&str]; 4] = [
         "--set-json=networkPolicy.serverPeers=[{\"ipBlock\":{\"cidr\":\"10.0.0.0/8\"}}]",
         "--set-json=networkPolicy.metricsFrom=[{\"namespaceSelector\":{\"matchLabels\":{\"name\":\"monitoring\"}}}]",
     ],
+    &[IN_CLUSTER],
 ];
+
+/// Where this very cluster is the platform's.
+const IN_CLUSTER: &str = "--set=kubeconfig.inCluster=true";
 
 /// The rights in the platform's workspace, for these exports.
 const RIGHTS: &str =
@@ -212,6 +216,21 @@ async fn the_charts_rights_in_the_platform_are_those_that_init_gives() {
     assert_eq!(charts, given);
 }
 
+#[tokio::test]
+async fn the_charts_rights_in_a_platforms_own_cluster_are_those_that_init_gives() {
+    // They are for another account, so they are called otherwise.
+    let rules = |objects: &[Value]| {
+        let roles = ["ClusterRole", "Role"].map(|kind| of_kind(objects, kind));
+        roles.concat().into_iter().map(|role| role["rules"].clone()).collect::<Vec<_>>()
+    };
+    let charts = rendered("anywhere", &[IN_CLUSTER]).await;
+    assert_eq!(rules(&charts), rules(&platform_rights("anywhere")));
+    for binding in ["ClusterRoleBinding", "RoleBinding"].map(|kind| of_kind(&charts, kind)).concat() {
+        let account = json!([{"kind": "ServiceAccount", "name": "resource-broker", "namespace": "anywhere"}]);
+        assert_eq!(binding["subjects"], account);
+    }
+}
+
 /// The whole end-to-end story, and every other scenario, is played by a broker with these rights.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_scenarios_are_played_with_the_charts_rights_and_no_others() {
@@ -247,7 +266,7 @@ async fn the_scenarios_are_played_with_the_charts_rights_and_no_others() {
 #[tokio::test]
 async fn no_right_is_given_by_a_wildcard_but_to_the_content_of_named_exports() {
     let mut wildcards = Vec::new();
-    for set in [RIGHTS, "--set=compute.inCluster=true"] {
+    for set in [RIGHTS, "--set=compute.inCluster=true", IN_CLUSTER] {
         for object in rendered("default", &[set]).await {
             for rule in object["rules"].as_array().into_iter().flatten() {
                 let all = |field: &str| rule[field].as_array().is_some_and(|list| list.contains(&json!("*")));
@@ -326,7 +345,8 @@ async fn a_real_kubernetes_takes_all_of_it_and_its_pods_keep_the_restricted_prof
         let made = made.unwrap_or_else(|error| panic!("{set:?}: {error}"));
         let mounts = &made.spec.unwrap().containers[0].volume_mounts;
         let tokens = mounts.iter().flatten().filter(|mount| mount.mount_path.starts_with("/var/run/secrets"));
-        assert_eq!(tokens.count(), 0, "no token is given that was not asked for");
+        let asked_for = usize::from(set.contains(&IN_CLUSTER));
+        assert_eq!(tokens.count(), asked_for, "no token is given that was not asked for");
 
         // The server would have said so.
         let mut laxer = deployment.clone();
