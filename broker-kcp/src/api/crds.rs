@@ -97,4 +97,6 @@ fn unwrapped(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,7 @@
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -6,20 +9,23 @@ use super::*;
 use crate::api::{api_resource_schema, content_prefix};
 
 /// Compares with the file checked in, or writes it where `UPDATE_GENERATED` is set.
-fn same_as_checked_in(folder: &str, name: &str, content: &Value) {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("generated").join(folder).join(format!("{name}.yaml"));
-    let text = serde_saphyr::to_string(content).unwrap();
+pub(super) fn same_as(path: &Path, text: &str) {
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &text).unwrap();
+        fs::write(path, text).unwrap();
     }
-    let found = fs::read_to_string(&path).unwrap_or_default();
+    let found = fs::read_to_string(path).unwrap_or_default();
     assert!(
         found == text,
         "{} is not what the types say: run UPDATE_GENERATED=1 cargo test -p broker-kcp generated, and commit it",
         path.display()
     );
+}
+
+fn same_as_checked_in(folder: &str, name: &str, content: &Value) {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("generated").join(folder).join(format!("{name}.yaml"));
+    same_as(&path, &serde_saphyr::to_string(content).unwrap());
 }
 
 fn as_json(crd: &CustomResourceDefinition) -> Value {

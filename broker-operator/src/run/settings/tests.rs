@@ -130,3 +130,38 @@ fn a_file_that_cannot_be_read_is_told_in_one_line() {
     std::fs::remove_file(&path).unwrap();
     assert!(read_file(&path).is_err());
 }
+
+#[cfg(feature = "demo")]
+#[test]
+fn generated_reference_of_the_settings_is_the_one_checked_in() {
+    use std::fmt::Write as _;
+
+    use clap::Args as _;
+
+    use crate::cli::reference::{cell, same_as_checked_in};
+    use crate::run::RunArgs;
+
+    let mut page = "# Configuration\n\n\
+        What `resource-broker run` can be told, made of the code by a test (`cargo test -p broker-operator --lib generated`). A \
+        flag beats a variable, that beats a key of the YAML file that `--config` (`RESOURCE_BROKER_CONFIG`) names, and that beats \
+        the default; a variable that is empty says nothing. What is not understood stops the start, see \
+        [platform.md](../platform.md#the-daemon).\n\n\
+        | flag | variable | key | default | accepted | meaning |\n|---|---|---|---|---|---|\n"
+        .to_owned();
+    let arguments = RunArgs::augment_args(clap::Command::new("run"));
+    let code = |text: Option<&str>| text.map(|text| format!("`{text}`")).unwrap_or_default();
+    for setting in SETTINGS {
+        let argument = arguments.get_arguments().find(|it| it.get_long() == Some(setting.flag)).unwrap();
+        let _ = writeln!(
+            page,
+            "| `--{}` | {} | `{}` | {} | {} | {} |",
+            setting.flag,
+            code(setting.variable),
+            setting.key,
+            code(setting.default),
+            cell(setting.accepted),
+            cell(&argument.get_help().unwrap().to_string()),
+        );
+    }
+    same_as_checked_in("configuration.md", &page);
+}
