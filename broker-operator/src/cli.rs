@@ -136,6 +136,9 @@ fn explained(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 #[cfg(feature = "demo")]
+mod documentation;
+#[cfg(test)]
+#[cfg(feature = "demo")]
 pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
