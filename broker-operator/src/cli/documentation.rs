@@ -264,3 +264,41 @@ fn the_counterparts_of_the_go_systems_commands_are_commands() {
         assert!(parsed.is_ok(), "{at}: {span}: {}", parsed.err().unwrap_or_default());
     }
 }
+
+#[test]
+fn the_files_and_packages_that_commands_name_are_there() {
+    let packages: BTreeSet<String> = ["", "examples"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("Cargo.toml")).ok())
+        .filter_map(|text| Some(text.split_once("name = \"")?.1.split('"').next()?.to_owned()))
+        .collect();
+    let (mut wrong, mut named) = (Vec::new(), 0);
+    for page in pages() {
+        let folder = page.path.parent().unwrap().to_owned();
+        for (at, line) in page.code() {
+            let here = format!("{}:{at}: {line}", page.path.display());
+            let words: Vec<&str> = line.split([' ', '=', '"', '\'']).collect();
+            let is_path = |word: &&&str| {
+                let first = word.split_once('/').map(|(first, _)| first);
+                ["examples", "deploy", "tools", "docs"].map(Some).contains(&first)
+                    && word.chars().all(|sign| sign.is_ascii_alphanumeric() || "/._-".contains(sign))
+            };
+            for path in words.iter().filter(is_path) {
+                named += 1;
+                if !root().join(path).exists() && !root().join(&folder).join(path).exists() {
+                    wrong.push(format!("{here}: no such file: {path}"));
+                }
+            }
+            let asked = words.windows(2).filter(|pair| words.first() == Some(&"cargo") && pair[0] == "-p");
+            for package in asked.map(|pair| pair[1]) {
+                named += 1;
+                if !packages.contains(package) {
+                    wrong.push(format!("{here}: no such package: {package}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(named > 30, "{named}");
+}
