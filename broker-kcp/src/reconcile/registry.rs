@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -29,7 +29,8 @@ pub struct KcpProviderRegistry {
 
 struct Shared {
     fleet: Fleet,
-    stale: AtomicBool,
+    /// How many changes were told of so far.
+    told: AtomicU64,
     changed: Mutex<Changed>,
     published: ArcSwap<Snapshot>,
     /// The reader, which is also the guard of whoever publishes.
@@ -57,13 +58,15 @@ struct Snapshot {
     index: Arc<IndexMatcher>,
     /// Whether all that the offers are made from was read.
     complete: bool,
+    /// The changes up to which it tells everything.
+    told: u64,
 }
 
 impl KcpProviderRegistry {
     /// The registry of a fleet.
     pub fn new(fleet: Fleet, migrations_enabled: bool) -> Self {
         let shared = Shared {
-            stale: AtomicBool::new(true),
+            told: AtomicU64::new(1),
             changed: Mutex::new(Changed { everything: true, ..Changed::default() }),
             published: ArcSwap::from_pointee(Snapshot::default()),
             reader: Mutex::new(MarketReader::new(fleet.clone(), migrations_enabled)),
@@ -101,7 +104,7 @@ impl KcpProviderRegistry {
 
     fn change(&self, note: impl FnOnce(&mut Changed)) {
         note(&mut lock(&self.shared.changed));
-        self.shared.stale.store(true, Ordering::Release);
+        self.shared.told.fetch_add(1, Ordering::Release);
     }
 
     /// The policies as they are known now.
@@ -110,20 +113,27 @@ impl KcpProviderRegistry {
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
-        if self.shared.stale.load(Ordering::Acquire) {
-            let mut reader = lock(&self.shared.reader);
-            // Cleared before reading: what changes from here on asks for the next one.
-            if self.shared.stale.swap(false, Ordering::AcqRel) {
-                let changed = std::mem::take(&mut *lock(&self.shared.changed));
-                let before = self.shared.published.load_full();
-                self.shared.published.store(Arc::new(self.next(&before, changed, &mut reader)));
-            }
+        let asked = self.shared.told.load(Ordering::Acquire);
+        let known = self.shared.published.load_full();
+        if known.told >= asked {
+            return known;
         }
-        self.shared.published.load_full()
+        let mut reader = lock(&self.shared.reader);
+        // Somebody else may have read it meanwhile.
+        let before = self.shared.published.load_full();
+        if before.told >= asked {
+            return before;
+        }
+        // Counted before reading: what changes from here on asks for the next one.
+        let told = self.shared.told.load(Ordering::Acquire);
+        let changed = std::mem::take(&mut *lock(&self.shared.changed));
+        let next = Arc::new(self.next(&before, told, changed, &mut reader));
+        self.shared.published.store(next.clone());
+        next
     }
 
     /// The snapshot after `before`.
-    fn next(&self, before: &Snapshot, changed: Changed, reader: &mut MarketReader) -> Snapshot {
+    fn next(&self, before: &Snapshot, told: u64, changed: Changed, reader: &mut MarketReader) -> Snapshot {
         let fleet = &self.shared.fleet;
         let complete = fleet.platform_is_synced() && fleet.offers().is_some_and(|export| export.is_synced());
         let policies = if changed.everything || changed.policies {
@@ -153,7 +163,7 @@ impl KcpProviderRegistry {
                 Arc::new(before.index.updated(Arc::new(offers), &ids))
             }
         };
-        Snapshot { policies, index, complete }
+        Snapshot { policies, index, complete, told }
     }
 
     /// How many orders have a place with an offer.
