@@ -1,8 +1,9 @@
 //! Which clusters there are, and what they hold.
 //!
 //! The platform workspace tells which APIs are brokered, which exports serve them and at which URLs their virtual
-//! workspaces are; a [`Fleet`] follows all of that, and behind each URL one wildcard watch per kind. It engages and
-//! disengages by watches alone, without polling, and decides nothing about orders.
+//! workspaces are; a [`Fleet`] follows all of that, and behind each URL one wildcard watch per kind. On plain Kubernetes it
+//! follows each cluster that takes part, as a shard with one workspace (ADR 0018). It engages and disengages by watches
+//! alone, without polling, and decides nothing about orders.
 
 mod compute;
 mod export;

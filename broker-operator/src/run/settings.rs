@@ -190,6 +190,10 @@ impl Given<'_> {
         {
             return Err(SettingError::Unknown { file: file.clone(), key: key.clone() });
         }
+        if let (Some((place, found)), Some(_)) = (self.find(CLUSTERS_NAMESPACE), self.find(CLUSTERS_FOLDER)) {
+            let accepted = "nothing, where a folder with kubeconfigs is given (CLUSTERS_FOLDER)";
+            return Err(SettingError::Value { place, found, accepted });
+        }
         Ok(Settings {
             kubeconfig: self.read(KUBECONFIG, path)?,
             compute_kubeconfig: self.read(COMPUTE, path)?,

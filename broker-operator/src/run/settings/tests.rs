@@ -80,6 +80,10 @@ fn a_wrong_value_is_told_in_one_line_with_its_place_and_what_is_accepted() {
         told(&[], &[], &json!({"leaderElection": ["true"]})),
         "`leaderElection` in broker.yaml is \"[\\\"true\\\"]\": expected true or false"
     );
+    assert_eq!(
+        told(&[], &[("CLUSTERS_FOLDER", "/clusters")], &json!({"clustersNamespace": "broker"})),
+        "`clustersNamespace` in broker.yaml is \"broker\": expected nothing, where a folder with kubeconfigs is given (CLUSTERS_FOLDER)"
+    );
     let unknown = told(&[], &[], &json!({"reconcileIntervall": "30s"}));
     assert!(
         unknown.starts_with("`reconcileIntervall` in broker.yaml is no setting; there are kubeconfig, "),
