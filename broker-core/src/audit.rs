@@ -201,7 +201,7 @@ fn check(world: &World<'_>, action: &Action, found: &mut Vec<Violation>) {
                 Some(_) | None => found.push(Violation::MovedUnasked(record.name.clone())),
             }
         }
-        Action::CreateRelated { target, object } | Action::ApplyRelated { target, object } => {
+        Action::CreateRelated { target, object } | Action::ApplyRelated { target, object, .. } => {
             inside(world, target, found);
             if !world.policy.related_kinds.contains(&target.gvk) {
                 found.push(Violation::KindNotAllowed(target.clone()));

@@ -98,7 +98,7 @@ pub(super) fn settles(action: &Action, object: &Object) -> Option<(ObjectRef, Se
         Action::ApplyCopy { copy, object: wanted } | Action::CreateCopy { copy, object: wanted } => {
             Some((copy.object_ref(), Settled::of_object(wanted, object)))
         }
-        Action::ApplyRelated { target, object: wanted }
+        Action::ApplyRelated { target, object: wanted, .. }
         | Action::CreateRelated { target, object: wanted } => {
             Some((target.clone(), Settled::of_object(wanted, object)))
         }

@@ -219,20 +219,48 @@ pub enum Action {
         /// What it is to be.
         object: Object,
     },
-    /// Apply a mirrored object (guard: uid in the applied object).
+    /// Apply a mirrored object (guard: uid in the applied object, and what else is to hold still).
     ApplyRelated {
         /// The object to change.
         target: ObjectRef,
         /// What it is to be.
         object: Object,
+        /// What it relies on.
+        guard: RelatedGuard,
     },
-    /// Delete a mirrored object (guard: uid).
+    /// Delete a mirrored object (guard: uid, and what else is to hold still).
     DeleteRelated {
         /// The object to delete.
         target: ObjectRef,
         /// Uid of the object that was observed.
         uid: String,
+        /// What it relies on; `None` where the order ends, which no other broker could see otherwise.
+        guard: Option<RelatedGuard>,
     },
+}
+
+/// What a change of something that a consumer uses relies on.
+///
+/// The record that points to the serving copy and the objects that the copy hands over are written apart. A broker
+/// that sees the objects of a switch before its record (another one switched: two led for a moment) would put the
+/// former copy's back. So the executor reads the record anew, past every cache, **before** it writes: where it points
+/// to another copy the write is a conflict, and where it does not yet, what the other one writes after its switch moves
+/// the object's version on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelatedGuard {
+    /// Version of the object that was observed.
+    pub resource_version: String,
+    /// Name of the order's assignment.
+    pub assignment: String,
+    /// Name of the copy that it must point to.
+    pub copy: String,
+}
+
+impl RelatedGuard {
+    /// Whether the record, as it is by now, still points to the copy.
+    pub fn holds(&self, record: Option<&Assignment>) -> bool {
+        record.and_then(Assignment::serving).is_some_and(|copy| copy.key.name == self.copy)
+    }
 }
 
 impl Action {

@@ -154,7 +154,7 @@ fn remove_mirrored(world: &World<'_>, decision: &mut Decision) -> Left {
         left = Left::Something;
         if !taken_over && !object.is_deleting() {
             let target = ObjectRef { gvk: object.gvk(), key: object.key_in(&world.identity.key.cluster) };
-            decision.act(Action::DeleteRelated { target, uid: object.uid().to_owned() });
+            decision.act(Action::DeleteRelated { target, uid: object.uid().to_owned(), guard: None });
         }
     }
     left

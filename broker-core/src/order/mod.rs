@@ -27,7 +27,7 @@ mod staging;
 mod world;
 
 pub use decide::decide;
-pub use decision::{Action, Decision, Report, Severity};
+pub use decision::{Action, Decision, RelatedGuard, Report, Severity};
 pub use fence::is_fenced;
 pub use lost::{Loss, Stray, Traces, judge_stray, loss, moves_beyond, waits_for_record};
 pub use policy::{Failover, Fence, Glob, Moves, Policy};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decision::{Action, Decision, Severity};
+use super::decision::{Action, Decision, RelatedGuard, Severity};
 use super::readiness::{Readiness, readiness};
 use super::record::CopyRef;
 use super::world::{Blocked, Settled, World};
@@ -51,7 +51,8 @@ pub(super) fn serve(
     if let (Sight::Full, Some(live)) = (sight, live) {
         let mut wanted = desired_related(world, assignment, copy, live);
         let before = decision.actions.len();
-        if let Some(obstacle) = mirror(world, live, &mut wanted, decision) {
+        let serving = Serving { assignment, copy, live };
+        if let Some(obstacle) = mirror(world, serving, &mut wanted, decision) {
             holds = Holds::NotYet;
             if told.status == ConditionStatus::True {
                 told = obstacle;
@@ -104,10 +105,34 @@ pub(super) fn report(
     false
 }
 
+/// The copy that serves, and the record that says so.
+#[derive(Clone, Copy)]
+struct Serving<'a> {
+    assignment: &'a str,
+    copy: &'a CopyRef,
+    live: &'a Object,
+}
+
+impl Serving<'_> {
+    /// The guard of a change of this object.
+    fn guard(&self, there: &Object) -> RelatedGuard {
+        RelatedGuard {
+            resource_version: there.resource_version().to_owned(),
+            assignment: self.assignment.to_owned(),
+            copy: self.copy.key.name.clone(),
+        }
+    }
+}
+
 /// Decides the writes of related objects. Returns what stands in the way, if anything does.
 ///
 /// What cannot be handed over is taken out of `handed`, so that the order's status never names it.
-fn mirror(world: &World<'_>, live: &Object, handed: &mut Handed, decision: &mut Decision) -> Option<Told> {
+fn mirror(
+    world: &World<'_>,
+    serving: Serving<'_>,
+    handed: &mut Handed,
+    decision: &mut Decision,
+) -> Option<Told> {
     let mut obstacle = None;
     let mut obstruct = |reason: &'static str, message: String| {
         obstacle.get_or_insert(Told { status: ConditionStatus::False, reason, message });
@@ -157,20 +182,21 @@ fn mirror(world: &World<'_>, live: &Object, handed: &mut Handed, decision: &mut 
                     );
                 } else if !there.is_deleting() && needs_write(world, target, there, wanted) {
                     if sabotage::is(Bug::ReplacedByDeletion) {
-                        let uid = there.uid().to_owned();
-                        decision.act(Action::DeleteRelated { target: target.clone(), uid });
+                        let (uid, guard) = (there.uid().to_owned(), Some(serving.guard(there)));
+                        decision.act(Action::DeleteRelated { target: target.clone(), uid, guard });
                         continue;
                     }
                     let mut object = wanted.clone();
                     object.set(&["metadata", "uid"], there.uid().into());
-                    decision.act(Action::ApplyRelated { target: target.clone(), object });
+                    let guard = serving.guard(there);
+                    decision.act(Action::ApplyRelated { target: target.clone(), object, guard });
                 }
             }
         }
     }
     // While the provider is still working its list may be half written; what it said before stays.
-    if readiness(live, world.policy) == Readiness::Ready {
-        remove_unnamed(world, handed, decision);
+    if readiness(serving.live, world.policy) == Readiness::Ready {
+        remove_unnamed(world, serving, handed, decision);
     }
     for key in withheld {
         handed.wanted.remove(&key);
@@ -178,7 +204,7 @@ fn mirror(world: &World<'_>, live: &Object, handed: &mut Handed, decision: &mut 
     obstacle
 }
 
-fn remove_unnamed(world: &World<'_>, handed: &Handed, decision: &mut Decision) {
+fn remove_unnamed(world: &World<'_>, serving: Serving<'_>, handed: &Handed, decision: &mut Decision) {
     for object in world.mirrored.iter().filter(|object| !object.is_deleting()) {
         let kept = handed.wanted.values().any(|(target, _)| is_at(object, target));
         let awaited = object.annotation(marker::KEY_ANNOTATION).is_some_and(|key| {
@@ -186,7 +212,8 @@ fn remove_unnamed(world: &World<'_>, handed: &Handed, decision: &mut Decision) {
         });
         if !kept && !awaited {
             let target = ObjectRef { gvk: object.gvk(), key: object.key_in(&world.identity.key.cluster) };
-            decision.act(Action::DeleteRelated { target, uid: object.uid().to_owned() });
+            let (uid, guard) = (object.uid().to_owned(), Some(serving.guard(object)));
+            decision.act(Action::DeleteRelated { target, uid, guard });
         }
     }
 }

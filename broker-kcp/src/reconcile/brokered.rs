@@ -54,9 +54,11 @@ pub(super) async fn report(
     let resource = Resource::cluster_scoped(gvr, "BrokeredAPI");
     let mut patch = Object::named(&resource.gvk(), "", name);
     patch.set(&["metadata", "uid"], object.uid().into());
+    patch.set(&["metadata", "resourceVersion"], object.resource_version().into());
     patch.set(&["status"], status);
     let written = fleet.platform_api().apply_status(&resource, &patch, marker::MANAGER).await?;
     cache.written(&fleet.platform_source(), key, written);
+    tracing::debug!(api = name, ready = wanted.status, reason = wanted.reason, "API reported");
     Ok(())
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker_core::migration::{Answer, Migration, MigrationState};
-use broker_core::order::{Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, Severity};
+use broker_core::order::{
+    Action, Assignment, AssignmentStatus, CopyRef, OrderIdentity, RelatedGuard, Severity,
+};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Gvk, Object, ObjectKey, ObjectRef, marker};
 use broker_core::sabotage::{self, Bug};
@@ -20,10 +22,10 @@ use super::routes::{OrderKey, order_of};
 use super::target::{Target, port_error};
 use crate::controller::{Gate, Urgency};
 use crate::fleet::{Fleet, PLATFORM};
-use crate::kcp::{ApiErrorKind, Resource};
+use crate::kcp::{ApiErrorKind, Preconditions, Resource};
 use crate::record::{
     adoption, answer_status, assignment_status, migration_status, new_assignment, new_migration,
-    spec_of_assignment,
+    read_assignment, spec_of_assignment,
 };
 
 /// Writes on their way at once. A kcp on two cores has its best throughput with about half of that; more only queue there.
@@ -100,6 +102,27 @@ impl KcpMigrationExecutor {
             return Ok(target.hide(&order.key, result.uid()));
         }
         Ok(target.show(result))
+    }
+
+    /// Whether the record of an order still points to the copy that is handed over: as the server has it, not as it was
+    /// seen last.
+    async fn still_serves(&self, guard: &RelatedGuard) -> Result<(), PortError> {
+        let target = Target::assignments(&self.fleet);
+        let there = match target.api.get(&target.resource, "", &guard.assignment).await {
+            Ok(there) => Some(there),
+            Err(error) if error.kind() == ApiErrorKind::NotFound => None,
+            Err(error) => return Err(port_error(&error)),
+        };
+        let record = there.as_ref().and_then(|there| read_assignment(there).ok());
+        let holds = guard.holds(record.as_ref());
+        if let Some(there) = there {
+            target.show(there);
+        }
+        if holds {
+            return Ok(());
+        }
+        let what = format!("what {} hands over", guard.copy);
+        Err(PortError::new(PortErrorKind::Conflict, what, "another copy serves the order by now"))
     }
 
     /// Guarded by the version of the order too: no server looks at the uid of what is written to a status.
@@ -392,12 +415,21 @@ impl KcpMigrationExecutor {
             Action::CreateRelated { target, object } => {
                 Target::related(&self.fleet, target, Some(object))?.create(object).await
             }
-            Action::ApplyRelated { target, object } => {
-                Target::related(&self.fleet, target, Some(object))?.apply(object).await
+            Action::ApplyRelated { target, object, guard } => {
+                self.still_serves(guard).await?;
+                let mut object = object.clone();
+                object.set(&["metadata", "resourceVersion"], guard.resource_version.clone().into());
+                Target::related(&self.fleet, target, Some(&object))?.apply(&object).await
             }
-            Action::DeleteRelated { target, uid } => {
+            Action::DeleteRelated { target, uid, guard } => {
+                let mut preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
+                if let Some(guard) = guard {
+                    self.still_serves(guard).await?;
+                    preconditions.resource_version = Some(guard.resource_version.clone());
+                }
                 let key = &target.key;
-                Target::related(&self.fleet, target, None)?.delete(&key.namespace, &key.name, uid).await
+                let target = Target::related(&self.fleet, target, None)?;
+                target.delete_guarded(&key.namespace, &key.name, uid, &preconditions).await
             }
         }
     }

@@ -272,11 +272,11 @@ impl Service {
         }
     }
 
-    /// Which APIs can be decided about.
+    /// Which APIs can be decided about, and whether what is told of offers and policies was read.
     fn known(&self) -> (Vec<String>, bool) {
         let fleet = &self.inner.fleet;
         let apis = fleet.plan().apis.keys().filter(|api| fleet.is_synced(api)).cloned().collect();
-        (apis, fleet.offers().is_some_and(|export| export.is_synced()))
+        (apis, self.is_synced())
     }
 
     async fn order(&self, key: &OrderKey) -> Outcome {

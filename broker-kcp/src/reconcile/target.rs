@@ -148,12 +148,23 @@ impl Target {
     /// Deletes this incarnation of an object; one that is gone already is as good.
     pub(super) async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<Written, PortError> {
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        self.delete_guarded(namespace, name, uid, &preconditions).await
+    }
+
+    /// Deletes this incarnation of an object while the preconditions hold.
+    pub(super) async fn delete_guarded(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        preconditions: &Preconditions,
+    ) -> Result<Written, PortError> {
         let key = ObjectKey {
             cluster: self.cluster.clone(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        match self.api.delete(&self.resource, namespace, name, &preconditions).await {
+        match self.api.delete(&self.resource, namespace, name, preconditions).await {
             Ok(Deletion::Begun(object)) => Ok(self.show(object)),
             Ok(Deletion::Done) => Ok(self.hide(&key, uid)),
             Err(error) if error.kind() == ApiErrorKind::NotFound => Ok(self.hide(&key, uid)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker_core::migration::Migration;
-use broker_core::order::{Action, Compute};
+use broker_core::order::{Action, Compute, RelatedGuard};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Gvk, Object, ObjectRef, marker};
 use serde_json::{Value, json};
@@ -69,7 +69,10 @@ impl State {
             Action::CreateCopy { copy, object } => self.create(&copy.object_ref(), object, action),
             Action::CreateRelated { target, object } => self.create(target, object, action),
             Action::ApplyCopy { copy, object } => self.apply(&copy.object_ref(), object, action),
-            Action::ApplyRelated { target, object } => self.apply(target, object, action),
+            Action::ApplyRelated { target, object, guard } => {
+                self.still_serves(target, guard, action)?;
+                self.apply(target, object, action)
+            }
             Action::Fence { copy, uid, raised } => {
                 let mut next = self.guarded(&copy.object_ref(), uid, action)?.as_ref().clone();
                 let wanted = if *raised { "true".into() } else { Value::Null };
@@ -87,7 +90,12 @@ impl State {
                 Ok(None)
             }
             Action::DeleteCopy { copy, uid } => self.delete(&copy.object_ref(), uid, action),
-            Action::DeleteRelated { target, uid } => self.delete(target, uid, action),
+            Action::DeleteRelated { target, uid, guard } => {
+                if let Some(guard) = guard {
+                    self.still_serves(target, guard, action)?;
+                }
+                self.delete(target, uid, action)
+            }
         }
     }
 
@@ -227,6 +235,17 @@ impl State {
         match self.objects.get(target) {
             Some(there) if there.uid() == uid => Ok(there),
             Some(_) | None => Err(PortError::new(PortErrorKind::Conflict, action.verb(), "uid mismatch")),
+        }
+    }
+
+    fn still_serves(&self, target: &ObjectRef, guard: &RelatedGuard, action: &Action) -> Result<(), PortError> {
+        let refuse = |why: &str| Err(PortError::new(PortErrorKind::Conflict, action.verb(), why));
+        if !guard.holds(self.assignments.get(&guard.assignment)) {
+            return refuse("another copy serves");
+        }
+        match self.objects.get(target) {
+            Some(there) if there.resource_version() != guard.resource_version => refuse("it changed meanwhile"),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The shell in memory keeps the contract of the ports.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
-use broker_core::order::{Action, Compute, Moves};
+use broker_core::order::{Action, Assignment, Compute, Moves};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};
 use broker_core::resource::{Object, ObjectRef, marker};
 use broker_testkit::contract::ports::{Broken, Ground, Shell, check};
@@ -66,7 +66,7 @@ fn memory() -> Memory {
 #[tokio::test]
 async fn the_shell_in_memory_keeps_the_contract_of_the_ports() {
     let checked = check(&memory()).await.unwrap_or_else(|broken| panic!("{broken}"));
-    assert_eq!(checked, 23);
+    assert_eq!(checked, 24);
 }
 
 /// What an executor gets wrong.
@@ -80,6 +80,8 @@ enum Fault {
     LooksAway,
     /// What was applied takes what others wrote along.
     Overwrites,
+    /// What a copy hands over is changed whichever copy serves by now.
+    TrustsWhatItSaw,
 }
 
 /// The shell in memory with a fault in its executor.
@@ -104,6 +106,13 @@ impl Faulty {
                 let mut object = object.clone();
                 object.set(&["metadata", "annotations", marker::QUIESCE_ANNOTATION], Value::Null);
                 Action::ApplyCopy { copy: copy.clone(), object }
+            }
+            (Fault::TrustsWhatItSaw, Action::ApplyRelated { target, object, guard }) => {
+                let records = self.memory.fleet.assignments();
+                let record = records.iter().find(|record| record.name == guard.assignment);
+                let mut guard = guard.clone();
+                guard.copy = record.and_then(Assignment::serving).unwrap().key.name.clone();
+                Action::ApplyRelated { target: target.clone(), object: object.clone(), guard }
             }
             _ => action.clone(),
         }
@@ -156,6 +165,7 @@ async fn a_shell_that_breaks_the_contract_is_told_the_sentence() {
         (Fault::DoesNothing, "the_record_of_a_move_is_created_once_and_read_back_as_it_was_written"),
         (Fault::LooksAway, "a_copy_is_deleted_as_the_one_that_was_meant"),
         (Fault::Overwrites, "what_is_applied_leaves_what_others_wrote"),
+        (Fault::TrustsWhatItSaw, "what_is_handed_over_is_changed_for_the_copy_that_serves_alone"),
     ] {
         let broken = check(&Faulty { memory: memory(), fault }).await.unwrap_err();
         assert_eq!(broken.sentence(), Some(sentence), "{fault:?}: {broken}");

@@ -114,7 +114,7 @@ pub(crate) async fn the_shell_on_kube_rs_keeps_the_contract_of_the_ports(stage: 
         compute,
     };
     let checked = check(&shell).await.unwrap_or_else(|broken| panic!("{broken}"));
-    assert_eq!(checked, 23);
+    assert_eq!(checked, 24);
     drop(stop);
     following.await.unwrap();
     stage.shut_down().await;

@@ -111,6 +111,7 @@ pub async fn check(shell: &impl Shell) -> Result<usize, Broken> {
         related::what_is_handed_over_is_created_once,
         related::what_is_handed_over_is_applied_to_the_one_that_was_meant,
         related::what_is_handed_over_is_deleted_as_the_one_that_was_meant,
+        related::what_is_handed_over_is_changed_for_the_copy_that_serves_alone,
         helpers::helpers_are_created_once_in_a_namespace_of_their_move,
         helpers::credentials_of_helpers_are_renewed_in_place,
         helpers::helpers_go_with_their_namespace_and_no_others_do,
