@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+/// Objects are decoded for a moment and kept as their text: glibc keeps the holes in between, and musl is slow
+/// (docs/adr/0020).
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().ok();
