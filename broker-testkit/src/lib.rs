@@ -5,6 +5,7 @@
 //! | [`control_plane`] | a test needs a Kubernetes or kcp API server in milliseconds, in its own process |
 //! | [`kcp`] | a test needs the real kcp: built on demand, one for each test binary |
 //! | [`cert_manager`] | software that people run is to provide: cert-manager's own controllers, at work in any cluster or workspace |
+//! | [`pebble`] | something orders certificates by ACME: Let's Encrypt's small server for tests, at work |
 //! | [`kubernetes`] | a test needs the real Kubernetes API server and its controllers, without nodes |
 //! | [`helm`] | a chart is to be linted and rendered by the real helm |
 //! | [`contract`] | you want to know whether a server keeps the promises that controllers live on |
@@ -27,6 +28,7 @@ pub mod kcp;
 mod keeper;
 pub mod kubernetes;
 pub mod memory;
+pub mod pebble;
 pub mod provider;
 #[cfg(feature = "simulation")]
 pub mod simulation;

@@ -33,7 +33,7 @@ mod rbac;
 mod registry;
 mod storage;
 mod surroundings;
-mod tls;
+pub(crate) mod tls;
 mod value;
 pub(crate) mod wire;
 
