@@ -16,7 +16,8 @@ use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 
 use crate::init::plan::ACCEPT_API_EXPORT;
-use crate::platform::{Output, Platform, PlatformArgs};
+use crate::offers::named_by;
+use crate::platform::{ListOutput, Platform, PlatformArgs};
 use crate::survey::{View, api_resource, assignments, pages, paths, plan, server_of, views_of};
 
 /// List the clusters that the platform knows: as consumers, as providers, or both.
@@ -28,8 +29,8 @@ pub struct ClustersArgs {
     #[command(flatten)]
     platform: PlatformArgs,
     /// How to print them.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
+    output: ListOutput,
 }
 
 /// One cluster, and what it is to the platform.
@@ -47,6 +48,8 @@ pub(crate) struct Cluster {
     pub(crate) offers: usize,
     /// How many of its offers are available.
     available: usize,
+    /// What its offers are for, as `<resource>.<group>`, or as far as they say it.
+    offered: BTreeSet<String>,
     /// The orders that it serves, or is to serve.
     pub(crate) serves: usize,
     /// The orders that it made, as far as they were placed.
@@ -64,12 +67,12 @@ pub async fn print(args: &ClustersArgs) -> anyhow::Result<()> {
     let mut clusters: Vec<Cluster> = read(&platform).await?.into_values().collect();
     clusters.sort_by_key(|cluster| (cluster.path.is_none(), cluster.path.clone(), cluster.id.clone()));
     match args.output {
-        Output::Table if clusters.is_empty() => {
+        ListOutput::Table | ListOutput::Wide if clusters.is_empty() => {
             eprintln!("No clusters: nobody binds an export of {}.", platform.workspace);
         }
-        Output::Table => println!("{}", table(&clusters).trim_fmt()),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&clusters)?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(&clusters)?),
+        ListOutput::Table | ListOutput::Wide => println!("{}", table(&clusters, args.output).trim_fmt()),
+        ListOutput::Json => println!("{}", serde_json::to_string_pretty(&clusters)?),
+        ListOutput::Yaml => print!("{}", serde_saphyr::to_string(&clusters)?),
     }
     Ok(())
 }
@@ -106,6 +109,7 @@ pub(crate) async fn read(platform: &Platform) -> anyhow::Result<BTreeMap<String,
                         });
                     let Some(cluster) = known(&mut clusters, &offer) else { continue };
                     cluster.offers += 1;
+                    cluster.offered.insert(named_by(&offer));
                     cluster.available += usize::from(available);
                 }
             }
@@ -169,12 +173,14 @@ fn named<'c>(clusters: &'c mut BTreeMap<String, Cluster>, id: &str, silent: Opti
     })
 }
 
-fn table(clusters: &[Cluster]) -> Table {
+fn table(clusters: &[Cluster], output: ListOutput) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["CLUSTER", "ID", "BINDS", "OFFERS", "SERVES", "ORDERS", "CONTACT"]);
+    table.set_header(
+        output.columns(["CLUSTER", "ID", "BINDS", "OFFERS", "SERVES", "ORDERS", "CONTACT"], ["OFFERED"]),
+    );
     for cluster in clusters {
-        table.add_row([
+        let usual = [
             cluster.path.clone().unwrap_or_default(),
             cluster.id.clone(),
             cluster.binds.iter().cloned().collect::<Vec<_>>().join(","),
@@ -186,7 +192,9 @@ fn table(clusters: &[Cluster]) -> Table {
             cluster.serves.to_string(),
             cluster.orders.to_string(),
             cluster.contact.clone(),
-        ]);
+        ];
+        let offered: Vec<&str> = cluster.offered.iter().map(String::as_str).collect();
+        table.add_row(output.columns(usual, [offered.join(",")]));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));

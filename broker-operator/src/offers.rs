@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::init::Server;
 use crate::init::plan::ACCEPT_API_EXPORT;
-use crate::platform::{Output, Platform, PlatformArgs, age_of};
+use crate::platform::{ListOutput, Platform, PlatformArgs, age_of};
 use crate::survey::views;
 
 /// List what providers offer, and whether it is available.
@@ -28,8 +28,8 @@ pub struct OffersArgs {
     #[command(flatten)]
     platform: PlatformArgs,
     /// How to print them.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
+    output: ListOutput,
 }
 
 /// An offer, and the path of its provider's workspace where it is known.
@@ -45,12 +45,12 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
     let mut offers = read(&platform).await?;
     offers.sort_by_key(|offer| (offer.provider.clone(), offer.object.namespace(), offer.object.name_any()));
     match args.output {
-        Output::Table if offers.is_empty() => {
+        ListOutput::Table | ListOutput::Wide if offers.is_empty() => {
             eprintln!("No offers: no provider of {workspace} has an AcceptAPI.");
         }
-        Output::Table => println!("{}", table(&offers).trim_fmt()),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&list(offers))?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(&list(offers))?),
+        ListOutput::Table | ListOutput::Wide => println!("{}", table(&offers, args.output).trim_fmt()),
+        ListOutput::Json => println!("{}", serde_json::to_string_pretty(&list(offers))?),
+        ListOutput::Yaml => print!("{}", serde_saphyr::to_string(&list(offers))?),
     }
     Ok(())
 }
@@ -141,32 +141,56 @@ pub(crate) fn path(object: &impl ResourceExt) -> Option<(String, String)> {
     Some((annotation(CLUSTER_ANNOTATION)?, annotation(PATH_ANNOTATION)?))
 }
 
-fn table(offers: &[Offer]) -> Table {
+fn table(offers: &[Offer], output: ListOutput) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["PROVIDER", "NAMESPACE", "NAME", "RESOURCE", "AVAILABLE", "REASON", "ORDERS", "AGE"]);
+    table.set_header(output.columns(
+        ["PROVIDER", "NAMESPACE", "NAME", "RESOURCE", "AVAILABLE", "REASON", "ORDERS", "AGE"],
+        ["PRIORITY", "WEIGHT", "COST", "CAPACITY", "SCHEDULING", "FILTERS"],
+    ));
     for offer in offers {
         let object = &offer.object;
         let status = object.status.clone().unwrap_or_default();
         let available = status.conditions.iter().find(|condition| condition.type_ == "Available");
-        let gvr = &object.spec.gvr;
-        table.add_row([
+        let usual = [
             offer.provider.clone(),
             object.namespace().unwrap_or_default(),
             object.name_any(),
-            gvr.group
-                .as_ref()
-                .map_or_else(|| gvr.resource.clone(), |group| format!("{}.{group}", gvr.resource)),
+            named_by(object),
             available.map_or_else(|| "Unknown".to_owned(), |condition| format!("{:?}", condition.status)),
             available.and_then(|condition| condition.reason.clone()).unwrap_or_default(),
             status.assigned_orders.map(|orders| orders.to_string()).unwrap_or_default(),
             object.creation_timestamp().map(|time| age_of(time.0)).unwrap_or_default(),
-        ]);
+        ];
+        table.add_row(output.columns(usual, terms(object)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
     table
+}
+
+/// The API that an offer names, as `<resource>.<group>`; the resource alone where it says no group.
+pub(crate) fn named_by(offer: &AcceptApi) -> String {
+    let gvr = &offer.spec.gvr;
+    gvr.group.as_ref().map_or_else(|| gvr.resource.clone(), |group| format!("{}.{group}", gvr.resource))
+}
+
+/// What an offer says of itself: how loudly it is made, what it costs, how much there is, and what decides.
+fn terms(offer: &AcceptApi) -> [String; 6] {
+    let spec = &offer.spec;
+    let capacity = spec.capacity.as_ref().and_then(|capacity| capacity.orders);
+    // A filter without a key is an expression.
+    let keys =
+        spec.filters.iter().map(|filter| if filter.key.is_empty() { "expression" } else { &filter.key });
+    [
+        spec.priority.to_string(),
+        spec.weight.to_string(),
+        spec.cost.as_ref().map(ToString::to_string).unwrap_or_default(),
+        capacity.map(|orders| orders.to_string()).unwrap_or_default(),
+        format!("{:?}", spec.scheduling),
+        keys.collect::<Vec<_>>().join(","),
+    ]
 }
 
 fn list(offers: Vec<Offer>) -> Value {
@@ -178,4 +202,38 @@ fn list(offers: Vec<Offer>) -> Value {
         })
         .collect();
     json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn offer() -> AcceptApi {
+        let offer = json!({
+            "apiVersion": "broker.platform-mesh.io/v1alpha1", "kind": "AcceptAPI",
+            "metadata": {"name": "eu", "namespace": "default"},
+            "spec": {
+                "gvr": {"group": "example.com", "resource": "databases"},
+                "filters": [{"key": "spec.region", "prefix": "eu-"}, {"expression": "true"}],
+                "cost": "0.25", "capacity": {"orders": 100}, "scheduling": "Cordoned",
+            },
+        });
+        serde_json::from_value(offer).unwrap()
+    }
+
+    #[test]
+    fn the_wide_table_has_the_terms_of_an_offer_and_the_usual_one_has_not() {
+        let offers = [Offer { provider: "root:eu".to_owned(), object: offer() }];
+        let words = |output| -> Vec<String> {
+            let text = table(&offers, output).to_string();
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        };
+        let usual = words(ListOutput::Table);
+        assert_eq!(usual[0], "PROVIDER NAMESPACE NAME RESOURCE AVAILABLE REASON ORDERS AGE");
+        let wide = words(ListOutput::Wide);
+        assert_eq!(wide[0], format!("{} PRIORITY WEIGHT COST CAPACITY SCHEDULING FILTERS", usual[0]));
+        assert_eq!(wide[1], format!("{} 0 100 0.25 100 Cordoned spec.region,expression", usual[1]));
+    }
 }

@@ -192,6 +192,28 @@ pub(crate) enum Output {
     Yaml,
 }
 
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListOutput {
+    Table,
+    /// The table with more columns.
+    Wide,
+    Json,
+    Yaml,
+}
+
+impl ListOutput {
+    /// The columns of the table, and where it is wide those beside them.
+    pub(crate) fn columns<T>(
+        self,
+        usual: impl IntoIterator<Item = T>,
+        more: impl IntoIterator<Item = T>,
+    ) -> Vec<T> {
+        let more = (self == Self::Wide).then_some(more);
+        usual.into_iter().chain(more.into_iter().flatten()).collect()
+    }
+}
+
 /// A duration as Go writes it, such as `30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     GoDuration::new(text).parse().map_err(|error| error.to_string())

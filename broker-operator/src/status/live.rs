@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use broker_kcp::reconcile::{OrderQuery, follow_standing};
 
 use super::{OrderStatus, StatusArgs, shown};
-use crate::platform::{Output, Platform};
+use crate::platform::{ListOutput, Platform};
 
 /// Shows an order until the output is closed, or nobody can tell any more.
 pub(super) async fn follow(
@@ -17,7 +17,8 @@ pub(super) async fn follow(
 ) -> anyhow::Result<ExitCode> {
     platform.answers().await?;
     let config = platform.server.config(&platform.workspace)?;
-    let redraws = args.output == Output::Table && std::io::stdout().is_terminal();
+    let is_text = matches!(args.output, ListOutput::Table | ListOutput::Wide);
+    let redraws = is_text && std::io::stdout().is_terminal();
     let mut last = String::new();
     let mut failure = None;
     follow_standing(config, query, |answer| {

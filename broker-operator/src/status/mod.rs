@@ -18,7 +18,7 @@ use clap::Args;
 
 pub use tree::OrderStatus;
 
-use crate::platform::{Output, Platform, PlatformArgs, duration, order_query};
+use crate::platform::{ListOutput, Platform, PlatformArgs, duration, order_query};
 
 /// How an order stands: its conditions, who serves it, what was handed over, its moves; or all orders at a glance.
 ///
@@ -53,9 +53,9 @@ pub struct StatusArgs {
     /// How long the platform may take to be read.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
-    /// How to print it.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    /// How to print it; wide has more columns with -A.
+    #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
+    output: ListOutput,
 }
 
 /// What `status` ends with where an order is not as it should be.
@@ -90,11 +90,11 @@ fn exit(status: &OrderStatus) -> ExitCode {
 }
 
 /// How an order stands, as text that ends with a line break.
-fn shown(status: &OrderStatus, output: Output) -> anyhow::Result<String> {
+fn shown(status: &OrderStatus, output: ListOutput) -> anyhow::Result<String> {
     Ok(match output {
-        Output::Table => text::tree(status, now()),
-        Output::Json => serde_json::to_string_pretty(status).context("write JSON")? + "\n",
-        Output::Yaml => serde_saphyr::to_string(status).context("write YAML")?,
+        ListOutput::Table | ListOutput::Wide => text::tree(status, now()),
+        ListOutput::Json => serde_json::to_string_pretty(status).context("write JSON")? + "\n",
+        ListOutput::Yaml => serde_saphyr::to_string(status).context("write YAML")?,
     })
 }
 

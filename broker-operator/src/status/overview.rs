@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::StatusArgs;
-use crate::platform::{Output, Platform, age_of};
+use crate::platform::{ListOutput, Platform, age_of};
 use crate::survey::{assignments, orders, paths, server_of};
 
 /// An order at a glance.
@@ -33,6 +33,12 @@ pub(crate) struct Row {
     /// The provider that serves it, or is to: its path, or its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
+    /// The offer that serves it, or is to, in the provider's cluster: `<namespace>/<name>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<String>,
+    /// The copy whose status the consumer sees, in the provider's cluster: `<namespace>/<name>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<String>,
     /// Its condition `Ready`.
     ready: &'static str,
     /// The reason of its condition `Brokered`.
@@ -61,10 +67,10 @@ impl Row {
 pub(super) async fn print(platform: &Platform, args: &StatusArgs) -> anyhow::Result<()> {
     let rows = rows(platform, args.resource.as_deref(), args.cluster.as_deref()).await?;
     match args.output {
-        Output::Table if rows.is_empty() => eprintln!("No orders."),
-        Output::Table => println!("{}", table(&rows).trim_fmt()),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(&rows)?),
+        ListOutput::Table | ListOutput::Wide if rows.is_empty() => eprintln!("No orders."),
+        ListOutput::Table | ListOutput::Wide => println!("{}", table(&rows, args.output).trim_fmt()),
+        ListOutput::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+        ListOutput::Yaml => print!("{}", serde_saphyr::to_string(&rows)?),
     }
     Ok(())
 }
@@ -75,12 +81,12 @@ pub(crate) async fn rows(
     resource: Option<&str>,
     cluster: Option<&str>,
 ) -> anyhow::Result<Vec<Row>> {
-    let (paths, providers, orders) =
-        tokio::try_join!(paths(platform), providers(platform), orders(platform, resource))?;
+    let (paths, records, orders) =
+        tokio::try_join!(paths(platform), records(platform), orders(platform, resource))?;
     let called = |id: &str| paths.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let mut rows: Vec<Row> = orders
         .iter()
-        .map(|(api, order)| row(api, order, &providers, &called))
+        .map(|(api, order)| row(api, order, &records, &called))
         .filter(|(id, row)| cluster.is_none_or(|asked| asked == id || asked == row.consumer))
         .map(|(_, row)| row)
         .collect();
@@ -88,17 +94,16 @@ pub(crate) async fn rows(
     Ok(rows)
 }
 
-/// The clusters that serve orders, or are to, by the orders' uids.
-async fn providers(platform: &Platform) -> anyhow::Result<BTreeMap<String, String>> {
-    let serving = |it: Assignment| Some((it.spec.order.uid.clone(), server_of(&it)?.to_owned()));
-    Ok(assignments(platform).await?.into_iter().filter_map(serving).collect())
+/// The records of orders, by the orders' uids.
+async fn records(platform: &Platform) -> anyhow::Result<BTreeMap<String, Assignment>> {
+    Ok(assignments(platform).await?.into_iter().map(|it| (it.spec.order.uid.clone(), it)).collect())
 }
 
 /// An order at a glance, and the id of its consumer's cluster.
 fn row(
     api: &str,
     order: &DynamicObject,
-    providers: &BTreeMap<String, String>,
+    records: &BTreeMap<String, Assignment>,
     called: &dyn Fn(&str) -> String,
 ) -> (String, Row) {
     let cluster = order.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
@@ -107,12 +112,22 @@ fn row(
         conditions.into_iter().flatten().filter_map(Condition::from_value).find(|it| it.kind == kind)
     };
     let brokered = condition("Brokered");
+    let record = order.uid().and_then(|uid| records.get(&uid));
+    let within = |namespace: Option<&str>, name: &str| {
+        namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+    };
     let row = Row {
         consumer: called(&cluster),
         namespace: order.namespace().unwrap_or_default(),
         resource: api.to_owned(),
         name: order.name_any(),
-        provider: order.uid().and_then(|uid| providers.get(&uid)).map(|id| called(id)),
+        provider: record.and_then(server_of).map(called),
+        offer: record
+            .and_then(|it| it.spec.offer.as_ref())
+            .map(|offer| within(offer.namespace.as_deref(), &offer.name)),
+        copy: record
+            .and_then(|it| it.spec.pointer.as_ref())
+            .map(|copy| within(copy.namespace.as_deref(), &copy.name)),
         ready: condition("Ready").map_or(ConditionStatus::Unknown, |it| it.status).as_str(),
         reason: brokered.as_ref().map(|it| it.reason.clone()).unwrap_or_default(),
         message: brokered.map(|it| it.message).unwrap_or_default(),
@@ -121,13 +136,17 @@ fn row(
     (cluster, row)
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[Row], output: ListOutput) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["CONSUMER", "NAMESPACE", "RESOURCE", "NAME", "PROVIDER", "READY", "REASON", "AGE"]);
+    table.set_header(output.columns(
+        ["CONSUMER", "NAMESPACE", "RESOURCE", "NAME", "PROVIDER", "READY", "REASON", "AGE"],
+        ["OFFER", "COPY", "MESSAGE"],
+    ));
     for row in rows {
         let created = row.created_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-        table.add_row([
+        let age = created.map(age_of).unwrap_or_default();
+        let usual = [
             row.consumer.as_str(),
             &row.namespace,
             &row.resource,
@@ -135,11 +154,54 @@ fn table(rows: &[Row]) -> Table {
             row.provider.as_deref().unwrap_or_default(),
             row.ready,
             &row.reason,
-            &created.map(age_of).unwrap_or_default(),
-        ]);
+            &age,
+        ];
+        let more =
+            [row.offer.as_deref().unwrap_or_default(), row.copy.as_deref().unwrap_or_default(), &row.message];
+        table.add_row(output.columns(usual, more));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_order_has_the_offer_and_the_copy_of_its_record() {
+        let order = json!({
+            "apiVersion": "example.com/v1alpha1", "kind": "Certificate",
+            "metadata": {
+                "name": "my-app-cert", "namespace": "default", "uid": "u",
+                "annotations": {CLUSTER_ANNOTATION: "2hkd"},
+            },
+        });
+        let gvk = json!({"group": "example.com", "version": "v1alpha1", "kind": "Certificate"});
+        let record = json!({
+            "apiVersion": "broker.platform-mesh.io/v1alpha1", "kind": "Assignment", "metadata": {"name": "a-1"},
+            "spec": {
+                "order": {
+                    "clusterName": "2hkd", "uid": "u", "namespace": "default", "name": "my-app-cert",
+                    "gvr": {"group": "example.com", "version": "v1alpha1", "resource": "certificates"},
+                },
+                "offer": {"clusterName": "9xyz", "namespace": "default", "name": "internal"},
+                "pointer": {"clusterName": "9xyz", "gvk": gvk, "namespace": "default", "name": "c-1"},
+            },
+        });
+        let records = BTreeMap::from([("u".to_owned(), serde_json::from_value(record).unwrap())]);
+        let order: DynamicObject = serde_json::from_value(order).unwrap();
+        let called = |id: &str| format!("root:{id}");
+        let (_, row) = row("certificates.example.com", &order, &records, &called);
+        assert_eq!(row.provider.as_deref(), Some("root:9xyz"));
+        let wide = table(&[row], ListOutput::Wide).to_string();
+        let line: Vec<&str> = wide.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(line[line.len() - 2..], ["default/internal", "default/c-1"]);
+    }
 }
