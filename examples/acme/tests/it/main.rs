@@ -102,7 +102,7 @@ async fn a_name_that_does_not_lead_to_the_provider_is_not_certified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_renewed_before_it_lapses() {
-    let (server, scene) = embedded(|server| server.lifetime = Duration::from_secs(9)).await;
+    let (server, scene) = embedded(|server| server.lifetime = Duration::from_secs(30)).await;
     scene.order(ORDER, "app.corp.com").await.unwrap();
     let first = leaf(&scene.until_served(ORDER, PUBLIC).await.unwrap()).unwrap();
     let sight = scene.keep_looking(ORDER).await.unwrap();
