@@ -13,6 +13,7 @@ mod exports;
 mod in_process;
 mod kubectl;
 mod objects;
+mod program;
 mod rights;
 mod watching;
 
