@@ -31,6 +31,7 @@ pub mod apply;
 mod broken;
 pub mod definition;
 pub mod deletion;
+pub mod granting;
 pub mod kcp;
 pub mod objects;
 pub mod patching;
@@ -164,6 +165,13 @@ macro_rules! contract_sentences {
                 rights::resource_names_limit_a_rule,
                 rights::an_access_review_answers_what_would_be_done,
                 rights::an_unknown_token_is_unauthorized,
+                rights::a_rules_review_tells_the_rules,
+                granting::a_role_gathers_the_rules_of_those_it_selects,
+                granting::nobody_grants_more_than_they_have,
+                granting::who_may_escalate_grants_what_they_do_not_have,
+                granting::who_may_bind_a_role_grants_it_without_having_it,
+                granting::who_may_impersonate_acts_as_the_other,
+                granting::an_impersonated_group_has_to_be_allowed_too,
             }
             kcp {
                 workspaces::a_workspace_becomes_ready_and_knows_its_path,

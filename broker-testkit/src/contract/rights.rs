@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::broken::{Broken, hold, same};
-use super::sample::{ACCESS_REVIEWS, ACCOUNTS, CONFIG_MAPS, ROLE_BINDINGS, ROLES, config_map};
+use super::sample::{ACCESS_REVIEWS, ACCOUNTS, CONFIG_MAPS, ROLE_BINDINGS, ROLES, RULES_REVIEWS, config_map};
 use super::session::{Session, eventually, names};
 use super::subject::{Place, Subject};
 
@@ -26,12 +26,12 @@ pub(super) async fn token(place: &Place) -> Result<String, Broken> {
 }
 
 /// Makes a service account and answers a session with its token.
-async fn robot(subject: &Subject, place: &Place) -> Result<Session, Broken> {
+pub(super) async fn robot(subject: &Subject, place: &Place) -> Result<Session, Broken> {
     subject.bearer(&subject.url(), &token(place).await?)
 }
 
 /// Lets the robot of a namespace do what the rules say, there.
-async fn allow(place: &Place, rules: Value) -> Result<(), Broken> {
+pub(super) async fn allow(place: &Place, rules: Value) -> Result<(), Broken> {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
         "metadata": {"name": ROBOT}, "rules": rules,
@@ -137,4 +137,25 @@ pub async fn an_unknown_token_is_unauthorized(subject: &Subject) -> Result<(), B
     let place = subject.place().await?;
     let stranger = subject.bearer(&subject.url(), "unknown")?;
     stranger.get(&place.path(CONFIG_MAPS)).await?.refused(401, "Unauthorized").map(|_| ())
+}
+
+/// A `SelfSubjectRulesReview` tells the rules that count in a namespace.
+pub async fn a_rules_review_tells_the_rules(subject: &Subject) -> Result<(), Broken> {
+    let place = subject.place().await?;
+    let robot = robot(subject, &place).await?;
+    allow(&place, json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}])).await?;
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": place.namespace},
+    });
+    eventually(|| async {
+        let answer = robot.post(&RULES_REVIEWS.path(""), &review).await?.coded(201)?;
+        let rules = answer["status"]["resourceRules"].as_array().cloned().unwrap_or_default();
+        let is_ours =
+            |rule: &Value| rule["resources"] == json!(["configmaps"]) && rule["verbs"] == json!(["get"]);
+        hold(rules.iter().any(is_ours), "the rule of the role is among them", &answer)?;
+        Ok(answer)
+    })
+    .await
+    .map(|_| ())
 }

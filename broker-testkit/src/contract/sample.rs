@@ -41,6 +41,10 @@ pub(super) const CLUSTER_ROLE_BINDINGS: Kind =
     Kind { prefix: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterrolebindings" };
 pub(super) const ACCESS_REVIEWS: Kind =
     Kind { prefix: "/apis/authorization.k8s.io/v1", plural: "selfsubjectaccessreviews" };
+pub(super) const RULES_REVIEWS: Kind =
+    Kind { prefix: "/apis/authorization.k8s.io/v1", plural: "selfsubjectrulesreviews" };
+pub(super) const SELF_REVIEWS: Kind =
+    Kind { prefix: "/apis/authentication.k8s.io/v1", plural: "selfsubjectreviews" };
 /// The suite's own kind, see [`widget_definition`].
 pub(super) const WIDGETS: Kind = Kind { prefix: "/apis/contract.example.com/v1", plural: "widgets" };
 

@@ -68,6 +68,18 @@ impl Subject {
         Session::new(config)
     }
 
+    /// Somebody who acts as somebody else, as `kubectl --as` does.
+    pub(super) fn acting(&self, token: &str, user: &str, groups: &[&str]) -> Result<Session, Broken> {
+        let mut config = self.admin.clone();
+        config.auth_info = AuthInfo {
+            token: Some(token.to_owned().into()),
+            impersonate: Some(user.to_owned()),
+            impersonate_groups: Some(groups.iter().map(|group| (*group).to_owned()).collect()),
+            ..AuthInfo::default()
+        };
+        Session::new(config)
+    }
+
     /// The URL of the subject, without a slash at its end.
     pub(super) fn url(&self) -> String {
         self.admin.cluster_url.to_string().trim_end_matches('/').to_owned()

@@ -110,6 +110,11 @@ impl ApiError {
         Self { details, ..Self::new(403, "Forbidden", message) }
     }
 
+    /// Refused, whatever it is about.
+    pub(crate) fn forbidden_for(why: &str) -> Self {
+        Self::new(403, "Forbidden", format!("forbidden: {why}"))
+    }
+
     /// A request for something that is no resource was refused.
     pub(crate) fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
         Self::new(403, "Forbidden", format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\""))

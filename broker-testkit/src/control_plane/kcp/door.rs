@@ -32,6 +32,16 @@ pub(crate) fn resolve(plane: &Plane, path: &str) -> Option<String> {
     Some(cluster)
 }
 
+/// The cluster whose roles say what counts before a door is entered; none where that is more than one.
+pub(crate) fn cluster_of(plane: &Plane, target: &Target) -> Option<String> {
+    match target {
+        Target::Plain => Some(names::ROOT.to_owned()),
+        Target::Cluster(path) => resolve(plane, path),
+        Target::AllClusters => None,
+        Target::Export { cluster, .. } => resolve(plane, cluster),
+    }
+}
+
 /// Lets a user in through a door to do something, or refuses.
 pub(crate) fn enter(
     plane: &Plane,

@@ -3,6 +3,7 @@
 //! One task reads every change in order and brings the objects it concerns on. Each step is synchronous,
 //! idempotent and derived from what is stored, so that the order of steps does not matter in the end.
 
+mod aggregation;
 mod crd;
 mod garbage;
 mod namespace;
@@ -48,6 +49,7 @@ fn dispatch(plane: &Plane, change: &Change) {
         ("", "secrets") => secret::reconcile(plane, key),
         ("", "serviceaccounts") => secret::reconcile_namespace(plane, key),
         ("apiextensions.k8s.io", "customresourcedefinitions") => crd::reconcile(plane, key),
+        ("rbac.authorization.k8s.io", "clusterroles") => aggregation::reconcile(plane, &key.cluster),
         ("tenancy.kcp.io", "workspaces") => workspace::reconcile(plane, key),
         ("core.kcp.io", "logicalclusters") => {
             workspace::reconcile_logical_cluster(plane, &key.cluster);

@@ -7,7 +7,7 @@ use super::{Action, User};
 use crate::control_plane::error::{ApiError, Subject};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::storage::{ObjectKey, Scope, TableId};
-use crate::control_plane::value::{list, text, texts};
+use crate::control_plane::value::{self, list, text, texts};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -88,32 +88,49 @@ fn is_subject(binding: &Value, user: &User) -> bool {
 
 /// The rules of the role a binding names; none if there is no such role.
 fn rules(plane: &Plane, cluster: &str, namespace: &str, binding: &Value) -> Vec<Value> {
+    referenced(plane, cluster, namespace, binding).unwrap_or_default()
+}
+
+/// The rules of the role a binding names; `None` if there is no such role.
+pub(super) fn referenced(
+    plane: &Plane,
+    cluster: &str,
+    namespace: &str,
+    binding: &Value,
+) -> Option<Vec<Value>> {
     let name = text(binding, "/roleRef/name");
     let (table, key) = match text(binding, "/roleRef/kind") {
         "Role" => (TableId::of(GROUP, "roles"), ObjectKey::new(cluster, namespace, name)),
         _ => (TableId::of(GROUP, "clusterroles"), ObjectKey::new(cluster, "", name)),
     };
     match plane.store.get(&table, &key) {
-        Some(role) => role_rules(plane, cluster, &role),
-        None if &*table.resource == "clusterroles" => bootstrap::cluster_role(name),
-        None => Vec::new(),
+        Some(role) => Some(list(&role, "/rules").to_vec()),
+        None if &*table.resource == "clusterroles" => built_in(plane, cluster, name),
+        None => None,
     }
 }
 
-/// A role's own rules, and those of the roles it aggregates.
-fn role_rules(plane: &Plane, cluster: &str, role: &Value) -> Vec<Value> {
-    let mut rules = list(role, "/rules").to_vec();
-    for selector in list(role, "/aggregationRule/clusterRoleSelectors") {
-        let Ok(selector) = crate::control_plane::machinery::selector::LabelSelector::from_object(selector)
-        else {
-            continue;
-        };
-        let all = plane.store.list(&TableId::of(GROUP, "clusterroles"), &Scope::cluster(cluster));
-        for (_, other) in all.items.iter().filter(|(_, other)| selector.matches(other)) {
-            rules.extend(list(other, "/rules").iter().cloned());
-        }
+/// The rules of a built-in role; those for people gather what is labelled to be in them, as the real ones do.
+fn built_in(plane: &Plane, cluster: &str, name: &str) -> Option<Vec<Value>> {
+    let mut rules = bootstrap::cluster_role(name);
+    if rules.is_empty() {
+        return None;
     }
-    rules
+    let labelled = |role: &Value, to: &str| {
+        let label = format!("rbac.authorization.k8s.io/aggregate-to-{to}");
+        value::label(role, &label) == Some("true")
+    };
+    let gathered: &[&str] = match name {
+        "admin" => &["admin", "edit", "view"],
+        "edit" => &["edit", "view"],
+        "view" => &["view"],
+        _ => return Some(rules),
+    };
+    let all = plane.store.list(&TableId::of(GROUP, "clusterroles"), &Scope::cluster(cluster));
+    for (_, role) in all.items.iter().filter(|(_, role)| gathered.iter().any(|to| labelled(role, to))) {
+        rules.extend(list(role, "/rules").iter().cloned());
+    }
+    Some(rules)
 }
 
 /// Whether one rule allows the action.
@@ -121,11 +138,7 @@ fn allows(rule: &Value, action: &Action<'_>) -> bool {
     let has = |field: &str, wanted: &str| texts(rule, field).any(|found| found == "*" || found == wanted);
     match action {
         Action::Path { verb, path } => {
-            has("/verbs", verb)
-                && texts(rule, "/nonResourceURLs").any(|pattern| match pattern.strip_suffix('*') {
-                    Some(start) => path.starts_with(start),
-                    None => *path == pattern,
-                })
+            has("/verbs", verb) && texts(rule, "/nonResourceURLs").any(|pattern| matches_path(pattern, path))
         }
         Action::Resource { verb, group, resource, subresource, name, .. } => {
             has("/verbs", verb)
@@ -137,7 +150,16 @@ fn allows(rule: &Value, action: &Action<'_>) -> bool {
     }
 }
 
-fn covers(pattern: &str, resource: &str, subresource: &str) -> bool {
+/// Whether a pattern for paths is about this one.
+pub(super) fn matches_path(pattern: &str, path: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => path.starts_with(start),
+        None => path == pattern,
+    }
+}
+
+/// Whether a pattern for resources is about this one.
+pub(super) fn covers(pattern: &str, resource: &str, subresource: &str) -> bool {
     if pattern == "*" {
         return true;
     }

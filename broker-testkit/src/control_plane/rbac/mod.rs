@@ -5,11 +5,17 @@
 
 mod authorize;
 mod bootstrap;
+mod escalation;
+mod impersonation;
 mod review;
 mod token;
 
+use std::collections::BTreeMap;
+
 use authorize::rules_of;
 pub(crate) use authorize::{is_allowed, refusal};
+pub(crate) use escalation::Writer;
+pub(crate) use impersonation::{Stage, impersonate, is_asked_for};
 pub(crate) use review::review;
 pub(crate) use token::{Tokens, authenticate, issue_for_secret, request_token};
 
@@ -24,6 +30,8 @@ pub(crate) struct User {
     pub(crate) groups: Vec<String>,
     /// The cluster a service account is from; users are from nowhere.
     pub(crate) home: Option<String>,
+    /// What else is said of who acts as somebody.
+    pub(crate) extra: BTreeMap<String, Vec<String>>,
 }
 
 impl User {

@@ -1,5 +1,7 @@
 //! Answers questions about rights and identities.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::token::user_of;
@@ -27,6 +29,7 @@ pub(crate) fn review(
                 uid: text(&question, "/spec/uid").to_owned(),
                 groups: texts(&question, "/spec/groups").map(str::to_owned).collect(),
                 home: None,
+                extra: BTreeMap::new(),
             };
             access(plane, &other, cluster, &question)
         }
@@ -79,8 +82,12 @@ fn info(user: &User) -> Value {
     if !user.uid.is_empty() {
         value::set(&mut info, &["uid"], json!(user.uid));
     }
+    let mut extra = user.extra.clone();
     if let Some(home) = &user.home {
-        value::set(&mut info, &["extra"], json!({"authentication.kcp.io/cluster-name": [home]}));
+        extra.insert("authentication.kcp.io/cluster-name".to_owned(), vec![home.clone()]);
+    }
+    if !extra.is_empty() {
+        value::set(&mut info, &["extra"], json!(extra));
     }
     info
 }

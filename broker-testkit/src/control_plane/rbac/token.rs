@@ -1,6 +1,6 @@
 //! Bearer tokens: one for the administrator, and those of service accounts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, MASTERS, User, refusal};
+use super::{MASTERS, User};
 use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::registry::Resource;
@@ -105,39 +105,12 @@ pub(crate) fn authenticate(plane: &Plane, headers: &HeaderMap) -> Result<User, A
             uid: String::new(),
             groups: vec!["system:unauthenticated".to_owned()],
             home: None,
+            extra: BTreeMap::new(),
         });
     };
     let header = header.to_str().map_err(|_| ApiError::unauthorized())?;
     let token = header.strip_prefix("Bearer ").ok_or_else(ApiError::unauthorized)?;
-    let user = user_of(plane, token.trim()).ok_or_else(ApiError::unauthorized)?;
-    impersonated(user, headers)
-}
-
-/// The user somebody acts as (`kubectl --as`), which only administrators may.
-fn impersonated(user: User, headers: &HeaderMap) -> Result<User, ApiError> {
-    let Some(name) = headers.get("impersonate-user").and_then(|name| name.to_str().ok()) else {
-        return Ok(user);
-    };
-    if !user.is_master() {
-        let action = Action::Resource {
-            verb: "impersonate",
-            group: "",
-            resource: "users",
-            subresource: "",
-            namespace: "",
-            name,
-        };
-        return Err(refusal(&user, &action));
-    }
-    let named = headers.get_all("impersonate-group").iter().filter_map(|group| group.to_str().ok());
-    let mut groups: Vec<String> = named.map(str::to_owned).collect();
-    if let (true, Some(account)) = (groups.is_empty(), name.strip_prefix("system:serviceaccount:")) {
-        let namespace = account.split(':').next().unwrap_or_default();
-        groups.push("system:serviceaccounts".to_owned());
-        groups.push(format!("system:serviceaccounts:{namespace}"));
-    }
-    groups.push("system:authenticated".to_owned());
-    Ok(User { name: name.to_owned(), uid: String::new(), groups, home: None })
+    user_of(plane, token.trim()).ok_or_else(ApiError::unauthorized)
 }
 
 /// The user a token belongs to, if it still counts.
@@ -148,6 +121,7 @@ pub(crate) fn user_of(plane: &Plane, token: &str) -> Option<User> {
             uid: String::new(),
             groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()],
             home: None,
+            extra: BTreeMap::new(),
         });
     }
     let account = plane.tokens.find(token)?;
@@ -171,6 +145,7 @@ pub(crate) fn user_of(plane: &Plane, token: &str) -> Option<User> {
             "system:authenticated".to_owned(),
         ],
         home: Some(cluster.to_string()),
+        extra: BTreeMap::new(),
     })
 }
 

@@ -3,6 +3,7 @@
 //! Decides everything about a single object's life: defaults and validation, what a write may change,
 //! generations, optimistic locks, finalizers. Authorisation happened before; the wire is not known here.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -20,6 +21,18 @@ use crate::control_plane::plane::{Outcome, Plane, View, mark_deleted};
 use crate::control_plane::storage::{CommitError, ObjectKey};
 use crate::control_plane::value;
 
+/// What somebody besides the resource itself has to say about a write that is in order.
+pub(crate) trait Guard: fmt::Debug + Sync {
+    /// Refuses what shall not be stored; `before` is the object as it is, `None` for a new one.
+    fn admit(
+        &self,
+        definition: &Definition,
+        cluster: &str,
+        before: Option<&Value>,
+        after: &Value,
+    ) -> Result<(), ApiError>;
+}
+
 /// One resource in one cluster and namespace, seen through a view.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Resource<'a> {
@@ -29,6 +42,7 @@ pub(crate) struct Resource<'a> {
     pub(crate) cluster: &'a str,
     /// Empty for cluster-scoped resources.
     pub(crate) namespace: &'a str,
+    pub(crate) guard: &'a dyn Guard,
 }
 
 /// The result of a write.
@@ -126,6 +140,7 @@ impl Resource<'_> {
             }
         }
         rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
+        self.guard.admit(self.definition, self.cluster, None, &object)?;
         self.validate(None, &object, name)?;
         let key = self.key(name);
         if self.plane.store.get(&self.definition.table, &key).is_some() {

@@ -34,6 +34,7 @@ pub(crate) fn on_create(
             value::set(object, &["status"], json!({"phase": "Active"}));
         }
         "CustomResourceDefinition" => {
+            refuse_conversion(object)?;
             value::set_finalizers(object, &["customresourcecleanup.apiextensions.k8s.io".to_owned()]);
         }
         "Workspace" | "APIBinding" | "APIExport" | "LogicalCluster" => {
@@ -87,6 +88,7 @@ pub(crate) fn on_update(
             value::set(object, &["spec", "finalizers"], value::at(live, "/spec/finalizers").clone());
         }
         "CustomResourceDefinition" => {
+            refuse_conversion(object)?;
             keep("spec.group");
             keep("spec.scope");
             keep("spec.names.plural");
@@ -103,6 +105,14 @@ pub(crate) fn on_update(
     } else {
         Err(ApiError::invalid(&definition.group, &definition.kind, value::name(live), causes))
     }
+}
+
+/// Objects are the same in every version but for its name.
+fn refuse_conversion(object: &Value) -> Result<(), ApiError> {
+    if text(object, "/spec/conversion/strategy") == "Webhook" {
+        return Err(ApiError::not_implemented("conversion webhooks"));
+    }
+    Ok(())
 }
 
 /// What must not be deleted.

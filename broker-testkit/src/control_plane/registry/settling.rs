@@ -55,6 +55,7 @@ impl Resource<'_> {
         }
         restore_system_metadata(live, &mut object);
         rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
+        self.guard.admit(definition, self.cluster, Some(live), &object)?;
         if definition.generation && desired_state_differs(definition, live, &object) {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));

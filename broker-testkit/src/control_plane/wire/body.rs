@@ -16,6 +16,9 @@ const LIMIT: usize = 3 * 1024 * 1024;
 /// What is accepted besides patches.
 const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
+/// Kubernetes' own messages.
+pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// The media type of the body, without its parameters; empty if none is given.
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -39,7 +42,7 @@ pub(crate) fn object(headers: &HeaderMap, content: &[u8]) -> Result<Value, ApiEr
     match media_type(headers).as_str() {
         "" | "application/json" => json(content),
         "application/yaml" => yaml(content),
-        "application/vnd.kubernetes.protobuf" => protobuf::object(content),
+        PROTOBUF => protobuf::object(content),
         other => Err(ApiError::unsupported_media_type(other, ACCEPTED)),
     }
 }

@@ -15,7 +15,7 @@ use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::selector::{FieldSelector, LabelSelector};
 use crate::control_plane::machinery::table::IncludeObject;
 use crate::control_plane::plane::View;
-use crate::control_plane::rbac::User;
+use crate::control_plane::rbac::{User, Writer};
 use crate::control_plane::registry::{self, Definition, Page, Paging, Resource, Selection, Start, Watch};
 use crate::control_plane::storage::Scope;
 use crate::control_plane::value;
@@ -29,6 +29,7 @@ pub(super) struct Call<'a> {
     pub(super) view: &'a View,
     pub(super) definition: &'a Arc<Definition>,
     pub(super) wanted: &'a ResourcePath,
+    pub(super) writer: Writer<'a>,
 }
 
 impl Call<'_> {
@@ -47,6 +48,7 @@ impl Call<'_> {
             definition: self.definition,
             cluster,
             namespace: &self.wanted.namespace,
+            guard: &self.writer,
         })
     }
 

@@ -10,13 +10,13 @@ use tower::BoxError;
 
 use super::call::Call;
 use super::metrics::{Counters, RequestKind};
-use super::path::{self, Query, ResourcePath};
+use super::path::{self, Query, ResourcePath, Target};
 use super::response::{self, Answer};
-use super::{body, discovery, documents};
+use super::{body, discovery, documents, left_out};
 use crate::control_plane::error::ApiError;
 use crate::control_plane::kcp::door;
 use crate::control_plane::plane::Plane;
-use crate::control_plane::rbac::{self, Action};
+use crate::control_plane::rbac::{self, Action, Stage, Writer};
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -63,7 +63,12 @@ where
     let plane = &server.plane;
     let location = path::locate(parts.uri.path()).ok_or_else(ApiError::no_such_path)?;
     let query = Query::parse(parts.uri.query());
-    let user = rbac::authenticate(plane, &parts.headers)?;
+    let mut user = rbac::authenticate(plane, &parts.headers)?;
+    if rbac::is_asked_for(&parts.headers) {
+        let cluster = door::cluster_of(plane, &location.target);
+        let stage = Stage { cluster: cluster.as_deref(), plain: location.target == Target::Plain };
+        user = rbac::impersonate(plane, stage, user, &parts.headers)?;
+    }
     kind.user.clone_from(&user.name);
     let Some(wanted) = path::resource(&location.segments) else {
         return documents::documents(server, parts, &location, &user);
@@ -82,16 +87,15 @@ where
         name: named(&wanted, &query),
     };
     let view = door::enter(plane, &location.target, &user, &action)?;
-    let definition = view
-        .served
-        .find(&wanted.group, &wanted.version, &wanted.resource)
-        .cloned()
-        .ok_or_else(ApiError::no_such_path)?;
+    let definition =
+        view.served.find(&wanted.group, &wanted.version, &wanted.resource).cloned().ok_or_else(|| {
+            left_out::resource(&wanted.group, &wanted.resource, &wanted.subresource, view.plain)
+        })?;
     if !wanted.namespace.is_empty() && !definition.namespaced {
         return Err(ApiError::no_such_path());
     }
     if !wanted.subresource.is_empty() && !discovery::has_subresource(&definition, &wanted.subresource) {
-        return Err(ApiError::no_such_path());
+        return Err(left_out::subresource(&definition, &wanted.subresource));
     }
     if wanted.subresource.is_empty() && !definition.serves(verb) {
         return Err(ApiError::method_not_allowed());
@@ -104,6 +108,7 @@ where
         view: &view,
         definition: &definition,
         wanted: &wanted,
+        writer: Writer { plane, user: &user },
     };
     match verb {
         "get" => call.get(),

@@ -6,6 +6,7 @@ mod discovery;
 mod documents;
 mod handler;
 mod lag;
+mod left_out;
 mod metrics;
 pub(crate) mod path;
 mod protobuf;

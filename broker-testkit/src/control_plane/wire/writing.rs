@@ -50,7 +50,7 @@ impl Call<'_> {
                 Ok(response::json(201, &answer))
             }
             ("create", "") if self.definition.serves("get") => {
-                let mut object = self.with_type(body::object(headers, content)?);
+                let mut object = self.object(content)?;
                 let resource = self.resource()?;
                 rules::admit(&self.server.plane, self.user, resource.cluster, self.definition, &mut object)?;
                 self.written(&resource.create(object, &self.write_options()?)?)
@@ -63,7 +63,7 @@ impl Call<'_> {
                 Ok(response::json(201, &answer))
             }
             ("update", _) => {
-                let object = self.with_type(body::object(headers, content)?);
+                let object = self.object(content)?;
                 self.written(&self.resource()?.update(name, &object, subresource, &self.write_options()?)?)
             }
             ("patch", _) => self.patch(name, subresource, content),
@@ -91,6 +91,19 @@ impl Call<'_> {
             value::set(&mut object, &["apiVersion"], json!(self.definition.api_version()));
         }
         object
+    }
+
+    /// The object in the body. Only built-in kinds have protobuf messages.
+    fn object(&self, content: &[u8]) -> Result<Value, ApiError> {
+        let headers = &self.parts.headers;
+        if self.definition.origin != registry::Origin::Builtin && body::media_type(headers) == body::PROTOBUF
+        {
+            return Err(ApiError::unsupported_media_type(
+                body::PROTOBUF,
+                "application/json, application/yaml",
+            ));
+        }
+        Ok(self.with_type(body::object(headers, content)?))
     }
 
     fn patch(&self, name: &str, subresource: &str, content: &[u8]) -> Result<Answer, ApiError> {
@@ -165,6 +178,7 @@ impl Call<'_> {
                 definition: self.definition,
                 cluster: self.view.cluster.as_deref().ok_or_else(ApiError::method_not_allowed)?,
                 namespace: value::text(object, "/metadata/namespace"),
+                guard: &self.writer,
             };
             match resource.delete(value::name(object), options) {
                 Ok(_) => {}

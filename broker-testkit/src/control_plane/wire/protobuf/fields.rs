@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Texts,
     TextMap,
     BytesMap,
+    /// A message of one field, which is JSON.
+    Json,
 }
 
 /// Number, name in JSON and kind of each field of a message.
@@ -39,6 +41,16 @@ const META: Fields = &[
     (12, "annotations", Kind::TextMap),
     (13, "ownerReferences", Kind::Many(OWNER)),
     (14, "finalizers", Kind::Texts),
+    (17, "managedFields", Kind::Many(MANAGED)),
+];
+const MANAGED: Fields = &[
+    (1, "manager", Kind::Text),
+    (2, "operation", Kind::Text),
+    (3, "apiVersion", Kind::Text),
+    (4, "time", Kind::Time),
+    (6, "fieldsType", Kind::Text),
+    (7, "fieldsV1", Kind::Json),
+    (8, "subresource", Kind::Text),
 ];
 const REFERENCE: Fields = &[
     (1, "kind", Kind::Text),
@@ -49,8 +61,19 @@ const REFERENCE: Fields = &[
     (6, "resourceVersion", Kind::Text),
     (7, "fieldPath", Kind::Text),
 ];
-const NAMESPACE: Fields =
-    &[(1, "metadata", Kind::One(META)), (2, "spec", Kind::One(&[(1, "finalizers", Kind::Texts)]))];
+const CONDITION: Fields = &[
+    (1, "type", Kind::Text),
+    (2, "status", Kind::Text),
+    (4, "lastTransitionTime", Kind::Time),
+    (5, "reason", Kind::Text),
+    (6, "message", Kind::Text),
+];
+const NAMESPACE_STATUS: Fields = &[(1, "phase", Kind::Text), (2, "conditions", Kind::Many(CONDITION))];
+const NAMESPACE: Fields = &[
+    (1, "metadata", Kind::One(META)),
+    (2, "spec", Kind::One(&[(1, "finalizers", Kind::Texts)])),
+    (3, "status", Kind::One(NAMESPACE_STATUS)),
+];
 const CONFIG_MAP: Fields = &[
     (1, "metadata", Kind::One(META)),
     (2, "data", Kind::TextMap),
@@ -70,17 +93,38 @@ const SERVICE_ACCOUNT: Fields = &[
     (3, "imagePullSecrets", Kind::Many(&[(1, "name", Kind::Text)])),
     (4, "automountServiceAccountToken", Kind::Flag),
 ];
+const SOURCE: Fields = &[(1, "component", Kind::Text), (2, "host", Kind::Text)];
+const SERIES: Fields = &[(1, "count", Kind::Number), (2, "lastObservedTime", Kind::MicroTime)];
+/// Of the group `events.k8s.io`.
+const NEWER_EVENT: Fields = &[
+    (1, "metadata", Kind::One(META)),
+    (2, "eventTime", Kind::MicroTime),
+    (3, "series", Kind::One(SERIES)),
+    (4, "reportingController", Kind::Text),
+    (5, "reportingInstance", Kind::Text),
+    (6, "action", Kind::Text),
+    (7, "reason", Kind::Text),
+    (8, "regarding", Kind::One(REFERENCE)),
+    (9, "related", Kind::One(REFERENCE)),
+    (10, "note", Kind::Text),
+    (11, "type", Kind::Text),
+    (12, "deprecatedSource", Kind::One(SOURCE)),
+    (13, "deprecatedFirstTimestamp", Kind::Time),
+    (14, "deprecatedLastTimestamp", Kind::Time),
+    (15, "deprecatedCount", Kind::Number),
+];
 const EVENT: Fields = &[
     (1, "metadata", Kind::One(META)),
     (2, "involvedObject", Kind::One(REFERENCE)),
     (3, "reason", Kind::Text),
     (4, "message", Kind::Text),
-    (5, "source", Kind::One(&[(1, "component", Kind::Text), (2, "host", Kind::Text)])),
+    (5, "source", Kind::One(SOURCE)),
     (6, "firstTimestamp", Kind::Time),
     (7, "lastTimestamp", Kind::Time),
     (8, "count", Kind::Number),
     (9, "type", Kind::Text),
     (10, "eventTime", Kind::MicroTime),
+    (11, "series", Kind::One(SERIES)),
     (12, "action", Kind::Text),
     (13, "related", Kind::One(REFERENCE)),
     (14, "reportingComponent", Kind::Text),
@@ -92,6 +136,8 @@ const LEASE_SPEC: Fields = &[
     (3, "acquireTime", Kind::MicroTime),
     (4, "renewTime", Kind::MicroTime),
     (5, "leaseTransitions", Kind::Number),
+    (6, "strategy", Kind::Text),
+    (7, "preferredHolder", Kind::Text),
 ];
 const LEASE: Fields = &[(1, "metadata", Kind::One(META)), (2, "spec", Kind::One(LEASE_SPEC))];
 const RULE: Fields = &[
@@ -165,6 +211,10 @@ const ACCESS_SPEC: Fields = &[
 const ACCESS: Fields = &[(1, "metadata", Kind::One(META)), (2, "spec", Kind::One(ACCESS_SPEC))];
 const RULES_REVIEW: Fields =
     &[(1, "metadata", Kind::One(META)), (2, "spec", Kind::One(&[(1, "namespace", Kind::Text)]))];
+const TOKEN_REVIEW: Fields = &[
+    (1, "metadata", Kind::One(META)),
+    (2, "spec", Kind::One(&[(1, "token", Kind::Text), (2, "audiences", Kind::Texts)])),
+];
 const SELF_REVIEW: Fields = &[(1, "metadata", Kind::One(META))];
 const DELETE_OPTIONS: Fields = &[
     (1, "gracePeriodSeconds", Kind::Number),
@@ -175,8 +225,9 @@ const DELETE_OPTIONS: Fields = &[
 ];
 
 /// The fields of a kind; `None` if it is none that clients send in protobuf.
-pub(super) fn of(kind: &str) -> Option<Fields> {
+pub(super) fn of(version: &str, kind: &str) -> Option<Fields> {
     Some(match kind {
+        "Event" if version == "events.k8s.io/v1" => NEWER_EVENT,
         "Namespace" => NAMESPACE,
         "ConfigMap" => CONFIG_MAP,
         "Secret" => SECRET,
@@ -185,6 +236,7 @@ pub(super) fn of(kind: &str) -> Option<Fields> {
         "Lease" => LEASE,
         "Role" | "ClusterRole" => ROLE,
         "RoleBinding" | "ClusterRoleBinding" => BINDING,
+        "TokenReview" => TOKEN_REVIEW,
         "TokenRequest" => TOKEN_REQUEST,
         "SelfSubjectAccessReview" => SELF_ACCESS,
         "SubjectAccessReview" | "LocalSubjectAccessReview" => ACCESS,

@@ -39,7 +39,7 @@ pub(crate) fn object(content: &[u8]) -> Result<Value, ApiError> {
             _ => {}
         }
     }
-    let table = fields::of(&kind).ok_or_else(|| {
+    let table = fields::of(&version, &kind).ok_or_else(|| {
         let message = format!("protobuf bodies of kind {kind:?}");
         ApiError::not_implemented(&message)
     })?;
@@ -123,6 +123,15 @@ fn message(content: &[u8], table: Fields, depth: usize) -> Option<Map<String, Va
             (Kind::Time | Kind::MicroTime, Found::Bytes(bytes)) => {
                 if let Some(time) = time(bytes, matches!(kind, Kind::MicroTime)) {
                     object.insert((*name).to_owned(), json!(time));
+                }
+            }
+            (Kind::Json, Found::Bytes(bytes)) => {
+                let raw = Reader(bytes).fields()?.into_iter().find_map(|field| match field {
+                    (1, Found::Bytes(raw)) => Some(raw),
+                    _ => None,
+                });
+                if let Some(raw) = raw {
+                    object.insert((*name).to_owned(), serde_json::from_slice(raw).ok()?);
                 }
             }
             (Kind::One(table), Found::Bytes(bytes)) => {
@@ -217,6 +226,30 @@ mod tests {
             "data": {"key": "dmFsdWU="}, "type": "Opaque",
         });
         assert_eq!(object(&body).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_event_of_either_group_has_the_fields_of_its_own() {
+        let event = |version: &[u8], number: u8| {
+            let kind = [field(1, version), field(2, b"Event")].concat();
+            let raw = [field(1, &field(1, b"one")), field(number, b"it is there")].concat();
+            [b"k8s\0".to_vec(), field(1, &kind), field(2, &raw)].concat()
+        };
+        assert_eq!(object(&event(b"v1", 4)).unwrap()["message"], "it is there");
+        assert_eq!(object(&event(b"events.k8s.io/v1", 10)).unwrap()["note"], "it is there");
+    }
+
+    #[test]
+    fn who_wrote_which_fields_is_read_as_json() {
+        let fields = field(1, br#"{"f:data":{}}"#);
+        // Of numbers above 15 the tag takes two bytes.
+        let managed = [field(1, b"somebody"), field(2, b"Apply"), field(7, &fields)].concat();
+        let managed = [vec![0x8a, 0x01, u8::try_from(managed.len()).unwrap()], managed].concat();
+        let kind = [field(1, b"v1"), field(2, b"ConfigMap")].concat();
+        let raw = field(1, &[field(1, b"one"), managed].concat());
+        let body = [b"k8s\0".to_vec(), field(1, &kind), field(2, &raw)].concat();
+        let expected = json!([{"manager": "somebody", "operation": "Apply", "fieldsV1": {"f:data": {}}}]);
+        assert_eq!(object(&body).unwrap()["metadata"]["managedFields"], expected);
     }
 
     #[test]
