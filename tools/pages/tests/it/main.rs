@@ -33,8 +33,11 @@ run! {
     installing: "docs/install.md" with settings::an_empty_kcp,
     plain_kubernetes: "docs/kubernetes.md" with settings::plain_clusters,
     running_the_broker: "docs/platform.md" with settings::a_platform_at_work,
+    moving: "docs/playbooks.md" with settings::a_database_that_may_move,
     providing: "docs/providers.md" with settings::offers_in_files,
     translating: "docs/translation.md" with settings::a_kcp_and_definitions,
+    failing_over: "examples/failover/README.md" with settings::a_provider_that_fails,
+    isolating: "examples/isolation/README.md" with settings::an_empty_kcp,
     the_walkthrough_of_the_certificates: "examples/certificates/README.md" with settings::a_kcp_that_was_started,
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Block {
     pub(crate) commands: String,
     /// Why it is not run, as the page says.
     pub(crate) not_run: Option<String>,
+    /// What it prints, as the page shows it in a block of text right after it.
+    pub(crate) shown: Option<String>,
 }
 
 impl Page {
@@ -33,14 +35,17 @@ impl Page {
 
     /// The blocks of commands, in their order.
     pub(crate) fn blocks(&self) -> Vec<Block> {
-        let mut blocks = Vec::new();
+        let mut blocks: Vec<Block> = Vec::new();
         let mut before = "";
+        // Whether nothing but empty lines came after the last block of commands.
+        let mut is_next = false;
         let mut lines = self.text.lines().enumerate();
         while let Some((at, line)) = lines.next() {
             let indent = line.len() - line.trim_start().len();
             let Some(language) = line.trim_start().strip_prefix("```") else {
                 if !line.trim().is_empty() {
                     before = line.trim();
+                    is_next = false;
                 }
                 continue;
             };
@@ -56,8 +61,12 @@ impl Page {
                     line: at + 2,
                     commands: commands.join("\n"),
                     not_run: reason.map(ToOwned::to_owned),
+                    shown: None,
                 });
+            } else if let (true, "text", Some(last)) = (is_next, language, blocks.last_mut()) {
+                last.shown = Some(inside.join("\n") + "\n");
             }
+            is_next = language == "sh";
             before = "";
         }
         blocks
@@ -90,17 +99,18 @@ pub(crate) fn pages() -> Vec<Page> {
 #[test]
 fn a_block_is_found_with_its_line_and_why_it_is_not_run() {
     let text = "A\n\n```sh\nfirst \\\n  more\n```\n\n<!-- not run here: it takes an hour -->\n```sh\nsecond\n```\n\n\
-                ```text\n```\n- in a list\n\n  ```sh\n  third\n  ```\n";
+                ```text\nprinted\n```\n- in a list\n\n  ```sh\n  third\n  ```\n";
     let page = Page { path: "page.md".to_owned(), text: text.to_owned() };
-    let block = |line, commands: &str, not_run: Option<&str>| Block {
+    let block = |line, commands: &str, not_run: Option<&str>, shown: Option<&str>| Block {
         line,
         commands: commands.to_owned(),
         not_run: not_run.map(ToOwned::to_owned),
+        shown: shown.map(ToOwned::to_owned),
     };
     let expected = [
-        block(4, "first \\\n  more", None),
-        block(10, "second", Some("it takes an hour")),
-        block(18, "third", None),
+        block(4, "first \\\n  more", None, None),
+        block(10, "second", Some("it takes an hour"), Some("printed\n")),
+        block(19, "third", None, None),
     ];
     assert_eq!(page.blocks(), expected);
 }

@@ -70,13 +70,17 @@ impl Desk {
         writeln!(self.prelude, "{commands}").unwrap();
     }
 
-    /// Runs a page's blocks, but for those that say that they are not run.
+    /// Runs a page's blocks, but for those that say that they are not run, and compares what they print with what is shown.
     pub(crate) async fn run(&self, page: &Page) {
         let mut script = self.prelude.clone();
-        for block in page.blocks().iter().filter(|block| block.not_run.is_none()) {
-            writeln!(script, "echo '== {}:{}'", page.path, block.line).unwrap();
+        let blocks = page.blocks();
+        let blocks: Vec<&Block> = blocks.iter().filter(|block| block.not_run.is_none()).collect();
+        let heading = |block: &Block| format!("== {}:{}", page.path, block.line);
+        for block in &blocks {
+            writeln!(script, "echo '{}'", heading(block)).unwrap();
             script.push_str(&self.commands_of(block));
         }
+        script.push_str("echo '== '\n");
         self.write("page.sh", &script);
         let path = std::env::var("PATH").unwrap();
         let mut bash = tokio::process::Command::new("bash");
@@ -94,6 +98,12 @@ impl Desk {
         let printed = fs::read_to_string(self.path().join("page.log")).unwrap();
         let status = ended.unwrap_or_else(|_| panic!("{} does not end:\n{printed}", page.path)).unwrap();
         assert!(status.success(), "{} ended with {status}:\n{printed}", page.path);
+        for block in blocks {
+            let Some(shown) = &block.shown else { continue };
+            let (_, after) = printed.split_once(&(heading(block) + "\n")).unwrap();
+            let (output, _) = after.split_once("== ").unwrap();
+            assert_eq!(output, shown, "{}: what is printed is not what is shown", heading(block));
+        }
     }
 
     /// A block's commands as they are run here.
