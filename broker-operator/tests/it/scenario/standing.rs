@@ -68,6 +68,15 @@ pub(crate) async fn the_commands_tell_how_orders_stand_and_what_is_wrong_with_th
     let unknown = of(&["--resource", "databases.example.com"]).await;
     assert!(unknown.code == 2 && unknown.err.contains("there are: certificates.example.com"), "{unknown:?}");
     assert!(of(&[]).await.out.lines().nth(1).unwrap().contains("my-app-cert"));
+    // A wide table tells which offer and which copy as well.
+    let (usual, wide) = (of(&[]).await.out, of(&["-o", "wide"]).await.out);
+    for word in ["default/internal-ca-certificates", "default/c-"] {
+        assert!(wide.contains(word) && !usual.contains(word), "{word} in\n{usual}\nand\n{wide}");
+    }
+    let offers = commands.as_broker(&["offers", "-o", "wide"]).await.out;
+    assert!(offers.contains("spec.fqdn,spec.certType"), "{offers}");
+    let clusters = commands.as_broker(&["clusters", "-o", "wide"]).await.out;
+    assert!(clusters.lines().next().unwrap().ends_with("OFFERED"), "{clusters}");
     let clusters = commands.as_broker(&["clusters", "-o", "json"]).await.json();
     let called = |path: &str| -> Value {
         let found = clusters.as_array().unwrap().iter().find(|cluster| cluster["path"] == path);
