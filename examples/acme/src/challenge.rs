@@ -12,7 +12,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -86,8 +86,10 @@ impl Responder {
                 let answer = answer(&challenges, &request);
                 async move { Ok::<_, Infallible>(answer) }
             });
-            // Whoever breaks off a connection asks again.
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            // Whoever breaks off a connection asks again; with a timer, whoever asks nothing is not waited for.
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
         }
     }
 }
