@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod command;
+
 use std::time::Duration;
 
 use acme_example::{INTERNAL, PUBLIC, Scene, judge, leaf};
