@@ -1,11 +1,13 @@
-//! The contract: every sentence, on the embedded control plane (`embedded::…`, a server each) and on a real kcp
-//! (`kcp::…`, one workspace for all: a check makes its own namespaces and workspaces).
+//! The contract: every sentence, on the embedded control plane (`embedded::…`, a server each), on a real kcp (`kcp::…`,
+//! one workspace for all: a check makes its own namespaces and workspaces), and what is not about kcp on a real
+//! Kubernetes (`kubernetes::…`, one for all) and on the embedded control plane as such (`plain::…`).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use broker_testkit::contract::{Subject, find};
 use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kcp::Kcp;
+use broker_testkit::kubernetes::Kubernetes;
 use tokio::sync::OnceCell;
 
 async fn on_embedded(sentence: &str) {
@@ -28,6 +30,19 @@ async fn on_kcp(sentence: &str) {
     check(sentence, subject.await).await;
 }
 
+async fn on_plain(sentence: &str) {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let server = ControlPlane::builder().start().await.unwrap();
+    check(sentence, &Subject::kubernetes(server.admin_config())).await;
+    server.shutdown().await;
+}
+
+async fn on_kubernetes(sentence: &str) {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let kubernetes = Kubernetes::shared().await.unwrap_or_else(|error| panic!("{error}"));
+    check(sentence, &Subject::kubernetes(kubernetes.admin_config().await.unwrap())).await;
+}
+
 async fn check(sentence: &str, subject: &Subject) {
     if let Err(broken) = find(sentence).unwrap().check(subject).await {
         panic!("{broken}");
@@ -43,6 +58,14 @@ macro_rules! tests {
         mod embedded {
             $(#[tokio::test] async fn $name() { super::on_embedded(stringify!($name)).await; })*
             $(#[tokio::test] async fn $kcp_name() { super::on_embedded(stringify!($kcp_name)).await; })*
+        }
+
+        mod plain {
+            $(#[tokio::test] async fn $name() { super::on_plain(stringify!($name)).await; })*
+        }
+
+        mod kubernetes {
+            $(#[tokio::test] async fn $name() { super::on_kubernetes(stringify!($name)).await; })*
         }
 
         mod kcp {

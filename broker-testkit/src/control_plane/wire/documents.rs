@@ -16,6 +16,10 @@ use crate::control_plane::machinery::openapi::{self, ServedKind};
 use crate::control_plane::rbac::{Action, User};
 use crate::control_plane::registry::Definition;
 
+/// The older OpenAPI document as protobuf: how it is asked for, in both spellings, and how it is answered.
+const SWAGGER: &str = "application/com.github.proto-openapi.spec.v2";
+const SWAGGER_ANSWER: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 /// Answers what is no resource.
 pub(super) fn documents(
     server: &Server,
@@ -58,6 +62,10 @@ pub(super) fn documents(
         ["api", version] => discovery::resources(catalog, "", version),
         ["apis", group] => discovery::group(catalog, group),
         ["apis", group, version] => discovery::resources(catalog, group, version),
+        ["openapi", "v2"] if response::accepted(&parts.headers).any(|part| part.starts_with(SWAGGER)) => {
+            let document = openapi::v2_protobuf(&kinds(catalog.all()));
+            return Ok(response::bytes(200, SWAGGER_ANSWER, document));
+        }
         ["openapi", "v2"] => {
             let json = response::accepted(&parts.headers)
                 .any(|part| part.starts_with("application/json") || part == "*/*");

@@ -172,6 +172,26 @@ async fn kubectl_shows_differences_edits_tries_and_prunes() {
 }
 
 #[tokio::test]
+async fn kubectl_applies_lists_and_checks_them_first() {
+    let server = start().await;
+    let kubectl = Kubectl::new(&server, "root");
+    let list =
+        |items: [String; 2]| format!(r#"{{"apiVersion":"v1","kind":"List","items":[{}]}}"#, items.join(","));
+    let good = list([config_map("one", "a", "red"), config_map("two", "a", "red")]);
+    let said = kubectl.with("apply -f -", &good).await;
+    assert_eq!(said, "configmap/one created\nconfigmap/two created\n");
+    let typo = config_map("two", "a", "red").replace("\"data\"", "\"dada\"");
+    let error = kubectl.refused("apply -f -", &list([config_map("one", "a", "blue"), typo])).await;
+    assert!(error.contains("unknown field \"dada\" in io.k8s.api.core.v1.ConfigMap"), "{error}");
+    assert_eq!(kubectl.ok("get configmap one -o jsonpath={.data.colour}").await, "red", "none was sent");
+    kubectl.with("apply -f -", &certificate_crd().to_string()).await;
+    kubectl.ok("wait --for condition=Established crd/certificates.example.com --timeout=10s").await;
+    let orders = list([certificate("one", "a.corp").to_string(), certificate("two", "b.corp").to_string()]);
+    let said = kubectl.with("apply -f -", &orders).await;
+    assert!(said.contains("certificate.example.com/two created"), "{said}");
+}
+
+#[tokio::test]
 async fn kubectl_watches_and_waits() {
     let server = start().await;
     let kubectl = Kubectl::new(&server, "root");

@@ -1,9 +1,10 @@
 //! OpenAPI documents, as far as kubectl reads them: `apply` on either side, `explain`, `create --validate`.
 //!
-//! Decides what the documents say about served kinds. Does not know their addresses beyond the paths in them,
-//! nor encodings: the documents are JSON, and clients that accept nothing but protobuf must be told so (406).
+//! Decides what the documents say about served kinds. Does not know their addresses beyond the paths in them. The
+//! documents are JSON; the older one can be had as protobuf, too, which is how kubectl wants it.
 
 mod paths;
+mod protobuf;
 #[cfg(test)]
 mod tests;
 
@@ -100,8 +101,7 @@ pub fn v3_document(kinds: &[ServedKind<'_>], group: &str, version: &str) -> Opti
     }))
 }
 
-/// `/openapi/v2` as JSON (Swagger 2.0): the definitions only. kubectl wants it in protobuf where it wants it at all,
-/// which is where `/openapi/v3` is missing.
+/// `/openapi/v2` as JSON (Swagger 2.0): the definitions only.
 pub fn v2_document(kinds: &[ServedKind<'_>]) -> Value {
     let mut definitions = Map::new();
     for kind in kinds {
@@ -114,6 +114,11 @@ pub fn v2_document(kinds: &[ServedKind<'_>]) -> Value {
         "paths": {},
         "definitions": definitions,
     })
+}
+
+/// `/openapi/v2` as protobuf: what kubectl checks a List by.
+pub fn v2_protobuf(kinds: &[ServedKind<'_>]) -> Vec<u8> {
+    protobuf::document(&v2_document(kinds))
 }
 
 /// The name of a kind's schema: the group backwards, as Go packages have it.
