@@ -35,7 +35,8 @@ const START: Duration = Duration::from_mins(2);
 const ASKED_AGAIN: Duration = Duration::from_millis(100);
 /// What is needed of the controller manager where there are no nodes.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
-     serviceaccount-token-controller,clusterrole-aggregation-controller,job-controller";
+     serviceaccount-token-controller,clusterrole-aggregation-controller,job-controller,\
+     root-ca-certificate-publisher-controller";
 
 /// Why there is no Kubernetes.
 #[derive(Debug, Error)]
@@ -144,6 +145,7 @@ impl Kubernetes {
             Ok(vec![
                 format!("--kubeconfig={}", home.join("kubeconfig").display()),
                 format!("--service-account-private-key-file={}", home.join("sa.key").display()),
+                format!("--root-ca-file={}", home.join("certs").join("apiserver.crt").display()),
                 "--leader-elect=false".to_owned(),
                 "--secure-port=0".to_owned(),
                 format!("--controllers={CONTROLLERS}"),

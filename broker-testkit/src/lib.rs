@@ -21,6 +21,7 @@ pub mod cert_manager;
 pub mod compute;
 pub mod contract;
 pub mod control_plane;
+mod dice;
 pub mod fault;
 pub mod gate;
 pub mod helm;
@@ -34,3 +35,5 @@ pub mod provider;
 pub mod simulation;
 mod tool;
 pub mod wait;
+
+pub use dice::Dice;

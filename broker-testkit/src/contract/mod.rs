@@ -31,6 +31,7 @@ pub mod apply;
 mod broken;
 pub mod definition;
 pub mod deletion;
+pub mod differential;
 pub mod granting;
 pub mod kcp;
 pub mod objects;

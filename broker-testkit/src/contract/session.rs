@@ -45,6 +45,11 @@ impl Session {
         Ok(Self { url, client })
     }
 
+    /// Somebody whose client is there already.
+    pub(super) fn over(client: Client) -> Self {
+        Self { url: String::new(), client }
+    }
+
     /// Sends a request and answers before the body is read.
     pub(super) async fn open(&self, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
         self.client.send(request).await

@@ -22,6 +22,12 @@ pub(super) struct Event {
 /// An open watch.
 #[derive(Debug)]
 pub(super) struct Watch {
+    lines: Lines,
+}
+
+/// The stream of a watch, line by line.
+#[derive(Debug)]
+pub(super) struct Lines {
     what: String,
     body: Body,
     buffer: Vec<u8>,
@@ -55,19 +61,45 @@ impl Watch {
         if !answer.status().is_success() {
             return Err(Broken::new(claim, answer.status().to_string()));
         }
-        Ok(Self { what, body: answer.into_body(), buffer: Vec::new() })
+        Ok(Self { lines: Lines::of(what, answer.into_body()) })
     }
 
     /// The next event; `None` when the server ended the watch. Bookmarks may come at any time and count for
     /// nothing.
     pub(super) async fn next(&mut self) -> Result<Option<Event>, Broken> {
+        while let Some(mut event) = self.lines.next().await? {
+            if event["type"] != "BOOKMARK" {
+                let kind = event["type"].as_str().unwrap_or_default().to_owned();
+                let object = event.pointer_mut("/object").map(Value::take).unwrap_or_default();
+                return Ok(Some(Event { kind, object }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next event must be of this kind and about an object of this name.
+    pub(super) async fn expect(&mut self, kind: &str, name: &str) -> Result<Value, Broken> {
+        let claim = format!("the next event of {} is {kind} of {name}", self.lines.what);
+        match self.next().await? {
+            Some(event) if event.kind == kind && event.object["metadata"]["name"] == name => Ok(event.object),
+            Some(event) => Err(Broken::new(claim, format!("{} {}", event.kind, shown(&event.object)))),
+            None => Err(Broken::new(claim, "the end of the watch")),
+        }
+    }
+}
+
+impl Lines {
+    /// The lines of an answer's body; `what` was asked.
+    pub(super) fn of(what: String, body: Body) -> Self {
+        Self { what, body, buffer: Vec::new() }
+    }
+
+    /// The next event, whatever it is; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Value>, Broken> {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(event) = self.buffered()? {
-                if event.kind != "BOOKMARK" {
-                    return Ok(Some(event));
-                }
-                continue;
+                return Ok(Some(event));
             }
             let claim = || format!("{} shows the next event", self.what);
             let frame = timeout_at(deadline, self.body.frame())
@@ -81,22 +113,11 @@ impl Watch {
         }
     }
 
-    fn buffered(&mut self) -> Result<Option<Event>, Broken> {
+    fn buffered(&mut self) -> Result<Option<Value>, Broken> {
         let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
         let line: Vec<u8> = self.buffer.drain(..=end).collect();
-        let mut event: Value = serde_json::from_slice(&line)
-            .map_err(|error| Broken::new(format!("{} sends JSON in lines", self.what), error.to_string()))?;
-        let kind = event["type"].as_str().unwrap_or_default().to_owned();
-        Ok(Some(Event { kind, object: event.pointer_mut("/object").map(Value::take).unwrap_or_default() }))
-    }
-
-    /// The next event must be of this kind and about an object of this name.
-    pub(super) async fn expect(&mut self, kind: &str, name: &str) -> Result<Value, Broken> {
-        let claim = format!("the next event of {} is {kind} of {name}", self.what);
-        match self.next().await? {
-            Some(event) if event.kind == kind && event.object["metadata"]["name"] == name => Ok(event.object),
-            Some(event) => Err(Broken::new(claim, format!("{} {}", event.kind, shown(&event.object)))),
-            None => Err(Broken::new(claim, "the end of the watch")),
-        }
+        serde_json::from_slice(&line)
+            .map(Some)
+            .map_err(|error| Broken::new(format!("{} sends JSON in lines", self.what), error.to_string()))
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct ApiError {
     pub(crate) details: Map<String, Value>,
     /// `Status.details.causes`.
     pub(crate) causes: Vec<Value>,
+    /// What is to be said besides, in `Warning` headers.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The kind and name an error is about.
@@ -55,7 +57,24 @@ impl Subject<'_> {
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Map::new(), causes: Vec::new() }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: Map::new(),
+            causes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The refusal of a request about whose body there is something to say too.
+    pub(crate) fn warned(self, warnings: &[String]) -> Self {
+        Self { warnings: warnings.to_vec(), ..self }
+    }
+
+    /// The request's options, such as `CreateOptions`, have values that are not allowed.
+    pub(crate) fn invalid_options(kind: &str, causes: Vec<Cause>) -> Self {
+        Self::invalid("meta.k8s.io", kind, "", causes)
     }
 
     pub(crate) fn not_found(about: Subject<'_>) -> Self {
@@ -146,8 +165,14 @@ impl ApiError {
     }
 
     /// A patch that does not fit its object.
-    pub(crate) fn rejected_patch(why: &str) -> Self {
+    pub(crate) fn rejected_patch() -> Self {
         let message = "the server rejected our request due to an error in our request";
+        Self::new(422, "Invalid", message)
+    }
+
+    /// A patch that makes something of an object that is no object of its kind.
+    pub(crate) fn undecodable_patch(why: &str) -> Self {
+        let message = format!(" \"\" is invalid: patch: Invalid value: {why}");
         let causes = vec![json!({"reason": "FieldValueInvalid", "message": why, "field": "patch"})];
         Self { causes, ..Self::new(422, "Invalid", message) }
     }
@@ -166,9 +191,9 @@ impl ApiError {
         Self::new(406, "NotAcceptable", message)
     }
 
-    pub(crate) fn unsupported_media_type(found: &str, accepted: &str) -> Self {
+    pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
         let message = format!(
-            "the body of the request was in an unknown format - accepted media types include: {accepted} (got {found})"
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
         );
         Self::new(415, "UnsupportedMediaType", message)
     }
@@ -195,14 +220,18 @@ impl ApiError {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         });
+        if let (false, Some(map)) = (self.reason.is_empty(), status.as_object_mut()) {
+            map.insert("reason".to_owned(), json!(self.reason));
+        }
         let mut details = self.details.clone();
         if !self.causes.is_empty() {
             details.insert("causes".to_owned(), Value::Array(self.causes.clone()));
         }
-        if let (false, Some(map)) = (details.is_empty(), status.as_object_mut()) {
+        // Only of a patch that does not fit there are details without any.
+        let has_details = !details.is_empty() || self.reason == "Invalid";
+        if let (true, Some(map)) = (has_details, status.as_object_mut()) {
             map.insert("details".to_owned(), Value::Object(details));
         }
         status
@@ -233,6 +262,25 @@ impl Cause {
         let message =
             if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
         Self { reason: "FieldValueRequired".to_owned(), message, field: field.to_owned() }
+    }
+
+    /// A value that is none of the allowed ones.
+    pub(crate) fn unsupported(field: &str, value: &Value, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|word| format!("{word:?}")).collect();
+        Self {
+            reason: "FieldValueNotSupported".to_owned(),
+            message: format!("Unsupported value: {value}: supported values: {}", supported.join(", ")),
+            field: field.to_owned(),
+        }
+    }
+
+    /// A value where there may be none.
+    pub(crate) fn forbidden(field: &str, why: &str) -> Self {
+        Self {
+            reason: "FieldValueForbidden".to_owned(),
+            message: format!("Forbidden: {why}"),
+            field: field.to_owned(),
+        }
     }
 
     fn into_json(self) -> Value {

@@ -39,7 +39,6 @@ pub(crate) mod wire;
 
 pub use changes::{Changes, StoredChange};
 pub use in_process::{InProcess, client_over};
-#[cfg(feature = "simulation")]
 pub(crate) use surroundings::mixed;
 #[cfg(feature = "simulation")]
 pub(crate) use value::hash;

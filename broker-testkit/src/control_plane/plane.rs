@@ -200,7 +200,7 @@ impl Plane {
 }
 
 /// Whether the object waits for nothing but its removal.
-fn is_released(object: &Value) -> bool {
+pub(crate) fn is_released(object: &Value) -> bool {
     value::is_terminating(object)
         && value::list(object, "/metadata/finalizers").is_empty()
         // Only namespaces have finalizers of this second sort.

@@ -238,13 +238,20 @@ impl State {
         }
     }
 
-    fn still_serves(&self, target: &ObjectRef, guard: &RelatedGuard, action: &Action) -> Result<(), PortError> {
+    fn still_serves(
+        &self,
+        target: &ObjectRef,
+        guard: &RelatedGuard,
+        action: &Action,
+    ) -> Result<(), PortError> {
         let refuse = |why: &str| Err(PortError::new(PortErrorKind::Conflict, action.verb(), why));
         if !guard.holds(self.assignments.get(&guard.assignment)) {
             return refuse("another copy serves");
         }
         match self.objects.get(target) {
-            Some(there) if there.resource_version() != guard.resource_version => refuse("it changed meanwhile"),
+            Some(there) if there.resource_version() != guard.resource_version => {
+                refuse("it changed meanwhile")
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -6,9 +6,9 @@ use broker_core::resource::{Gvr, marker};
 use broker_kcp::kcp::Resource;
 use serde_json::{Value, json};
 
-use super::dice::Dice;
 use super::playbook::playbook;
 use super::story::{Step, Story};
+use crate::dice::Dice;
 use crate::provider::MANAGED_LABEL;
 
 /// Where everything lives.

@@ -10,7 +10,6 @@
 //! without `biased` draws chance, and so does the order of a `HashMap`.
 
 mod clock;
-mod dice;
 pub mod history;
 mod journal;
 mod market;
@@ -25,8 +24,8 @@ mod user;
 mod wire;
 mod world;
 
+pub use crate::dice::Dice;
 pub use clock::SimulatedClock;
-pub use dice::Dice;
 pub(crate) use journal::Author;
 pub use journal::Journal;
 pub use market::{Market, zone};

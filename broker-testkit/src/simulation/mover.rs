@@ -12,9 +12,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::dice::Dice;
 use super::provider::STORE;
 use super::stores::Stores;
+use crate::dice::Dice;
 
 /// The name under which it owns the fields it writes.
 const MANAGER: &str = "simulated-mover";

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::clock::SimulatedClock;
-use super::dice::Dice;
 use super::stores::Stores;
 use crate::control_plane::hash;
+use crate::dice::Dice;
 use crate::provider::MANAGED_LABEL;
 
 /// The name under which it owns the fields it writes.

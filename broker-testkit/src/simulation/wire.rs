@@ -16,9 +16,9 @@ use kube::client::Body;
 use kube::{Client, Config};
 use tower::Service;
 
-use super::dice::Dice;
 use super::journal::Journal;
 use crate::control_plane::{InProcess, client_over, wire};
+use crate::dice::Dice;
 
 /// The body of an answer that comes through a wire.
 pub type Answer = UnsyncBoxBody<Bytes, Infallible>;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use super::clock::SimulatedClock;
-use super::dice::Dice;
 use super::history::History;
 use super::journal::{Journal, Scribe};
 use super::wire::{Weather, Wire};
 use crate::control_plane::ControlPlane;
+use crate::dice::Dice;
 
 /// A world that follows from one number. Clones are the same world.
 #[derive(Clone, Debug)]

@@ -107,12 +107,7 @@ pub(super) async fn what_is_handed_over_is_changed_for_the_copy_that_serves_alon
     work.refused(&apply(FIRST, &made, 1), PortErrorKind::Conflict).await?;
     let switched = work.write(&apply(SECOND, &made, 2)).await?;
     // One that saw the object of the switch, and not its record; and one that saw the record, and not the object.
-    for late in [
-        apply(FIRST, &switched, 1),
-        delete(&switched, 1),
-        apply(FIRST, &made, 2),
-        delete(&made, 2),
-    ] {
+    for late in [apply(FIRST, &switched, 1), delete(&switched, 1), apply(FIRST, &made, 2), delete(&made, 2)] {
         work.refused(&late, PortErrorKind::Conflict).await?;
         same(&held(&work.live(&target).await?), &json!(SECOND), "what the serving copy hands over stays")?;
     }

@@ -4,11 +4,23 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use crate::control_plane::machinery::apply::{self, Writer};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::storage::{Change, ChangeKind, ObjectKey, Scope, TableId};
 use crate::control_plane::value::{self, list, text};
 
 type Place = (TableId, ObjectKey);
+
+/// What an owner is to what it owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is there to stay.
+    Solid,
+    /// It is not there.
+    Absent,
+    /// It is being deleted, after what it owns.
+    Waiting,
+}
 
 /// Who owns whom, by uid, as seen in the changes so far.
 #[derive(Debug, Default)]
@@ -65,22 +77,44 @@ impl Garbage {
         }
     }
 
-    /// Deletes an object all of whose owners are gone.
+    /// Deletes an object all of whose owners are gone or wait for it; of an object with others too, forgets those.
     fn collect(&self, plane: &Plane, table: &TableId, key: &ObjectKey) {
         let Some(object) = plane.store.get(table, key) else { return };
-        let mut owners = owners(&object).peekable();
-        if owners.peek().is_none() || value::is_terminating(&object) {
+        if owners(&object).next().is_none() || value::is_terminating(&object) {
             return;
         }
-        let alive = |uid: &str| {
-            self.living.get(uid).is_some_and(|(_, owner)| {
-                owner.cluster == key.cluster
-                    && (owner.namespace.is_empty() || owner.namespace == key.namespace)
-            })
-        };
-        if !owners.any(alive) {
+        let states: Vec<(&str, State)> =
+            owners(&object).map(|uid| (uid, self.state_of(plane, key, uid))).collect();
+        let has = |state: State| states.iter().any(|(_, found)| *found == state);
+        if has(State::Solid) {
+            let others = states.iter().filter(|(_, state)| *state != State::Solid);
+            let others: Vec<&str> = others.map(|(uid, _)| *uid).collect();
+            if !others.is_empty() {
+                modify(plane, table, key, |object| disown(object, &others));
+            }
+        } else if has(State::Waiting) && self.has_dependents(value::uid(&object)) {
+            plane.begin_deletion(table, key, Some("foregroundDeletion"));
+        } else {
             plane.begin_deletion(table, key, None);
         }
+    }
+
+    /// What an object's owner is to it.
+    fn state_of(&self, plane: &Plane, dependent: &ObjectKey, owner: &str) -> State {
+        let found = self.living.get(owner).filter(|(_, key)| {
+            key.cluster == dependent.cluster
+                && (key.namespace.is_empty() || key.namespace == dependent.namespace)
+        });
+        let Some(owner) = found.and_then(|(table, key)| plane.store.get(table, key)) else {
+            return State::Absent;
+        };
+        let waits = value::is_terminating(&owner)
+            && value::finalizers(&owner).iter().any(|finalizer| finalizer == "foregroundDeletion");
+        if waits { State::Waiting } else { State::Solid }
+    }
+
+    fn has_dependents(&self, uid: &str) -> bool {
+        self.dependents.get(uid).is_some_and(|places| !places.is_empty())
     }
 
     /// Lets go an object that waits for its dependents: because they are gone, or because they shall stay.
@@ -95,16 +129,13 @@ impl Garbage {
         let places = self.dependents.get(uid).cloned().unwrap_or_default();
         if waits("orphan") {
             for (table, key) in &places {
-                plane.modify(table, key, |dependent| disown(dependent, uid));
+                modify(plane, table, key, |dependent| disown(dependent, &[uid]));
             }
             drop_finalizer(plane, table, key, "orphan");
         }
         if waits("foregroundDeletion") {
             for (table, key) in &places {
-                let Some(dependent) = plane.store.get(table, key) else { continue };
-                if !value::is_terminating(&dependent) {
-                    plane.begin_deletion(table, key, Some("foregroundDeletion"));
-                }
+                self.collect(plane, table, key);
             }
             let blocked = places.iter().any(|(table, key)| {
                 plane.store.get(table, key).is_some_and(|dependent| blocks(&dependent, uid))
@@ -126,10 +157,10 @@ fn blocks(dependent: &Value, uid: &str) -> bool {
         .any(|owner| text(owner, "/uid") == uid && owner["blockOwnerDeletion"] == true)
 }
 
-fn disown(dependent: &mut Value, uid: &str) {
+fn disown(dependent: &mut Value, uids: &[&str]) {
     let left: Vec<Value> = list(dependent, "/metadata/ownerReferences")
         .iter()
-        .filter(|owner| text(owner, "/uid") != uid)
+        .filter(|owner| !uids.contains(&text(owner, "/uid")))
         .cloned()
         .collect();
     if left.is_empty() {
@@ -139,8 +170,28 @@ fn disown(dependent: &mut Value, uid: &str) {
     }
 }
 
-fn drop_finalizer(plane: &Plane, table: &TableId, key: &ObjectKey, finalizer: &str) {
+/// Changes an object as the collector: what it removes, nobody owns any more.
+fn modify(plane: &Plane, table: &TableId, key: &ObjectKey, change: impl Fn(&mut Value)) {
+    let served = plane.catalog.served(&key.cluster);
+    let definition = served.find_any(&table.group, &table.resource);
     plane.modify(table, key, |object| {
+        let live = object.clone();
+        change(object);
+        let Some(definition) = definition else { return };
+        let now = plane.now();
+        let writer = Writer {
+            manager: "kube-controller-manager",
+            api_version: definition.api_version(),
+            subresource: "",
+            now: &now,
+            status_subresource: definition.status,
+        };
+        apply::record_update(Some(&live), object, &definition.schema, writer);
+    });
+}
+
+fn drop_finalizer(plane: &Plane, table: &TableId, key: &ObjectKey, finalizer: &str) {
+    modify(plane, table, key, |object| {
         let left: Vec<String> = value::finalizers(object).into_iter().filter(|f| f != finalizer).collect();
         value::set_finalizers(object, &left);
     });

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::definition::Origin;
+use super::definition::Definition;
 use super::naming;
 use super::operation::Resource;
 use super::options::{DeleteOptions, FieldValidation, WriteOptions};
@@ -49,10 +49,17 @@ impl Resource<'_> {
         options: &DeleteOptions,
     ) -> Result<(), ApiError> {
         let refuse = |what: &str, sent: &str, found: &str| {
+            let then = match what {
+                "UID" => "deleted and then recreated",
+                _ => "modified",
+            };
             let why = format!(
-                "Precondition failed: {what} in precondition: {sent}, {what} in object meta: {found}"
+                "the {what} in the precondition ({sent}) does not match the {what} in record ({found}). The object \
+                 might have been {then}"
             );
-            Err(ApiError::conflict(self.definition.subject(name), &why))
+            // Here the real server names the kind.
+            let Definition { group, kind, .. } = self.definition;
+            Err(ApiError::conflict(Subject { group, resource: kind, name }, &why))
         };
         if let Some(sent) = options.uid.as_deref().filter(|sent| *sent != value::uid(live)) {
             return refuse("UID", sent, value::uid(live));
@@ -73,7 +80,8 @@ impl Resource<'_> {
         if kind.is_empty() {
             return Err(ApiError::bad_request("Object 'Kind' is missing in the request's body"));
         }
-        if version != expected || kind != self.definition.kind {
+        // Of custom resources the kind is looked at with everything else.
+        if version != expected || self.definition.is_native() && kind != self.definition.kind {
             let message = format!(
                 "{kind} in version \"{version}\" cannot be handled as a {} of {expected}",
                 self.definition.kind
@@ -86,10 +94,18 @@ impl Resource<'_> {
         Ok(())
     }
 
+    /// What the Go type of a native kind does not take is refused before anything else is looked at.
+    pub(super) fn check_decodes(&self, object: &Value) -> Result<(), ApiError> {
+        let Some(why) = self.definition.schema.undecodable(object) else { return Ok(()) };
+        let Definition { kind, version, .. } = self.definition;
+        let message = format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}");
+        Err(ApiError::bad_request(message))
+    }
+
     /// Custom resources are updated only by who says of which version.
     pub(super) fn check_lock(&self, object: &Value, name: &str) -> Result<(), ApiError> {
         let definition = self.definition;
-        let custom = definition.origin != Origin::Builtin || definition.group.ends_with("kcp.io");
+        let custom = !definition.is_native() || definition.kind == "Lease";
         if !custom || !value::text(object, "/metadata/resourceVersion").is_empty() {
             return Ok(());
         }
@@ -198,8 +214,28 @@ impl Resource<'_> {
         if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
     }
 
-    pub(super) fn validate(&self, live: Option<&Value>, object: &Value, name: &str) -> Result<(), ApiError> {
+    /// What is wrong with the kind that an object says it is of.
+    pub(super) fn kind_error(&self, object: &Value) -> Option<Cause> {
+        // Of native kinds that was looked at before.
+        let (kind, expected) = (value::text(object, "/kind"), self.definition.kind.as_str());
+        (kind != expected).then(|| Cause::invalid("kind", &json!(kind), &format!("must be {expected}")))
+    }
+
+    /// Refuses an object that is not valid, also for the causes that were found already.
+    pub(super) fn validate(
+        &self,
+        live: Option<&Value>,
+        object: &Value,
+        name: &str,
+        found: Vec<Cause>,
+    ) -> Result<(), ApiError> {
+        if let Some(cause) = self.kind_error(object) {
+            // Nothing else is looked at then.
+            let kind = value::text(object, "/kind");
+            return Err(ApiError::invalid(&self.definition.group, kind, name, vec![cause]));
+        }
         let mut causes = naming::check(self.definition, object);
+        causes.extend(found);
         let schema = &self.definition.schema;
         let errors =
             live.map_or_else(|| schema.validate(object), |live| schema.validate_update(live, object));
@@ -222,6 +258,11 @@ pub(super) fn check_name(object: &Value, name: &str) -> Result<(), ApiError> {
     let found = value::name(object);
     if found == name {
         return Ok(());
+    }
+    if found.is_empty() {
+        let message =
+            format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+        return Err(ApiError::bad_request(message));
     }
     let message = format!("the name of the object ({found}) does not match the name on the URL ({name})");
     Err(ApiError::bad_request(message))

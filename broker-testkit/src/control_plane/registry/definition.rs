@@ -83,6 +83,18 @@ impl Definition {
         &self.api_version
     }
 
+    /// Whether its objects are of a Go type in the real server, rather than custom resources.
+    pub(crate) fn is_native(&self) -> bool {
+        self.schema.is_native()
+    }
+
+    /// Whether an update of what is not there creates it.
+    pub(crate) fn creates_on_update(&self) -> bool {
+        self.is_native()
+            && (matches!(self.group.as_str(), "rbac.authorization.k8s.io" | "coordination.k8s.io")
+                || self.kind == "Event")
+    }
+
     /// What an error about one object of this kind names.
     pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject { group: &self.group, resource: &self.plural, name }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::definition::Definition;
 use crate::control_plane::error::Cause;
 use crate::control_plane::surroundings::Surroundings;
-use crate::control_plane::value::{list, text, texts};
+use crate::control_plane::value::{self, list, text, texts};
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
 and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -16,6 +16,10 @@ and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
 and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
 '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and \
+end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
 /// The characters Kubernetes makes random names of: none that could form a word.
 const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -41,10 +45,7 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
     for (key, value) in labels.into_iter().flatten() {
         if !is_qualified_name(key) {
-            let why = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and \
-                       end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
-                       used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-            causes.push(Cause::invalid("metadata.labels", &json!(key), why));
+            causes.push(Cause::invalid("metadata.labels", &json!(key), NAME_PART));
         }
         let text = value.as_str().unwrap_or_default();
         if text.len() > 63 {
@@ -53,31 +54,93 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
             causes.push(Cause::invalid("metadata.labels", value, LABEL_VALUE));
         }
     }
-    for finalizer in texts(object, "/metadata/finalizers") {
-        if !is_qualified_name(finalizer) {
-            causes.push(Cause::invalid(
-                "metadata.finalizers",
-                &json!(finalizer),
-                "name is not a qualified name",
-            ));
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    for key in annotations.into_iter().flatten().map(|(key, _)| key) {
+        if !is_qualified_name(&key.to_lowercase()) {
+            causes.push(Cause::invalid("metadata.annotations", &json!(key), NAME_PART));
         }
     }
-    for (index, owner) in list(object, "/metadata/ownerReferences").iter().enumerate() {
-        for field in ["apiVersion", "kind", "name", "uid"] {
+    for (index, finalizer) in texts(object, "/metadata/finalizers").enumerate() {
+        if !is_qualified_name(finalizer) {
+            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), NAME_PART));
+        }
+        let standard = matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion");
+        let core =
+            definition.is_native() && matches!(definition.group.as_str(), "" | "rbac.authorization.k8s.io");
+        if core && !standard && !finalizer.contains('/') {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
+        }
+    }
+    let owners = list(object, "/metadata/ownerReferences");
+    if owners.iter().filter(|owner| owner["controller"] == true).count() > 1 {
+        let why = "Only one reference can have Controller set to true.";
+        causes.push(Cause::invalid("metadata.ownerReferences", &json!(owners), why));
+    }
+    for owner in owners {
+        for (field, what) in [("apiVersion", "version"), ("kind", "kind"), ("name", "name"), ("uid", "uid")] {
             if owner[field].as_str().unwrap_or_default().is_empty() {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
-                causes.push(Cause::invalid(&path, &json!(""), &format!("{field} must not be empty")));
+                let path = format!("metadata.ownerReferences.{field}");
+                causes.push(Cause::invalid(&path, &json!(""), &format!("{what} must not be empty")));
             }
         }
     }
     causes
 }
 
+/// Removes references to owners that were there before word by word, and answers the warning about them.
+pub(crate) fn drop_repeated_owners(object: &mut Value) -> Option<String> {
+    let owners = list(object, "/metadata/ownerReferences");
+    let (mut kept, mut repeated) = (Vec::<Value>::new(), Vec::new());
+    for owner in owners {
+        if kept.contains(owner) {
+            repeated.push(text(owner, "/uid").to_owned());
+        } else {
+            kept.push(owner.clone());
+        }
+    }
+    if repeated.is_empty() {
+        return None;
+    }
+    value::set(object, &["metadata", "ownerReferences"], Value::Array(kept));
+    Some(format!(
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may \
+         reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        repeated.join(", ")
+    ))
+}
+
+/// Warnings about finalizers that were not there before and are nobody's in particular, as of custom resources.
+pub(crate) fn doubtful_finalizers(
+    definition: &Definition,
+    live: Option<&Value>,
+    object: &Value,
+) -> Vec<String> {
+    if definition.is_native() {
+        return Vec::new();
+    }
+    let before: Vec<&str> = live.into_iter().flat_map(|live| texts(live, "/metadata/finalizers")).collect();
+    let standard = |finalizer: &str| matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion");
+    texts(object, "/metadata/finalizers")
+        .filter(|finalizer| !before.contains(finalizer) && !finalizer.contains('/') && !standard(finalizer))
+        .map(|finalizer| {
+            format!(
+                "metadata.finalizers: \"{finalizer}\": prefer a domain-qualified finalizer name to avoid accidental \
+                 conflicts with other finalizer writers"
+            )
+        })
+        .collect()
+}
+
 fn check_name(definition: &Definition, name: &str, causes: &mut Vec<Cause>) {
+    if name.is_empty() {
+        causes.push(Cause::required("metadata.name", "name or generateName is required"));
+        return;
+    }
     let free = definition.group == "rbac.authorization.k8s.io";
     let label = definition.kind == "Namespace" || definition.kind == "Workspace";
     if free {
-        if name.is_empty() || name.contains('/') || name.contains('%') || name == "." || name == ".." {
+        if name.contains('/') || name.contains('%') || name == "." || name == ".." {
             causes.push(Cause::invalid("metadata.name", &json!(name), "may not contain '/' or '%'"));
         }
     } else if label {

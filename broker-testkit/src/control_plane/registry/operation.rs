@@ -3,6 +3,7 @@
 //! Decides everything about a single object's life: defaults and validation, what a write may change,
 //! generations, optimistic locks, finalizers. Authorisation happened before; the wire is not known here.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ use super::naming;
 use super::options::{DeleteOptions, Propagation, WriteOptions};
 use super::rules;
 use super::versions;
-use crate::control_plane::error::{ApiError, Cause};
+use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::apply::{self, ApplyError};
 use crate::control_plane::machinery::patch::{self, PatchError};
-use crate::control_plane::plane::{Outcome, Plane, View, mark_deleted};
+use crate::control_plane::plane::{Outcome, Plane, View, is_released, mark_deleted};
 use crate::control_plane::storage::{CommitError, ObjectKey};
 use crate::control_plane::value;
 
@@ -91,29 +92,38 @@ impl Resource<'_> {
     }
 
     /// A new object.
-    pub(crate) fn create(&self, mut object: Value, options: &WriteOptions) -> Result<Written, ApiError> {
+    pub(crate) fn create(&self, object: Value, options: &WriteOptions) -> Result<Written, ApiError> {
         self.check_type(&object)?;
+        self.check_decodes(&object)?;
+        let mut object = object;
+        let mut warnings = self.check_fields(&object, options)?;
+        warnings.extend(naming::drop_repeated_owners(&mut object));
+        let written = self.create_checked(object, options, &warnings, Ownership::Record);
+        written.map_err(|error| error.warned(&warnings))
+    }
+
+    fn create_checked(
+        &self,
+        mut object: Value,
+        options: &WriteOptions,
+        warnings: &[String],
+        ownership: Ownership,
+    ) -> Result<Written, ApiError> {
         let generate = value::text(&object, "/metadata/generateName").to_owned();
-        if value::name(&object).is_empty() {
-            if generate.is_empty() {
-                let cause = Cause::required("metadata.name", "name or generateName is required");
-                return Err(self.invalid("", vec![cause]));
-            }
+        if value::name(&object).is_empty() && !generate.is_empty() {
             let base: String = generate.chars().take(58).collect();
             let name = format!("{base}{}", naming::random_suffix(&self.plane.surroundings, 5));
             value::set(&mut object, &["metadata", "name"], json!(name));
         }
         let name = value::name(&object).to_owned();
         self.check_namespace_of(&object)?;
-        if !value::text(&object, "/metadata/resourceVersion").is_empty() {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
-        }
-        let warnings = self.check_fields(&object, options)?;
+        let versioned =
+            value::text(&object, "/metadata/resourceVersion").parse().is_ok_and(|version: u64| version > 0);
         self.fresh_metadata(&mut object, &name);
         if self.definition.status {
             value::remove(&mut object, &["status"]);
         }
-        self.insert(object, &name, options, warnings, Ownership::Record)
+        self.insert(object, &name, options, (warnings, versioned), ownership)
     }
 
     fn insert(
@@ -121,9 +131,10 @@ impl Resource<'_> {
         mut object: Value,
         name: &str,
         options: &WriteOptions,
-        warnings: Vec<String>,
+        (warnings, versioned): (&[String], bool),
         ownership: Ownership,
     ) -> Result<Written, ApiError> {
+        let mut warnings = warnings.to_vec();
         let schema = &self.definition.schema;
         self.protect_labels(&self.key(name), &mut object)?;
         schema.prune(&mut object);
@@ -139,10 +150,16 @@ impl Resource<'_> {
                 rules::complete(self.definition, &mut object);
             }
         }
+        schema.forget_empties(&mut object);
         rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
         self.guard.admit(self.definition, self.cluster, None, &object)?;
-        self.validate(None, &object, name)?;
+        self.validate(None, &object, name, Vec::new())?;
+        warnings.extend(naming::doubtful_finalizers(self.definition, None, &object));
         let key = self.key(name);
+        if versioned && !options.dry_run {
+            // Said by the real server's storage, which has no reason for it.
+            return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
+        }
         if self.plane.store.get(&self.definition.table, &key).is_some() {
             return Err(ApiError::already_exists(self.definition.subject(name)));
         }
@@ -170,11 +187,34 @@ impl Resource<'_> {
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         self.check_type(object)?;
-        self.check_namespace_of(object)?;
-        check_name(object, name)?;
-        let warnings = self.check_fields(object, options)?;
-        self.change(name, subresource, options, warnings, |live| {
-            let sent = value::uid(object);
+        self.check_decodes(object)?;
+        let mut warnings = self.check_fields(object, options)?;
+        let written = self.update_checked(name, object.clone(), subresource, options, &mut warnings);
+        written.map_err(|error| error.warned(&warnings))
+    }
+
+    fn update_checked(
+        &self,
+        name: &str,
+        mut object: Value,
+        subresource: &str,
+        options: &WriteOptions,
+        warnings: &mut Vec<String>,
+    ) -> Result<Written, ApiError> {
+        self.check_namespace_of(&object)?;
+        check_name(&object, name)?;
+        warnings.extend(naming::drop_repeated_owners(&mut object));
+        if self.definition.creates_on_update() && subresource.is_empty() && self.visible(name).is_none() {
+            let sent = value::uid(&object);
+            if !sent.is_empty() {
+                let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: ");
+                return Err(ApiError::conflict(self.definition.subject(name), &why));
+            }
+            value::remove(&mut object, &["metadata", "resourceVersion"]);
+            return self.create_checked(object, options, warnings, Ownership::Record);
+        }
+        self.change(name, subresource, options, warnings.to_vec(), |live| {
+            let sent = value::uid(&object);
             if !sent.is_empty() && sent != value::uid(live) {
                 let why = format!(
                     "Precondition failed: UID in precondition: {sent}, UID in object meta: {}",
@@ -182,7 +222,7 @@ impl Resource<'_> {
                 );
                 return Err(ApiError::conflict(self.definition.subject(name), &why));
             }
-            self.check_lock(object, name)?;
+            self.check_lock(&object, name)?;
             Ok((object.clone(), Ownership::Record))
         })
     }
@@ -195,7 +235,8 @@ impl Resource<'_> {
         subresource: &str,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
-        self.change(name, subresource, options, Vec::new(), |live| {
+        let said = RefCell::new(Vec::new());
+        let written = self.change(name, subresource, options, Vec::new(), |live| {
             let mut object = live.clone();
             match patch {
                 Patch::Json(operations) => patch::json_patch(&mut object, operations),
@@ -209,12 +250,28 @@ impl Resource<'_> {
             }
             .map_err(|error| match error {
                 PatchError::Malformed(why) => ApiError::bad_request(why),
-                PatchError::Rejected(why) => ApiError::rejected_patch(&why),
+                PatchError::Rejected(_) => ApiError::rejected_patch(),
             })?;
+            if let Some(why) = self.definition.schema.undecodable(&object) {
+                return Err(ApiError::undecodable_patch(&why));
+            }
+            let undecodable = |error: ApiError| ApiError::undecodable_patch(&error.message);
+            self.check_type(&object).map_err(undecodable)?;
+            *said.borrow_mut() = self.check_fields(&object, options).map_err(undecodable)?;
+            self.check_namespace_of(&object)?;
+            said.borrow_mut().extend(naming::drop_repeated_owners(&mut object));
             check_name(&object, name)?;
-            self.check_fields(&object, options)?;
+            self.check_lock(&object, name)?;
             Ok((object, Ownership::Record))
-        })
+        });
+        let warnings = said.into_inner();
+        match written {
+            Ok(mut written) => {
+                written.warnings.splice(..0, warnings);
+                Ok(written)
+            }
+            Err(error) => Err(error.warned(&warnings)),
+        }
     }
 
     /// A server-side apply.
@@ -225,44 +282,75 @@ impl Resource<'_> {
         subresource: &str,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
-        self.check_type(applied)?;
-        self.check_namespace_of(applied)?;
-        let warnings = self.check_fields(applied, options)?;
-        let sent = value::uid(applied);
-        let mut applied = applied.clone();
-        if value::name(&applied).is_empty() {
-            value::set(&mut applied, &["metadata", "name"], json!(name));
+        if !subresource.is_empty() && self.visible(name).is_none() {
+            return Err(self.not_found(name));
         }
-        check_name(&applied, name)?;
+        self.check_type(applied)?;
+        if self.kind_error(applied).is_some() {
+            let (version, kind) = (self.definition.api_version(), value::text(applied, "/kind"));
+            return Err(ApiError::bad_request(format!("invalid object type: {version}, Kind={kind}")));
+        }
+        let contradiction =
+            apply::check_applied(applied, &self.definition.schema, self.definition.api_version());
+        contradiction.map_err(apply_error)?;
+        let warnings = self.check_fields(applied, options)?;
+        let written = self.apply_checked(name, applied, subresource, options, &warnings);
+        written.map_err(|error| error.warned(&warnings))
+    }
+
+    fn apply_checked(
+        &self,
+        name: &str,
+        applied: &Value,
+        subresource: &str,
+        options: &WriteOptions,
+        warnings: &[String],
+    ) -> Result<Written, ApiError> {
+        self.check_namespace_of(applied)?;
+        let sent = value::uid(applied);
+        let decode = |merged: &Value| match self.definition.schema.undecodable(merged) {
+            Some(why) => {
+                Err(ApiError::unclassified(format!("failed to convert new object to proper version: {why}")))
+            }
+            None => Ok(()),
+        };
+        let check_name = |merged: &Value| {
+            let named = if value::name(applied).is_empty() { merged } else { applied };
+            check_name(named, name)
+        };
         loop {
             if self.visible(name).is_none() {
                 if !subresource.is_empty() {
                     return Err(self.not_found(name));
                 }
+                let now = self.plane.now();
+                let writer = self.writer(options, subresource, &now);
+                let merged = apply::apply(None, applied, &self.definition.schema, writer, options.force);
+                let mut object = merged.map_err(apply_error)?;
+                decode(&object)?;
                 if !sent.is_empty() {
                     let why = format!(
                         "uid mismatch: the provided object specified uid {sent}, and no existing object was found"
                     );
                     return Err(ApiError::conflict(self.definition.subject(name), &why));
                 }
-                let now = self.plane.now();
-                let writer = self.writer(options, subresource, &now);
-                let merged = apply::apply(None, &applied, &self.definition.schema, writer, options.force);
-                let mut object = merged.map_err(apply_error)?;
+                check_name(&object)?;
                 self.fresh_metadata(&mut object, name);
                 if self.definition.status {
                     value::remove(&mut object, &["status"]);
                 }
-                return self.insert(object, name, options, warnings, Ownership::Recorded);
+                return self.insert(object, name, options, (warnings, false), Ownership::Recorded);
             }
-            let result = self.change(name, subresource, options, warnings.clone(), |live| {
+            let result = self.change(name, subresource, options, warnings.to_vec(), |live| {
                 let now = self.plane.now();
                 let writer = self.writer(options, subresource, &now);
                 let merged =
-                    apply::apply(Some(live), &applied, &self.definition.schema, writer, options.force);
+                    apply::apply(Some(live), applied, &self.definition.schema, writer, options.force);
                 let mut merged = merged.map_err(apply_error)?;
+                decode(&merged)?;
+                check_name(&merged)?;
                 // An optimistic lock only if the client sent one.
-                let lock = value::at(&applied, "/metadata/resourceVersion").clone();
+                let lock = value::at(applied, "/metadata/resourceVersion").clone();
                 value::set(&mut merged, &["metadata", "resourceVersion"], lock);
                 Ok((merged, Ownership::Recorded))
             });
@@ -287,13 +375,18 @@ impl Resource<'_> {
         let key = self.key(name);
         loop {
             let stored = self.visible(name).ok_or_else(|| self.not_found(name))?;
-            let live = versions::from_storage(self.definition, &stored);
+            let mut live = versions::from_storage(self.definition, &stored);
+            if self.view.plain {
+                value::remove_metadata(&mut live, "annotations", crate::control_plane::kcp::names::CLUSTER);
+            }
             let (proposed, ownership) = make(&live)?;
             let sent = value::text(&proposed, "/metadata/resourceVersion");
             if !sent.is_empty() && sent != value::text(&live, "/metadata/resourceVersion") {
                 return Err(ApiError::modified(self.definition.subject(name)));
             }
             let mut object = self.settle(&live, proposed, subresource, options, ownership)?;
+            let mut warnings = warnings.clone();
+            warnings.extend(naming::doubtful_finalizers(self.definition, Some(&live), &object));
             self.protect_labels(&key, &mut object)?;
             let mut object = versions::to_storage(self.definition, object);
             let version = value::at(&stored, "/apiVersion");
@@ -337,7 +430,10 @@ impl Resource<'_> {
             let mut object = Value::clone(&stored);
             mark_deleted(&mut object, finalizer, &self.plane.now());
             if options.dry_run {
-                return Ok(Deleted::Gone(present(self.definition, self.view, &stored)));
+                if is_released(&object) {
+                    return Ok(Deleted::Gone(present(self.definition, self.view, &stored)));
+                }
+                return Ok(Deleted::Waiting(present(self.definition, self.view, &Arc::new(object))));
             }
             match self.plane.replace(table, &key, &stored, object) {
                 Ok(Outcome::Stored(object)) => {

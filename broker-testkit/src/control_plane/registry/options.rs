@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::control_plane::error::ApiError;
+use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::value::text;
 
 /// What happens to fields the schema does not know.
@@ -46,8 +46,9 @@ pub(crate) struct DeleteOptions {
 }
 
 impl DeleteOptions {
-    /// Reads the options; what the body says beats the query.
+    /// Reads the options of the body; where there is none, those of the query.
     pub(crate) fn read(body: &Value, query: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
+        let query = |key: &str| query(key).filter(|_| body.is_null());
         let word = |field: &str| {
             let found = body[field].as_str().map(str::to_owned);
             found.or_else(|| query(field)).filter(|text| !text.is_empty())
@@ -58,7 +59,9 @@ impl DeleteOptions {
             None if body["orphanDependents"] == true => Propagation::Orphan,
             None | Some("Background") => Propagation::Background,
             Some(other) => {
-                return Err(ApiError::bad_request(format!("invalid propagationPolicy: {other}")));
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                let cause = Cause::unsupported("propagationPolicy", &Value::from(other), &supported);
+                return Err(ApiError::invalid_options("DeleteOptions", vec![cause]));
             }
         };
         let precondition = |pointer: &str| Some(text(body, pointer).to_owned()).filter(|t| !t.is_empty());

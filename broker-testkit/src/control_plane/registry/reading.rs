@@ -209,11 +209,13 @@ impl Watch {
 
     fn bookmark_object(&self) -> Value {
         let definition = &self.selection.definition;
-        json!({
+        let mut bookmark = json!({
             "kind": definition.kind,
             "apiVersion": definition.api_version(),
-            "metadata": {"resourceVersion": self.revision.to_string(), "creationTimestamp": null},
-        })
+            "metadata": {"resourceVersion": self.revision.to_string()},
+        });
+        definition.schema.add_what_is_always_there(&mut bookmark);
+        bookmark
     }
 
     /// What a change means to those who see only the selection: an object that leaves it is gone.

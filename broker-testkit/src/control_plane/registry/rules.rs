@@ -45,18 +45,26 @@ pub(crate) fn on_create(
     Ok(())
 }
 
-/// Adds to a changed object what the server itself writes, and refuses changes of what cannot change.
+/// Adds to a changed object what the server itself writes; answers which changes of what cannot change it has.
 pub(crate) fn on_update(
     plane: &Plane,
     definition: &Definition,
     _cluster: &str,
     live: &Value,
     object: &mut Value,
-) -> Result<(), ApiError> {
-    if definition.origin != Origin::Builtin {
-        return Ok(());
-    }
+) -> Result<Vec<Cause>, ApiError> {
     let mut causes = Vec::new();
+    if definition.origin != Origin::Builtin {
+        return Ok(causes);
+    }
+    if live["immutable"] == true && matches!(definition.kind.as_str(), "ConfigMap" | "Secret") {
+        for field in ["immutable", "data", "binaryData"] {
+            if live.get(field) != object.get(field) {
+                let why = "field is immutable when `immutable` is set";
+                causes.push(Cause::forbidden(field, why));
+            }
+        }
+    }
     let mut keep = |field: &str| {
         let pointer = format!("/{}", field.replace('.', "/"));
         let (was, is) = (live.pointer(&pointer), object.pointer(&pointer));
@@ -65,18 +73,7 @@ pub(crate) fn on_update(
         }
     };
     match definition.kind.as_str() {
-        "Secret" => {
-            keep("type");
-            if live["immutable"] == true {
-                keep("data");
-                keep("immutable");
-            }
-        }
-        "ConfigMap" if live["immutable"] == true => {
-            keep("data");
-            keep("binaryData");
-            keep("immutable");
-        }
+        "Secret" => keep("type"),
         "RoleBinding" | "ClusterRoleBinding" => {
             let (was, is) = (live["roleRef"].clone(), object["roleRef"].clone());
             if was != is {
@@ -100,11 +97,7 @@ pub(crate) fn on_update(
         }
         _ => {}
     }
-    if causes.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::invalid(&definition.group, &definition.kind, value::name(live), causes))
-    }
+    Ok(causes)
 }
 
 /// Objects are the same in every version but for its name.
@@ -131,7 +124,13 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
     }
     let mut causes = Vec::new();
     match definition.kind.as_str() {
+        "ConfigMap" => {
+            check_keys("data", object, &mut causes);
+            check_keys("binaryData", object, &mut causes);
+        }
         "Secret" => check_secret(object, &mut causes),
+        "Lease" => check_lease(object, &mut causes),
+        "Role" => check_role(object, &mut causes),
         "CustomResourceDefinition" => check_crd(object, &mut causes),
         "APIResourceSchema" => check_api_resource_schema(object, &mut causes),
         "RoleBinding" | "ClusterRoleBinding" if text(object, "/roleRef/name").is_empty() => {
@@ -189,7 +188,20 @@ fn defaults(definition: &Definition, object: &mut Value) {
     }
 }
 
+/// The keys of data are names of files.
+fn check_keys(field: &str, object: &Value, causes: &mut Vec<Cause>) {
+    for key in object.get(field).and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key) {
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if key.is_empty() || !key.chars().all(inner) {
+            let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
+                       or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+            causes.push(Cause::invalid(&format!("{field}[{key}]"), &json!(key), why));
+        }
+    }
+}
+
 fn check_secret(object: &Value, causes: &mut Vec<Cause>) {
+    check_keys("data", object, causes);
     let data = object.get("data").and_then(Value::as_object);
     for (key, content) in data.into_iter().flatten() {
         let valid = content.as_str().is_some_and(|text| STANDARD.decode(text).is_ok());
@@ -200,6 +212,17 @@ fn check_secret(object: &Value, causes: &mut Vec<Cause>) {
     }
     let keys: &[&str] = match text(object, "/type") {
         "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        // One of them is enough.
+        "kubernetes.io/basic-auth"
+            if ["username", "password"]
+                .iter()
+                .all(|key| object.pointer(&format!("/data/{key}")).is_none()) =>
+        {
+            &["username", "password"]
+        }
         "kubernetes.io/service-account-token" => {
             if value::annotation(object, "kubernetes.io/service-account.name").is_none() {
                 let field = "metadata.annotations[kubernetes.io/service-account.name]";
@@ -212,6 +235,32 @@ fn check_secret(object: &Value, causes: &mut Vec<Cause>) {
     for key in keys {
         if object.get("data").and_then(|data| data.get(*key)).is_none() {
             causes.push(Cause::required(&format!("data[{key}]"), ""));
+        }
+    }
+}
+
+fn check_lease(object: &Value, causes: &mut Vec<Cause>) {
+    for (field, least, why) in [
+        ("leaseDurationSeconds", 1, "must be greater than 0"),
+        ("leaseTransitions", 0, "must be greater than or equal to 0"),
+    ] {
+        let value = &object["spec"][field];
+        if value.as_i64().is_some_and(|number| number < least) {
+            causes.push(Cause::invalid(&format!("spec.{field}"), value, why));
+        }
+    }
+}
+
+fn check_role(object: &Value, causes: &mut Vec<Cause>) {
+    for (index, rule) in list(object, "/rules").iter().enumerate() {
+        for (field, why) in [
+            ("verbs", "verbs must contain at least one value"),
+            ("apiGroups", "resource rules must supply at least one api group"),
+            ("resources", "resource rules must supply at least one resource"),
+        ] {
+            if list(rule, &format!("/{field}")).is_empty() {
+                causes.push(Cause::required(&format!("rules[{index}].{field}"), why));
+            }
         }
     }
 }

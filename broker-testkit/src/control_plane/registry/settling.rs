@@ -26,6 +26,9 @@ impl Resource<'_> {
         if !value::at(&object, "/metadata").is_object() {
             return Err(ApiError::bad_request("metadata must be an object"));
         }
+        if self.kind_error(&object).is_some() {
+            self.validate(Some(live), &object, &name, Vec::new())?;
+        }
         self.check_immutable_metadata(live, &object, &name)?;
         let schema = &definition.schema;
         schema.prune(&mut object);
@@ -43,6 +46,7 @@ impl Resource<'_> {
                 rules::complete(definition, &mut object);
             }
         }
+        schema.forget_empties(&mut object);
         if subresource == "status" {
             let managed = value::at(&object, "/metadata/managedFields").clone();
             let status = value::at(&object, "/status").clone();
@@ -54,13 +58,13 @@ impl Resource<'_> {
             set_or_remove(&mut object, &["status"], status);
         }
         restore_system_metadata(live, &mut object);
-        rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
+        let causes = rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
         self.guard.admit(definition, self.cluster, Some(live), &object)?;
         if definition.generation && desired_state_differs(definition, live, &object) {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));
         }
-        self.validate(Some(live), &object, &name)?;
+        self.validate(Some(live), &object, &name, causes)?;
         Ok(object)
     }
 
@@ -70,7 +74,6 @@ impl Resource<'_> {
             ("uid", json!(self.plane.surroundings.uuid().to_string())),
             ("creationTimestamp", json!(self.plane.now())),
             ("namespace", if self.definition.namespaced { json!(self.namespace) } else { Value::Null }),
-            ("generation", if self.definition.generation { json!(1) } else { Value::Null }),
             ("deletionTimestamp", Value::Null),
             ("deletionGracePeriodSeconds", Value::Null),
             ("resourceVersion", Value::Null),
@@ -78,6 +81,9 @@ impl Resource<'_> {
         ];
         for (field, content) in metadata {
             set_or_remove(object, &["metadata", field], content);
+        }
+        if self.definition.generation {
+            value::set(object, &["metadata", "generation"], json!(1));
         }
         drop_nulls(object, &["labels", "annotations", "finalizers", "ownerReferences"]);
     }

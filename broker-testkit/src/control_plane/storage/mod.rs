@@ -64,7 +64,7 @@ pub(crate) struct Listing {
     pub(crate) items: Vec<(ObjectKey, Arc<Value>)>,
     /// The revision the list is true for.
     pub(crate) revision: u64,
-    /// How many more there are after these; at least so many, where nobody counted.
+    /// How many more there are after these; where nobody counted, whether anything is, wanted or not.
     pub(crate) more: usize,
 }
 
@@ -175,15 +175,19 @@ impl Store {
         let first = after.map_or(Bound::Included(&start), Bound::Excluded);
         let now = found.objects.range((first, Bound::Unbounded)).map(|(key, object)| (key, Some(object)));
         let then = before.range((first, Bound::Unbounded)).map(|(key, object)| (key, *object));
-        let mut wanted_ones = Merged::of(now, then)
+        let mut all = Merged::of(now, then)
             .take_while(|(key, _)| scope.covers_cluster(key))
             .filter_map(|(key, object)| Some((key, object?)))
-            .filter(|(key, object)| scope.contains(key) && admits(key, object));
+            .filter(|(key, _)| scope.contains(key));
         let limit = wanted.limit.unwrap_or(usize::MAX);
-        let shown = wanted_ones.by_ref().take(limit);
+        let shown = all.by_ref().filter(|(key, object)| admits(key, object)).take(limit);
         let items = shown.map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
-        let more =
-            if wanted.counts { wanted_ones.count() } else { usize::from(wanted_ones.next().is_some()) };
+        // Who does not count does not look at what comes next either: whether it is wanted shows on the next page.
+        let more = if wanted.counts {
+            all.filter(|(key, object)| admits(key, object)).count()
+        } else {
+            usize::from(all.next().is_some())
+        };
         Ok(Listing { items, revision, more })
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn object(headers: &HeaderMap, content: &[u8]) -> Result<Value, ApiEr
         "" | "application/json" => json(content),
         "application/yaml" => yaml(content),
         PROTOBUF => protobuf::object(content),
-        other => Err(ApiError::unsupported_media_type(other, ACCEPTED)),
+        _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
     }
 }
 

@@ -11,7 +11,7 @@ use super::lag::{Lag, Lagged};
 use super::path::{Query, ResourcePath};
 use super::response::{self, Answer, Form};
 use super::watching::{self, Style};
-use crate::control_plane::error::ApiError;
+use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::machinery::selector::{FieldSelector, LabelSelector};
 use crate::control_plane::machinery::table::IncludeObject;
 use crate::control_plane::plane::View;
@@ -88,7 +88,9 @@ impl Call<'_> {
             Form::Object => response::shared(code, object),
             Form::Metadata => response::json(code, &response::metadata_of(object)),
             Form::Table => {
-                let metadata = json!({"resourceVersion": value::at(object, "/metadata/resourceVersion")});
+                let version = value::at(object, "/metadata/resourceVersion");
+                let metadata =
+                    if version.is_null() { json!({}) } else { json!({"resourceVersion": version}) };
                 let table = self.definition.columns.render(
                     &[object],
                     &metadata,
@@ -102,6 +104,7 @@ impl Call<'_> {
 
     pub(super) fn list(&self) -> Result<Answer, ApiError> {
         let exactly = self.query.get("resourceVersionMatch") == Some("Exact");
+        self.check_versions()?;
         let mut paging = Paging {
             limit: self.query.number("limit"),
             token: self.query.get("continue").filter(|t| !t.is_empty()).map(str::to_owned),
@@ -121,11 +124,69 @@ impl Call<'_> {
         Ok(answer)
     }
 
+    /// Versions and how they are to match must make sense together.
+    fn check_versions(&self) -> Result<(), ApiError> {
+        const FIELD: &str = "resourceVersionMatch";
+        let version = self.query.get("resourceVersion").unwrap_or_default();
+        let continues = self.query.get("continue").is_some_and(|token| !token.is_empty());
+        let wanted = self.query.get(FIELD).unwrap_or_default();
+        let mut causes = Vec::new();
+        if !wanted.is_empty() {
+            if version.is_empty() {
+                let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+                causes.push(Cause::forbidden(FIELD, why));
+            }
+            if continues {
+                let why = "resourceVersionMatch is forbidden when continue is provided";
+                causes.push(Cause::forbidden(FIELD, why));
+            }
+            if !matches!(wanted, "Exact" | "NotOlderThan") {
+                let supported = ["Exact", "NotOlderThan", ""];
+                causes.push(Cause::unsupported(FIELD, &json!(wanted), &supported));
+            }
+            if wanted == "Exact" && version == "0" {
+                let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+                causes.push(Cause::forbidden(FIELD, why));
+            }
+        }
+        if !causes.is_empty() {
+            return Err(ApiError::invalid_options("ListOptions", causes));
+        }
+        if !version.is_empty() && version.parse::<u64>().is_err() {
+            let why = format!(
+                "invalid resource version: resourceVersion: Invalid value: \"{version}\": strconv.ParseUint: \
+                 parsing \"{version}\": invalid syntax"
+            );
+            return Err(ApiError::bad_request(why));
+        }
+        Ok(())
+    }
+
+    /// The same for a watch, which has one way alone.
+    fn check_match(&self, initial: Option<bool>) -> Result<(), ApiError> {
+        const FIELD: &str = "resourceVersionMatch";
+        let wanted = self.query.get(FIELD).unwrap_or_default();
+        let mut causes = Vec::new();
+        if initial.is_some() && wanted != "NotOlderThan" {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            causes.push(Cause::forbidden(FIELD, why));
+        }
+        if !wanted.is_empty() && initial.is_none() {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            causes.push(Cause::forbidden(FIELD, why));
+        }
+        if !matches!(wanted, "" | "NotOlderThan") {
+            causes.push(Cause::unsupported(FIELD, &json!(wanted), &["NotOlderThan"]));
+        }
+        if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid_options("ListOptions", causes)) }
+    }
+
     fn list_answer(&self, page: &Page) -> Result<Answer, ApiError> {
         Ok(match response::form(&self.parts.headers) {
             Form::Object => response::bytes(200, "application/json", self.list_document(page)),
             Form::Metadata => {
                 let items: Vec<Value> = page.items.iter().map(|o| response::metadata_of(o)).collect();
+                let items = if items.is_empty() { Value::Null } else { Value::Array(items) };
                 response::json(
                     200,
                     &json!({
@@ -151,10 +212,16 @@ impl Call<'_> {
 
     /// The list as JSON, without a copy of its objects.
     pub(super) fn list_document(&self, page: &Page) -> Vec<u8> {
+        let native = self.definition.is_native();
+        let mut metadata = page.metadata();
+        if !native && page.next.is_none() {
+            // The real server's lists of custom resources say so.
+            value::set(&mut metadata, &["continue"], json!(""));
+        }
         let head = json!({
             "kind": self.definition.list_kind,
             "apiVersion": self.definition.api_version(),
-            "metadata": page.metadata(),
+            "metadata": metadata,
         });
         let mut content = head.to_string().into_bytes();
         content.pop();
@@ -163,17 +230,28 @@ impl Call<'_> {
             if index > 0 {
                 content.push(b',');
             }
-            content.extend_from_slice(item.to_string().as_bytes());
+            if native {
+                write_without_type(item, &mut content);
+            } else {
+                content.extend_from_slice(item.to_string().as_bytes());
+            }
         }
         content.extend_from_slice(b"]}");
         content
     }
 
     pub(super) fn watch(&self) -> Result<Answer, ApiError> {
+        let initial = self.query.get("sendInitialEvents").map(|_| self.query.flag("sendInitialEvents"));
+        let bookmarks =
+            self.query.flag("allowWatchBookmarks") && self.query.get("allowWatchBookmarks").is_some();
+        if self.server.plane.streaming_lists {
+            self.check_match(initial)?;
+        }
         let selection = self.selection()?;
-        let initial = self.query.flag("sendInitialEvents") && self.query.get("sendInitialEvents").is_some();
+        let initial = initial == Some(true) && self.server.plane.streaming_lists;
         let start = match self.query.get("resourceVersion") {
-            _ if initial && self.server.plane.streaming_lists => Start::NowWithMark,
+            _ if initial && bookmarks => Start::NowWithMark,
+            _ if initial => Start::Now,
             None | Some("" | "0") => Start::Now,
             Some(text) => match text.parse() {
                 Ok(revision) => Start::After(revision),
@@ -183,8 +261,7 @@ impl Call<'_> {
         let style = Style {
             form: response::form(&self.parts.headers),
             include: self.include()?,
-            bookmarks: self.query.flag("allowWatchBookmarks")
-                && self.query.get("allowWatchBookmarks").is_some(),
+            bookmarks,
             timeout: self.query.number("timeoutSeconds").map(Duration::from_secs),
         };
         Ok(match Watch::begin(&self.server.plane, selection, start) {
@@ -202,4 +279,20 @@ impl Call<'_> {
             }
         })
     }
+}
+
+/// An item of a native kind's list, which leaves out what the list says of all of them.
+fn write_without_type(item: &Value, content: &mut Vec<u8>) {
+    let Some(fields) = item.as_object() else { return };
+    content.push(b'{');
+    let fields = fields.iter().filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
+    for (index, (key, field)) in fields.enumerate() {
+        if index > 0 {
+            content.push(b',');
+        }
+        content.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
+        content.push(b':');
+        content.extend_from_slice(field.to_string().as_bytes());
+    }
+    content.push(b'}');
 }

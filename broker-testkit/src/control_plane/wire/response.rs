@@ -84,7 +84,7 @@ pub(crate) fn error(error: &ApiError) -> Answer {
     if error.is_no_such_path() {
         return text(error.code, format!("{error}\n"));
     }
-    json(error.code, &error.to_status())
+    warn(json(error.code, &error.to_status()), &error.warnings)
 }
 
 /// An answer of bytes.

@@ -17,23 +17,38 @@ use crate::control_plane::value;
 
 impl Call<'_> {
     fn write_options(&self) -> Result<WriteOptions, ApiError> {
+        let options = match self.parts.method {
+            Method::POST => "CreateOptions",
+            Method::PUT => "UpdateOptions",
+            _ => "PatchOptions",
+        };
+        let mut causes = Vec::new();
         let field_validation = match self.query.get("fieldValidation") {
             Some("Ignore") => FieldValidation::Ignore,
             Some("Strict") => FieldValidation::Strict,
             None | Some("" | "Warn") => FieldValidation::Warn,
             Some(other) => {
-                return Err(ApiError::bad_request(format!("invalid fieldValidation: {other}")));
+                let supported = ["", "Ignore", "Strict", "Warn"];
+                causes.push(Cause::unsupported("fieldValidation", &json!(other), &supported));
+                FieldValidation::Warn
             }
         };
+        let dry_run = match self.query.get("dryRun") {
+            None | Some("") => false,
+            Some("All") => true,
+            Some(other) => {
+                causes.push(Cause::unsupported("dryRun", &json!([other]), &["All"]));
+                false
+            }
+        };
+        if !causes.is_empty() {
+            return Err(ApiError::invalid_options(options, causes));
+        }
         let agent = self.parts.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok());
         let agent = agent.and_then(|a| a.split('/').next()).filter(|a| !a.is_empty()).unwrap_or("unknown");
         Ok(WriteOptions {
             manager: self.query.get("fieldManager").filter(|m| !m.is_empty()).unwrap_or(agent).to_owned(),
-            dry_run: match self.query.get("dryRun") {
-                None | Some("") => false,
-                Some("All") => true,
-                Some(other) => return Err(ApiError::bad_request(format!("invalid dryRun: {other}"))),
-            },
+            dry_run,
             force: self.query.get("force").is_some() && self.query.flag("force"),
             field_validation,
         })
@@ -83,11 +98,13 @@ impl Call<'_> {
 
     /// Clients of built-in kinds may leave the type out: the URL says it.
     fn with_type(&self, mut object: Value) -> Value {
-        if object.is_object()
-            && value::text(&object, "/kind").is_empty()
-            && value::text(&object, "/apiVersion").is_empty()
-        {
+        let lacks = |field: &str| object.is_object() && value::text(&object, field).is_empty();
+        let native = self.definition.is_native();
+        let (kind, version) = (native && lacks("/kind"), native && lacks("/apiVersion"));
+        if kind {
             value::set(&mut object, &["kind"], json!(self.definition.kind));
+        }
+        if version {
             value::set(&mut object, &["apiVersion"], json!(self.definition.api_version()));
         }
         object
@@ -98,20 +115,26 @@ impl Call<'_> {
         let headers = &self.parts.headers;
         if self.definition.origin != registry::Origin::Builtin && body::media_type(headers) == body::PROTOBUF
         {
-            return Err(ApiError::unsupported_media_type(
-                body::PROTOBUF,
-                "application/json, application/yaml",
-            ));
+            return Err(ApiError::unsupported_media_type("application/json, application/yaml"));
         }
         Ok(self.with_type(body::object(headers, content)?))
     }
 
     fn patch(&self, name: &str, subresource: &str, content: &[u8]) -> Result<Answer, ApiError> {
         let resource = self.resource()?;
-        let options = self.write_options()?;
         let media_type = body::media_type(&self.parts.headers);
         let strategic = self.definition.origin == registry::Origin::Builtin
             && openapi::takes_strategic_merge_patch(&self.definition.group);
+        let known = matches!(
+            media_type.as_str(),
+            "application/json-patch+json" | "application/merge-patch+json" | "application/apply-patch+yaml"
+        );
+        if !known && !(strategic && media_type == "application/strategic-merge-patch+json") {
+            let accepted =
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+            return Err(ApiError::unsupported_media_type(accepted));
+        }
+        let options = self.write_options()?;
         let written = match media_type.as_str() {
             "application/json-patch+json" => {
                 resource.patch(name, Patch::Json(&body::json(content)?), subresource, &options)
@@ -119,20 +142,15 @@ impl Call<'_> {
             "application/merge-patch+json" => {
                 resource.patch(name, Patch::Merge(&body::json(content)?), subresource, &options)
             }
-            "application/strategic-merge-patch+json" if strategic => {
+            "application/strategic-merge-patch+json" => {
                 resource.patch(name, Patch::Strategic(&body::json(content)?), subresource, &options)
             }
-            "application/apply-patch+yaml" => {
+            _ => {
                 if self.query.get("fieldManager").unwrap_or_default().is_empty() {
                     let cause = Cause::required("fieldManager", "is required for apply patch");
                     return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
                 }
-                resource.apply(name, &self.with_type(body::yaml(content)?), subresource, &options)
-            }
-            other => {
-                let accepted =
-                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
-                Err(ApiError::unsupported_media_type(other, accepted))
+                resource.apply(name, &body::yaml(content)?, subresource, &options)
             }
         }?;
         self.written(&written)

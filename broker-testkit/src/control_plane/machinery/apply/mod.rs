@@ -78,7 +78,7 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 /// are honoured as the real server does (`[]` and `[{}]` forget all ownership, an absent list changes nothing).
 /// An update that changes nothing leaves managedFields as they are, times included.
 pub fn record_update(live: Option<&Value>, new: &mut Value, schema: &Schema, writer: Writer<'_>) {
-    let mut old = live.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let mut old = live.cloned().unwrap_or_else(|| nothing_of(schema));
     let live_entries = take(&mut old, &["metadata", "managedFields"]);
     let live_entries = live_entries.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
     let sent = take(new, &["metadata", "managedFields"]).filter(|_| writer.subresource.is_empty());
@@ -106,14 +106,19 @@ pub fn apply(
     writer: Writer<'_>,
     force: bool,
 ) -> Result<Value, ApplyError> {
-    check_applied(applied, schema, writer)?;
+    check_applied(applied, schema, writer.api_version)?;
     let mut old = live.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let live_entries = take(&mut old, &["metadata", "managedFields"]);
     let live_entries = live_entries.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
     let mut owners = managed::decode(&live_entries).unwrap_or_default();
     if owners.is_empty() && live.is_some() {
-        let nothing = Value::Object(serde_json::Map::new());
-        take_over(&nothing, &old, &mut owners, schema, Writer { manager: BEFORE_FIRST_APPLY, ..writer });
+        take_over(
+            &nothing_of(schema),
+            &old,
+            &mut owners,
+            schema,
+            Writer { manager: BEFORE_FIRST_APPLY, ..writer },
+        );
     }
     let mut force = force;
     let mut new = loop {
@@ -141,16 +146,24 @@ pub fn apply(
     Ok(new)
 }
 
-fn check_applied(applied: &Value, schema: &Schema, writer: Writer<'_>) -> Result<(), ApplyError> {
+/// What an object has that was given nothing.
+fn nothing_of(schema: &Schema) -> Value {
+    match schema.always_there() {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        always => always.clone(),
+    }
+}
+
+/// Whether a configuration can be applied at all, to whatever object.
+pub(crate) fn check_applied(applied: &Value, schema: &Schema, api_version: &str) -> Result<(), ApplyError> {
     let text = |pointer: &str| applied.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
     let version = text("/apiVersion");
-    if version != writer.api_version {
+    if version != api_version {
         return Err(ApplyError::BadRequest(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {version}, expected: {}",
-            writer.api_version
+            "Incorrect version specified in apply patch. Specified patch version: {version}, expected: {api_version}"
         )));
     }
     let found = contradictions(applied, schema.root());
@@ -160,9 +173,10 @@ fn check_applied(applied: &Value, schema: &Schema, writer: Writer<'_>) -> Result
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
     Err(ApplyError::Contradiction(format!(
-        "failed to create typed patch object ({}/{}; {version}, Kind={}): {message}",
+        "failed to create typed patch object ({}/{}; {}{version}, Kind={}): {message}",
         text("/metadata/namespace"),
         text("/metadata/name"),
+        if version.contains('/') { "" } else { "/" },
         text("/kind"),
     )))
 }
@@ -184,7 +198,7 @@ fn owners_of(sent: Option<&Value>, live_entries: &[Value]) -> Owners {
 /// Gives a writer what it changed, and takes it from everybody else.
 fn take_over(old: &Value, new: &Value, owners: &mut Owners, schema: &Schema, writer: Writer<'_>) {
     let comparison = update(old, new, owners, None, schema, writer);
-    let taken = strip(&filtered(comparison.added.union(&comparison.modified), writer));
+    let taken = strip(&filtered(comparison.added.union(&comparison.modified), schema, writer));
     if taken.is_empty() {
         return;
     }
@@ -204,7 +218,7 @@ fn merge_applied(
 ) -> Result<(Value, Owners), Vec<Conflict>> {
     let owner = Owner::new(writer.manager, Operation::Apply, writer.api_version, writer.subresource);
     let merged = merge(Some(old), Some(applied), schema.root()).unwrap_or_else(|| applied.clone());
-    let set = filtered(field_set(applied, schema.root()), writer);
+    let set = filtered(field_set(applied, schema.root()), schema, writer);
     let previous = owners.get(&owner).cloned();
     let time = previous.as_ref().and_then(|owned| owned.time.clone());
     let version = writer.api_version.to_owned();
@@ -246,11 +260,8 @@ fn only_what_the_endpoint_writes(old: &Value, new: Value, writer: Writer<'_>) ->
 }
 
 /// Without what this endpoint may not own.
-fn filtered(set: FieldSet, writer: Writer<'_>) -> FieldSet {
-    match update::foreign_field(writer) {
-        Some(field) => set.without_field(field),
-        None => set,
-    }
+fn filtered(set: FieldSet, schema: &Schema, writer: Writer<'_>) -> FieldSet {
+    update::foreign_fields(schema, writer).iter().fold(set, |set, field| set.without_field(field))
 }
 
 /// The fields that client-side apply set and that still have its values: kubectl may take them over.

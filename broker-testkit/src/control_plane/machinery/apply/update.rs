@@ -47,21 +47,21 @@ pub(super) fn strip(set: &FieldSet) -> FieldSet {
     set.difference(&NOBODYS)
 }
 
-/// The top-level field that this endpoint neither writes nor owns.
-pub(super) fn foreign_field(writer: Writer<'_>) -> Option<&'static str> {
+/// The top-level fields that this endpoint neither writes nor owns.
+pub(super) fn foreign_fields(schema: &Schema, writer: Writer<'_>) -> &'static [&'static str] {
     match (writer.subresource, writer.status_subresource) {
-        ("status", _) => Some("spec"),
-        ("", true) => Some("status"),
-        _ => None,
+        ("status", _) if schema.is_native() => &["spec"],
+        ("status", _) => &["metadata", "spec"],
+        ("", true) => &["status"],
+        _ => &[],
     }
 }
 
 fn comparison(old: &Value, new: &Value, schema: &Schema, writer: Writer<'_>) -> Comparison {
     let comparison = Comparison::between(old, new, schema.root());
-    match foreign_field(writer) {
-        Some(field) => comparison.without_field(field),
-        None => comparison,
-    }
+    foreign_fields(schema, writer)
+        .iter()
+        .fold(comparison, |comparison, field| comparison.without_field(field))
 }
 
 /// What the owners other than `applier` would lose by going from `old` to `new`.

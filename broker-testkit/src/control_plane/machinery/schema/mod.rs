@@ -105,6 +105,7 @@ pub struct Schema {
     open_api: Value,
     empties: Empties,
     has_rules: bool,
+    always_there: Value,
 }
 
 /// What happens to empty lists and maps.
@@ -125,7 +126,13 @@ impl Schema {
         let mut root = Node::parse(open_api_v3_schema, "openAPIV3Schema")?;
         root.add_type_and_metadata();
         let has_rules = cel::any_rule(&root);
-        Ok(Self { has_rules, root, open_api: open_api_v3_schema.clone(), empties: Empties::Kept })
+        Ok(Self {
+            has_rules,
+            root,
+            open_api: open_api_v3_schema.clone(),
+            empties: Empties::Kept,
+            always_there: Value::Null,
+        })
     }
 
     /// The schema of a kind of which nothing is known: every field is kept, lists are atomic.
@@ -133,7 +140,7 @@ impl Schema {
         let mut root = Node { kind: Kind::Object, ..Node::anything() };
         root.add_type_and_metadata();
         let open_api = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        Self { root, open_api, empties: Empties::Kept, has_rules: false }
+        Self { root, open_api, empties: Empties::Kept, has_rules: false, always_there: Value::Null }
     }
 
     /// Removes the fields the schema does not know. Running it again changes nothing.
@@ -144,6 +151,26 @@ impl Schema {
         prune::tidy_metadata(object);
         if self.empties == Empties::Dropped {
             prune::drop_empties(object, &self.root);
+        }
+    }
+
+    /// Removes the last empty lists, which were worth something to their owners alone.
+    pub(crate) fn forget_empties(&self, object: &mut Value) {
+        for (name, value) in self.always_there.as_object().into_iter().flatten() {
+            if let Some(found) =
+                object.get_mut(name).filter(|found| found.as_array().is_some_and(Vec::is_empty))
+            {
+                found.clone_from(value);
+            }
+        }
+    }
+
+    /// Adds what objects of the kind have whether or not they say so.
+    pub(crate) fn add_what_is_always_there(&self, object: &mut Value) {
+        if let (Some(object), Some(always)) = (object.as_object_mut(), self.always_there.as_object()) {
+            for (name, value) in always {
+                object.entry(name).or_insert_with(|| value.clone());
+            }
         }
     }
 
@@ -162,6 +189,7 @@ impl Schema {
     pub fn fill_defaults(&self, object: &mut Value) {
         prune::drop_nulls(object, &self.root, Nulls::Unwanted);
         prune::fill_defaults(object, &self.root);
+        self.add_what_is_always_there(object);
     }
 
     /// Like [`Schema::fill_defaults`] for the result of [`super::apply::apply`], of which the real server does not
@@ -173,6 +201,7 @@ impl Schema {
         };
         prune::drop_nulls(object, &self.root, nulls);
         prune::fill_defaults(object, &self.root);
+        self.add_what_is_always_there(object);
     }
 
     /// Every way in which a new object breaks the schema, CEL rules included; empty if it is valid.
@@ -190,6 +219,13 @@ impl Schema {
     fn errors(&self, live: Option<&Value>, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         validate::validate(object, &self.root, "", &mut errors);
+        // Metadata has rules of its own. In native kinds null is as good as nothing, and whether lists repeat something is
+        // not looked at.
+        let native = self.is_native();
+        errors.retain(|error| {
+            !error.field.starts_with("metadata.")
+                && !(native && (error.reason == FieldReason::Duplicate || is_about_null(error)))
+        });
         if !self.has_rules {
             return errors;
         }
@@ -221,12 +257,39 @@ impl Schema {
         &self.open_api
     }
 
+    /// Whether it is the schema of a native kind.
+    pub(crate) fn is_native(&self) -> bool {
+        self.empties == Empties::Dropped
+    }
+
+    /// Why an object cannot be read: metadata, and all of a native kind, is of Go types, which take no other values.
+    pub(crate) fn undecodable(&self, object: &Value) -> Option<String> {
+        let mut errors = Vec::new();
+        if self.is_native() {
+            validate::validate(object, &self.root, "", &mut errors);
+        } else if let Some(found) = object.get("metadata") {
+            validate::validate(found, metadata::node(), "metadata", &mut errors);
+        }
+        let mistyped = |error: &FieldError| error.reason == FieldReason::TypeInvalid && !is_about_null(error);
+        errors.into_iter().find(mistyped).map(|error| error.to_string())
+    }
+
+    /// What objects of the kind have whether or not they say so, since their Go types cannot leave it out.
+    pub(crate) fn always_there(&self) -> &Value {
+        &self.always_there
+    }
+
     /// The schema of a native kind, whose Go types know no empty lists and maps.
-    fn native(self) -> Self {
-        Self { empties: Empties::Dropped, ..self }
+    fn native(self, always_there: Value) -> Self {
+        Self { empties: Empties::Dropped, always_there, ..self }
     }
 
     pub(crate) fn root(&self) -> &Node {
         &self.root
     }
+}
+
+/// Whether there is null where something else should be.
+fn is_about_null(error: &FieldError) -> bool {
+    error.reason == FieldReason::TypeInvalid && error.message.starts_with("Invalid value: \"null\"")
 }

@@ -137,7 +137,7 @@ pub(super) fn drop_empties(value: &mut Value, node: &Node) {
                 let is_map = matches!(child_node.additional, Additional::Each(_));
                 match child {
                     Value::Null => false,
-                    // Roles say so when they grant nothing; an empty managedFields list means something.
+                    // Who sends an empty list of rules owns it; an empty managedFields list means something.
                     Value::Array(items) => !items.is_empty() || name == "rules" || name == "managedFields",
                     Value::Object(fields) => !(is_map && fields.is_empty()),
                     Value::Bool(_) | Value::Number(_) | Value::String(_) => true,

@@ -93,6 +93,11 @@ fn custom_column(definition: &Value) -> Option<Column> {
 }
 
 impl Columns {
+    /// Whether these are the columns of a kind that the real server has none of its own for.
+    fn is_plain(&self) -> bool {
+        self.columns.iter().any(|column| column.name == "Created At")
+    }
+
     /// Renders objects as a Table. `list_metadata` is the list's `metadata` (resourceVersion, continue);
     /// for a single object or a watch event hand in `{"resourceVersion": …}` of the object.
     ///
@@ -118,7 +123,7 @@ impl Columns {
             "apiVersion": "meta.k8s.io/v1",
             "metadata": list_metadata,
             "columnDefinitions": definitions,
-            "rows": rows,
+            "rows": if rows.is_empty() && self.is_plain() { Value::Null } else { Value::Array(rows) },
         })
     }
 }

@@ -9,7 +9,7 @@ mod kcp;
 mod words;
 
 use super::Schema;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 /// A built-in kind: group, version, kind, and its schema.
@@ -17,11 +17,21 @@ type Row = (&'static str, &'static str, &'static str, Value);
 
 static SCHEMAS: LazyLock<Vec<(&str, &str, &str, Schema)>> = LazyLock::new(|| {
     let native = core::rows().into_iter().chain(extensions::rows());
-    let native =
-        native.filter_map(read).map(|(group, version, kind, schema)| (group, version, kind, schema.native()));
+    let native = native
+        .filter_map(read)
+        .map(|(group, version, kind, schema)| (group, version, kind, schema.native(always_there(kind))));
     // kcp's own kinds are CRDs there.
     native.chain(kcp::rows().into_iter().filter_map(read)).collect()
 });
+
+/// The fields of a native kind that its Go type cannot leave out.
+fn always_there(kind: &str) -> Value {
+    match kind {
+        "Lease" => json!({"spec": {}}),
+        "Role" | "ClusterRole" => json!({"rules": null}),
+        _ => Value::Null,
+    }
+}
 
 fn read((group, version, kind, open_api): Row) -> Option<(&'static str, &'static str, &'static str, Schema)> {
     Some((group, version, kind, Schema::parse(&open_api).ok()?))
