@@ -278,3 +278,61 @@ pub(crate) async fn a_definition_that_is_deleted_takes_its_orders_along(plain: P
     plain.until_no_records().await;
     plain.close(operator).await;
 }
+
+pub(crate) async fn the_commands_that_change_something_work_among_clusters(plain: Plain) {
+    let one = plain.provider("one", "Internal CA").await;
+    let two = plain.provider("two", "Public CA").await;
+    one.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    let consumer = plain.consumer("acme").await;
+    let commands = plain.commands().await;
+    let operator = plain.operator();
+    consumer.order("my-app-cert", "app.internal.corp").await;
+    consumer.until_served("my-app-cert", &one).await;
+    two.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    two.until_offer("internal-ca-certificates", "True", "ProviderReady").await;
+    let done = async |arguments: &[&str], words: &str| {
+        let ran = commands.as_admin(arguments).await;
+        assert!(ran.code == 0 && ran.out.contains(words), "{arguments:?}: {ran:?}");
+        ran.out
+    };
+
+    // A provider that takes no more orders keeps those it has, and takes orders again.
+    done(&["cordon", "two"], "two is cordoned (was Active)").await;
+    two.until_offer("internal-ca-certificates", "False", "Cordoned").await;
+    done(&["uncordon", "two"], "two is active (was Cordoned)").await;
+    two.until_offer("internal-ca-certificates", "True", "ProviderReady").await;
+
+    // A person has the order moved.
+    let order = ["certificate/my-app-cert", "--cluster", "acme"];
+    let to_two = [&order[..], &["--to", "two"]].concat();
+    let words = "It would move from one to default/internal-ca-certificates of two.";
+    done(&[&["plan"], &to_two[..]].concat(), words).await;
+    let reader = consumer.keep_reading("my-app-cert-secret", &[&one, &two]);
+    let begun = done(&[&["migrate"], &to_two[..], &["-n", "default"]].concat(), "my-app-cert-").await;
+    done(&["migrate", "watch", begun.trim()], "Completed").await;
+    consumer.until_served("my-app-cert", &two).await;
+    one.until_copies(0).await;
+    let report = reader.finish().await.unwrap();
+    assert_eq!(report.bad(), 0, "{report}");
+
+    // Its record is lost, and written anew; the copy that serves is taken up again.
+    operator.stop().await;
+    let copy = two.until_copies(1).await[0].uid();
+    plain.assignments().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    plain.until_no_records().await;
+    done(&["recover", "--all", "--dry-run"], "my-app-cert").await;
+    done(&[&["recover"], &order[..]].concat(), "serves it: ready").await;
+    let operator = plain.operator();
+    consumer.until_served("my-app-cert", &two).await;
+    assert_eq!(two.until_copies(1).await[0].uid(), copy);
+
+    // The broker is taken away: copies and Secrets stay, and nothing waits for it.
+    operator.stop().await;
+    done(&["uninstall", "--yes"], "my-app-cert").await;
+    assert_eq!(two.until_copies(1).await[0].uid(), copy);
+    consumer.secrets().get("my-app-cert-secret").await.unwrap();
+    consumer.delete("my-app-cert").await;
+    consumer.until_gone("my-app-cert").await;
+    drop(commands);
+    plain.shut_down().await;
+}

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, Config};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::actors::{Consumer, DEADLINE, Provider};
 use crate::commands::Commands;
@@ -165,12 +165,21 @@ impl Plain {
         gone.unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// The command line with the broker's own rights.
+    /// The command line with the broker's own rights, or with the administrator's and the broker's namespace.
     pub(crate) async fn commands(&self) -> Commands {
         let folder = tempfile::tempdir().unwrap();
         let (admin, broker) = (folder.path().join("admin"), folder.path().join("broker"));
         let (credentials, _) = Init::new(self.platform.clone()).cluster_credentials(NAMESPACE).await.unwrap();
         credentials.write(&broker).unwrap();
+        let own = match &self.servers {
+            Servers::Embedded(plane) => plane.kubeconfig("root:platform"),
+            Servers::Real(servers) => std::fs::read_to_string(servers[0].kubeconfig()).unwrap(),
+        };
+        let mut own: Value = serde_saphyr::from_str(&own).unwrap();
+        for context in own["contexts"].as_array_mut().unwrap() {
+            context["context"]["namespace"] = json!(NAMESPACE);
+        }
+        std::fs::write(&admin, own.to_string()).unwrap();
         Commands { platform: self.platform.cluster(), admin, broker, _folder: folder }
     }
 
