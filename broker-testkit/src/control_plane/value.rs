@@ -5,6 +5,12 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+/// Adds a value as JSON.
+pub(crate) fn write(value: &Value, text: &mut Vec<u8>) {
+    // A value can always be written, and a vector takes it.
+    serde_json::to_writer(text, value).ok();
+}
+
 /// The text at a JSON pointer, or the empty string.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

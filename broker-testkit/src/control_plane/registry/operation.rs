@@ -471,14 +471,25 @@ fn apply_error(error: ApplyError) -> ApiError {
 
 /// An object as a client of this version and view sees it.
 pub(crate) fn present(definition: &Definition, view: &View, object: &Arc<Value>) -> Arc<Value> {
-    let other_version = object["apiVersion"] != definition.api_version.as_str();
+    let other_version = is_other_version(definition, object);
     if !other_version && !view.plain {
         return Arc::clone(object);
     }
-    let mut shown =
-        if other_version { versions::from_storage(definition, object) } else { Value::clone(object) };
-    if view.plain {
-        value::remove_metadata(&mut shown, "annotations", crate::control_plane::kcp::names::CLUSTER);
+    if !other_version {
+        return Arc::new(without_cluster(object));
     }
-    Arc::new(shown)
+    let shown = versions::from_storage(definition, object);
+    Arc::new(if view.plain { without_cluster(&shown) } else { shown })
+}
+
+/// Whether an object is stored in another version than this.
+pub(super) fn is_other_version(definition: &Definition, object: &Value) -> bool {
+    object["apiVersion"] != definition.api_version.as_str()
+}
+
+/// An object as a server of plain Kubernetes shows it.
+pub(super) fn without_cluster(object: &Value) -> Value {
+    let mut shown = object.clone();
+    value::remove_metadata(&mut shown, "annotations", crate::control_plane::kcp::names::CLUSTER);
+    shown
 }

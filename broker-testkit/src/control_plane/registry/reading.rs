@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::definition::Definition;
-use super::operation::present;
+use super::operation::{is_other_version, present, without_cluster};
 use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::selector::{FieldSelector, LabelSelector};
 use crate::control_plane::plane::{Plane, View};
@@ -39,6 +39,14 @@ impl Selection {
 
     fn present(&self, object: &Arc<Value>) -> Arc<Value> {
         present(&self.definition, &self.view, object)
+    }
+
+    /// What a change left of an object that is one of them.
+    fn event(&self, kind: &'static str, change: &Arc<Change>) -> Event {
+        if is_other_version(&self.definition, &change.object) {
+            return Event::own(kind, self.present(&change.object));
+        }
+        Event { kind, content: Content::Shared { change: Arc::clone(change), plain: self.view.plain } }
     }
 }
 
@@ -135,7 +143,43 @@ impl Token {
 pub(crate) struct Event {
     /// `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK`.
     pub(crate) kind: &'static str,
-    pub(crate) object: Arc<Value>,
+    content: Content,
+}
+
+/// What an event shows.
+#[derive(Debug, Clone)]
+enum Content {
+    /// An object of this watch's own.
+    Own(Arc<Value>),
+    /// What a change left, as every watch shows it; without its cluster where a server looks like plain Kubernetes.
+    Shared { change: Arc<Change>, plain: bool },
+}
+
+impl Event {
+    fn own(kind: &'static str, object: Arc<Value>) -> Self {
+        Self { kind, content: Content::Own(object) }
+    }
+
+    /// The object.
+    pub(crate) fn object(&self) -> Arc<Value> {
+        match &self.content {
+            Content::Own(object) => Arc::clone(object),
+            Content::Shared { change, plain: false } => Arc::clone(&change.object),
+            Content::Shared { change, plain: true } => Arc::new(without_cluster(&change.object)),
+        }
+    }
+
+    /// Adds the object as JSON.
+    pub(crate) fn write(&self, text: &mut Vec<u8>) {
+        match &self.content {
+            Content::Own(object) => value::write(object, text),
+            Content::Shared { change, plain } => text.extend_from_slice(change.text.get(*plain, || {
+                let mut text = Vec::new();
+                value::write(&self.object(), &mut text);
+                text
+            })),
+        }
+    }
 }
 
 /// Where a watch begins.
@@ -174,13 +218,13 @@ impl Watch {
             .items
             .iter()
             .filter(|(key, object)| selection.admits(key, object))
-            .map(|(_, object)| Event { kind: "ADDED", object: selection.present(object) })
+            .map(|(_, object)| Event::own("ADDED", selection.present(object)))
             .collect();
         let watch = Self { selection, cursor, revision: listing.revision };
         if start == Start::NowWithMark {
             let mut mark = watch.bookmark_object();
             value::set_annotation(&mut mark, "k8s.io/initial-events-end", "true");
-            events.push(Event { kind: "BOOKMARK", object: Arc::new(mark) });
+            events.push(Event::own("BOOKMARK", Arc::new(mark)));
         }
         Ok((watch, events))
     }
@@ -204,7 +248,7 @@ impl Watch {
 
     /// A bookmark of how far this watch has come.
     pub(crate) fn bookmark(&self) -> Event {
-        Event { kind: "BOOKMARK", object: Arc::new(self.bookmark_object()) }
+        Event::own("BOOKMARK", Arc::new(self.bookmark_object()))
     }
 
     fn bookmark_object(&self) -> Value {
@@ -219,21 +263,19 @@ impl Watch {
     }
 
     /// What a change means to those who see only the selection: an object that leaves it is gone.
-    fn translate(&self, change: &Change) -> Option<Event> {
+    fn translate(&self, change: &Arc<Change>) -> Option<Event> {
         let selection = &self.selection;
         let before = change.previous.as_ref().is_some_and(|object| selection.admits(&change.key, object));
         let after = change.kind != ChangeKind::Deleted && selection.admits(&change.key, &change.object);
         match (before, after) {
             (false, false) => None,
-            (false, true) => Some(Event { kind: "ADDED", object: selection.present(&change.object) }),
-            (true, true) => Some(Event { kind: "MODIFIED", object: selection.present(&change.object) }),
-            (true, false) if change.kind == ChangeKind::Deleted => {
-                Some(Event { kind: "DELETED", object: selection.present(&change.object) })
-            }
+            (false, true) => Some(selection.event("ADDED", change)),
+            (true, true) => Some(selection.event("MODIFIED", change)),
+            (true, false) if change.kind == ChangeKind::Deleted => Some(selection.event("DELETED", change)),
             (true, false) => {
                 let mut last = Value::clone(change.previous.as_ref()?);
                 value::set(&mut last, &["metadata", "resourceVersion"], json!(change.revision.to_string()));
-                Some(Event { kind: "DELETED", object: selection.present(&Arc::new(last)) })
+                Some(Event::own("DELETED", selection.present(&Arc::new(last))))
             }
         }
     }

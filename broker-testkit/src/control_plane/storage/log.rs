@@ -1,7 +1,7 @@
 //! The bounded log of one table's changes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -34,6 +34,21 @@ pub(crate) struct Change {
     pub(crate) object: Arc<Value>,
     /// The object before the change.
     pub(crate) previous: Option<Arc<Value>>,
+    /// The object as JSON.
+    pub(crate) text: Text,
+}
+
+/// An object as JSON, written once for all who watch it: as it is stored, and without its cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Text([OnceLock<Box<[u8]>>; 2]);
+
+impl Text {
+    /// The JSON, written by `make` unless it is there.
+    pub(crate) fn get(&self, without_cluster: bool, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        let [as_stored, plain] = &self.0;
+        let cell = if without_cluster { plain } else { as_stored };
+        cell.get_or_init(|| make().into_boxed_slice())
+    }
 }
 
 #[derive(Debug, Clone)]

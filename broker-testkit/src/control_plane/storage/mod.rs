@@ -14,7 +14,7 @@ mod page;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use key::{ObjectKey, Scope, TableId};
-pub(crate) use log::{Change, ChangeKind};
+pub(crate) use log::{Change, ChangeKind, Text};
 pub(crate) use page::Wanted;
 
 use std::collections::{BTreeMap, HashMap};
@@ -262,6 +262,7 @@ impl Store {
             kind,
             object: Arc::clone(&stored),
             previous,
+            text: Text::default(),
         });
         slot.log.push(Arc::clone(&change), inner.log_capacity);
         slot.changed.send_replace(revision);

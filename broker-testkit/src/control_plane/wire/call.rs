@@ -233,7 +233,7 @@ impl Call<'_> {
             if native {
                 write_without_type(item, &mut content);
             } else {
-                content.extend_from_slice(item.to_string().as_bytes());
+                value::write(item, &mut content);
             }
         }
         content.extend_from_slice(b"]}");

@@ -11,6 +11,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::control_plane::error::ApiError;
+use crate::control_plane::value;
 
 /// The body of every answer.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -66,7 +67,9 @@ pub(crate) fn metadata_of(object: &Value) -> Value {
 
 /// A JSON answer.
 pub(crate) fn json(code: u16, value: &Value) -> Answer {
-    bytes(code, "application/json", value.to_string().into_bytes())
+    let mut content = Vec::new();
+    value::write(value, &mut content);
+    bytes(code, "application/json", content)
 }
 
 /// A JSON answer of an object that others may hold too.

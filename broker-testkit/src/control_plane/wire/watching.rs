@@ -129,11 +129,11 @@ impl Stream {
                 content.extend_from_slice(b"{\"type\":\"");
                 content.extend_from_slice(event.kind.as_bytes());
                 content.extend_from_slice(b"\",\"object\":");
-                content.extend_from_slice(event.object.to_string().as_bytes());
+                event.write(content);
                 content.extend_from_slice(b"}\n");
                 return;
             }
-            Form::Metadata => metadata_of(&event.object),
+            Form::Metadata => metadata_of(&event.object()),
             Form::Table => self.table(event),
         };
         content.extend_from_slice(json!({"type": event.kind, "object": object}).to_string().as_bytes());
@@ -141,13 +141,14 @@ impl Stream {
     }
 
     fn table(&mut self, event: &Event) -> Value {
-        let metadata = json!({"resourceVersion": value::at(&event.object, "/metadata/resourceVersion")});
+        let object = event.object();
+        let metadata = json!({"resourceVersion": value::at(&object, "/metadata/resourceVersion")});
         let now = self.surroundings.now();
         let columns = &self.watch.selection().definition.columns;
         let mut table = if event.kind == "BOOKMARK" {
             columns.render(&[], &metadata, self.style.include, &now)
         } else {
-            columns.render(&[&event.object], &metadata, self.style.include, &now)
+            columns.render(&[&*object], &metadata, self.style.include, &now)
         };
         if self.columns_sent {
             value::set(&mut table, &["columnDefinitions"], Value::Null);
