@@ -17,10 +17,26 @@
 //! | `lifecycle` | what happens after a write by itself |
 //! | `wire` | URLs, media types, streams |
 //!
-//! It is no production server: nothing is written to disk, and tokens are remembered, not verified.
-//! Left out on purpose: workloads (Pods, Jobs), webhooks, conversion between versions of custom resources,
-//! the `scale` subresource, client certificates, refusing to escalate rights, workspace types with a meaning.
-//! Shards are told apart by what their virtual workspaces show ([`ControlPlane::serve_shard`]), and share one store.
+//! # What is faithful, what is left out
+//!
+//! | part | as the real servers do it | left out, or simpler |
+//! |---|---|---|
+//! | objects | create, update, delete, collections; generated names; optimistic locks; generation; status apart from the rest; dry runs; preconditions | |
+//! | patches | JSON patch, merge patch, strategic merge patch of built-in kinds, server-side apply with managers, conflicts, force | |
+//! | kinds | Namespaces, ConfigMaps, Secrets, ServiceAccounts, Events of both groups, Leases, RBAC, definitions, reviews | Pods and all workloads, Services, nodes, volumes, quotas, certificate requests: `501` |
+//! | definitions | structural schemas: validation, defaults, pruning; CEL rules; printer columns; selectable fields; several versions | conversion webhooks and the `scale` subresource: `501` |
+//! | admission | what the server itself demands of its kinds | webhooks and policies: `501` |
+//! | lists, watches | pages, one revision, bookmarks, streamed lists, `410 Expired`, label and field selectors, Tables, `PartialObjectMetadata` | answers are JSON, never protobuf or CBOR |
+//! | bodies | JSON, YAML, protobuf of the kinds above | protobuf of definitions: `501` |
+//! | lives | finalizers, foreground and orphaning deletion, garbage collection, namespaces that go with what is in them, tokens in Secrets | |
+//! | who asks | tokens of service accounts (`TokenRequest`, Secrets), impersonation of users, groups, accounts, uids and extras | tokens are remembered, not verified; client certificates |
+//! | what one may | RBAC, also by name and path; aggregated roles; `escalate` and `bind`; access and rules reviews | built-in roles count without being listed, and name the kinds above only |
+//! | documents | discovery, aggregated too; OpenAPI v3, and v2 for what kubectl asks of it; `/version`, health, a counter of requests | aggregated API servers: `501` |
+//! | kcp | workspaces and their tree, logical clusters, schemas, exports, bindings, permission claims with selectors, identities, virtual workspaces, endpoint slices, shards | workspace types have no meaning; one process serves all shards out of one store ([`ControlPlane::serve_shard`]) |
+//! | operation | | nothing is written to disk; one replica |
+//!
+//! `501` is a `Status` with the reason `NotImplemented` that names what is missing. What a kcp workspace does not
+//! have either is `404` there, as on the real one.
 
 mod changes;
 mod error;
