@@ -67,9 +67,12 @@ impl ApiError {
         }
     }
 
-    /// The refusal of a request about whose body there is something to say too.
-    pub(crate) fn warned(self, warnings: &[String]) -> Self {
-        Self { warnings: warnings.to_vec(), ..self }
+    /// The refusal of a request about whose body there is something to say too, unless that was said already.
+    pub(crate) fn warned(mut self, warnings: &[String]) -> Self {
+        if self.warnings.is_empty() {
+            self.warnings = warnings.to_vec();
+        }
+        self
     }
 
     /// The request's options, such as `CreateOptions`, have values that are not allowed.

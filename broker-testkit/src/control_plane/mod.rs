@@ -47,6 +47,7 @@ pub mod machinery;
 mod plane;
 mod rbac;
 mod registry;
+pub(crate) mod sabotage;
 mod storage;
 mod surroundings;
 pub(crate) mod tls;

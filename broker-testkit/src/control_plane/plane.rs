@@ -8,6 +8,7 @@ use crate::control_plane::kcp::shards::Shards;
 use crate::control_plane::kcp::{claims, names as kcp, workspace};
 use crate::control_plane::rbac::Tokens;
 use crate::control_plane::registry::{Catalog, Served};
+use crate::control_plane::sabotage::{self, Bug};
 use crate::control_plane::storage::{CommitError, Expected, ObjectKey, Store, TableId};
 use crate::control_plane::surroundings::Surroundings;
 use crate::control_plane::value;
@@ -158,7 +159,7 @@ impl Plane {
             &["metadata", "resourceVersion"],
             value::at(live, "/metadata/resourceVersion").clone(),
         );
-        if object == **live {
+        if object == **live && !sabotage::is(Bug::NoChangeIsAChange) {
             return Ok(Outcome::Stored(Arc::clone(live)));
         }
         self.store.commit(table, key.clone(), &expected, Some(object)).map(Outcome::Stored)
@@ -202,7 +203,7 @@ impl Plane {
 /// Whether the object waits for nothing but its removal.
 pub(crate) fn is_released(object: &Value) -> bool {
     value::is_terminating(object)
-        && value::list(object, "/metadata/finalizers").is_empty()
+        && (value::list(object, "/metadata/finalizers").is_empty() || sabotage::is(Bug::FinalizersIgnored))
         // Only namespaces have finalizers of this second sort.
         && (object["kind"] != "Namespace" || value::list(object, "/spec/finalizers").is_empty())
 }

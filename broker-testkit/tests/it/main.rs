@@ -4,6 +4,7 @@ mod capacity;
 mod compute;
 mod contract;
 mod control_plane;
+mod differential;
 mod fault;
 mod findings;
 mod kcp;

@@ -21,6 +21,8 @@ pub struct Campaign {
     pub sequences: u64,
     /// How many at once, each in a namespace of its own.
     pub stages: usize,
+    /// Whether what servers disagree about is shortened.
+    pub shrinks: bool,
 }
 
 /// What came of a campaign.
@@ -60,7 +62,7 @@ impl Campaign {
                             broken.seen(),
                         )
                     })?;
-                    take(report, &stage, played).await?;
+                    take(report, &stage, played, self.shrinks).await?;
                     progress(lock(report).sequences);
                 }
             }
@@ -74,7 +76,7 @@ fn lock(report: &Mutex<Report>) -> std::sync::MutexGuard<'_, Report> {
     report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn take(report: &Mutex<Report>, stage: &Stage, played: Played) -> Result<(), Broken> {
+async fn take(report: &Mutex<Report>, stage: &Stage, played: Played, shrinks: bool) -> Result<(), Broken> {
     let mut disagreement = played.disagreement;
     {
         let mut report = lock(report);
@@ -98,7 +100,7 @@ async fn take(report: &Mutex<Report>, stage: &Stage, played: Played) -> Result<(
         }
     }
     // Shortening takes a while; whoever finds the same meanwhile counts it.
-    if let Some(found) = disagreement {
+    if let Some(found) = disagreement.filter(|_| shrinks) {
         let signature = found.signature();
         let small = stage.shrink(found).await?;
         if let Some(known) = lock(report).disagreements.get_mut(&signature) {

@@ -45,7 +45,7 @@ fn schema() -> Value {
             "marks": {"type": "array", "items": text, "x-kubernetes-list-type": "set"},
         },
     });
-    let port = json!({
+    let opening = json!({
         "type": "object",
         "required": ["number", "protocol"],
         "properties": {
@@ -81,7 +81,7 @@ fn schema() -> Value {
                         "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
                     },
                     "ports": {
-                        "type": "array", "items": port,
+                        "type": "array", "items": opening,
                         "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["number", "protocol"],
                     },
                     "tags": {

@@ -98,7 +98,7 @@ impl Terms {
     fn rewrite_field(&mut self, key: &str, field: &mut Value) {
         match key {
             "creationTimestamp" | "deletionTimestamp" | "time" if field.is_string() => {
-                *field = json!("<time>")
+                *field = json!("<time>");
             }
             "continue" if field.as_str().is_some_and(|token| !token.is_empty()) => *field = json!("<token>"),
             // Words for people, as those of messages.
@@ -203,8 +203,10 @@ fn names(fields: &Map<String, Value>) -> Vec<String> {
     names
 }
 
-/// A few seconds, as tables print them.
+/// A span of time as tables print it: `5s`, `2m56s`.
 fn is_age(cell: &str) -> bool {
-    cell.strip_suffix('s')
-        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    let unit = |byte: u8| matches!(byte, b's' | b'm' | b'h' | b'd');
+    cell.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+        && cell.bytes().last().is_some_and(unit)
+        && cell.bytes().all(|byte| byte.is_ascii_digit() || unit(byte))
 }

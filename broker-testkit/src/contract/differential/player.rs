@@ -76,12 +76,13 @@ impl Player {
         match operation {
             Operation::Send(request) => {
                 let said = self.send(request).await?;
-                let generates =
-                    request.method == "POST" && !request.query.iter().any(|(key, _)| key == "dryRun");
-                let generates = generates
+                let is_trial = request.query.iter().any(|(key, _)| key == "dryRun");
+                let generates = request.method == "POST"
                     && request.body.as_ref().is_some_and(|body| body["metadata"]["name"].is_null())
                     && said.code == 201;
-                self.memory.learn(&request.kind, &said.body, generates);
+                if !is_trial {
+                    self.memory.learn(&request.kind, &said.body, generates);
+                }
                 self.said.push(said);
             }
             Operation::Watch { request, marker } => self.watch(request, marker).await?,
@@ -102,12 +103,13 @@ impl Player {
                 body["metadata"]["annotations"][MARKER] = json!(index.to_string());
             }
             let said = self.send(&marker).await?;
-            let events = if said.code < 300 { until(&mut open.lines, index).await } else { Vec::new() };
-            let marked = Said { body: Value::Null, ..said };
+            let events =
+                if said.code < 300 { until(&mut open.lines, &index.to_string()).await } else { Vec::new() };
+            let end = Said { body: Value::Null, ..said };
             if let Some(place) = self.said.get_mut(open.said) {
                 place.body = Value::Array(events);
             }
-            self.said.push(marked);
+            self.said.push(end);
         }
         let all = self.everything().await?;
         self.clear(&all).await?;
@@ -256,7 +258,7 @@ fn said(head: &http::response::Parts, content: &[u8]) -> Said {
 }
 
 /// The events up to the marker; an error ends a watch too.
-async fn until(lines: &mut Lines, marker: usize) -> Vec<Value> {
+async fn until(lines: &mut Lines, marker: &str) -> Vec<Value> {
     let mut events = Vec::new();
     loop {
         let event = match lines.next().await {
@@ -274,8 +276,7 @@ async fn until(lines: &mut Lines, marker: usize) -> Vec<Value> {
         }
         let object = &event["object"];
         let object = object.pointer("/rows/0/object").unwrap_or(object);
-        let ends =
-            event["type"] == "ERROR" || object["metadata"]["annotations"][MARKER] == marker.to_string();
+        let ends = event["type"] == "ERROR" || object["metadata"]["annotations"][MARKER] == *marker;
         events.push(event);
         if ends {
             break;

@@ -88,7 +88,8 @@ fn remove(body: &mut Value, path: &[String]) -> bool {
     for key in above {
         let next = match here {
             Value::Array(items) => key.parse().ok().and_then(|index: usize| items.get_mut(index)),
-            other => other.get_mut(key),
+            Value::Object(fields) => fields.get_mut(key),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         };
         let Some(next) = next else { return false };
         here = next;

@@ -158,11 +158,14 @@ impl Resource<'_> {
         if options.field_validation == FieldValidation::Ignore {
             return Ok(Vec::new());
         }
+        // What is of another kind has other fields, but for metadata.
+        let other = self.kind_error(object).is_some();
         let unknown: Vec<String> = self
             .definition
             .schema
             .unknown_fields(object)
             .into_iter()
+            .filter(|path| !other || path.starts_with("metadata."))
             .map(|path| format!("unknown field \"{path}\""))
             .collect();
         if options.field_validation == FieldValidation::Strict && !unknown.is_empty() {
@@ -178,12 +181,8 @@ impl Resource<'_> {
         Ok(unknown)
     }
 
-    pub(super) fn check_immutable_metadata(
-        &self,
-        live: &Value,
-        object: &Value,
-        name: &str,
-    ) -> Result<(), ApiError> {
+    /// What of metadata was changed that cannot be.
+    pub(super) fn immutable_metadata(live: &Value, object: &Value) -> Vec<Cause> {
         let mut causes = Vec::new();
         for field in ["name", "namespace", "uid"] {
             let pointer = format!("/metadata/{field}");
@@ -192,9 +191,12 @@ impl Resource<'_> {
                 causes.push(Cause::invalid(&format!("metadata.{field}"), is, "field is immutable"));
             }
         }
-        let mark = value::at(object, "/metadata/deletionTimestamp");
-        if !mark.is_null() && mark != value::at(live, "/metadata/deletionTimestamp") {
-            causes.push(Cause::invalid("metadata.deletionTimestamp", mark, "field is immutable"));
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            let pointer = format!("/metadata/{field}");
+            let (was, is) = (value::at(live, &pointer), value::at(object, &pointer));
+            if !is.is_null() && is != was {
+                causes.push(Cause::invalid(&format!("metadata.{field}"), is, "field is immutable"));
+            }
         }
         if value::is_terminating(live) {
             let before = value::finalizers(live);
@@ -211,7 +213,7 @@ impl Resource<'_> {
                 });
             }
         }
-        if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
+        causes
     }
 
     /// What is wrong with the kind that an object says it is of.

@@ -3,10 +3,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::control_plane::error::Subject;
 use crate::control_plane::machinery::schema::Schema;
 use crate::control_plane::machinery::table::Columns;
 use crate::control_plane::storage::TableId;
+use crate::control_plane::value;
 
 /// Where a definition comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +89,19 @@ impl Definition {
     /// Whether its objects are of a Go type in the real server, rather than custom resources.
     pub(crate) fn is_native(&self) -> bool {
         self.schema.is_native()
+    }
+
+    /// An object with the type that clients of native kinds may leave out: the URL says it.
+    pub(crate) fn with_type(&self, mut object: Value) -> Value {
+        if !self.is_native() || !object.is_object() {
+            return object;
+        }
+        for (field, content) in [("kind", &self.kind), ("apiVersion", &self.api_version)] {
+            if value::text(&object, &format!("/{field}")).is_empty() {
+                value::set(&mut object, &[field], Value::from(content.as_str()));
+            }
+        }
+        object
     }
 
     /// Whether an update of what is not there creates it.

@@ -19,6 +19,7 @@ use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::apply::{self, ApplyError};
 use crate::control_plane::machinery::patch::{self, PatchError};
 use crate::control_plane::plane::{Outcome, Plane, View, is_released, mark_deleted};
+use crate::control_plane::sabotage::{self, Bug};
 use crate::control_plane::storage::{CommitError, ObjectKey};
 use crate::control_plane::value;
 
@@ -158,10 +159,12 @@ impl Resource<'_> {
         let key = self.key(name);
         if versioned && !options.dry_run {
             // Said by the real server's storage, which has no reason for it.
-            return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(ApiError::unclassified(why).warned(&warnings));
         }
+        let exists = || ApiError::already_exists(self.definition.subject(name)).warned(&warnings);
         if self.plane.store.get(&self.definition.table, &key).is_some() {
-            return Err(ApiError::already_exists(self.definition.subject(name)));
+            return Err(exists());
         }
         self.check_namespace_open(name)?;
         let mut object = versions::to_storage(self.definition, object);
@@ -171,10 +174,7 @@ impl Resource<'_> {
             let object = present(self.definition, self.view, &Arc::new(object));
             return Ok(Written { object, created: true, warnings });
         }
-        let stored = self
-            .plane
-            .create(&self.definition.table, key, object)
-            .map_err(|_| ApiError::already_exists(self.definition.subject(name)))?;
+        let stored = self.plane.create(&self.definition.table, key, object).map_err(|_| exists())?;
         Ok(Written { object: present(self.definition, self.view, &stored), created: true, warnings })
     }
 
@@ -213,7 +213,7 @@ impl Resource<'_> {
             value::remove(&mut object, &["metadata", "resourceVersion"]);
             return self.create_checked(object, options, warnings, Ownership::Record);
         }
-        self.change(name, subresource, options, warnings.to_vec(), |live| {
+        self.change(name, subresource, options, warnings, |live| {
             let sent = value::uid(&object);
             if !sent.is_empty() && sent != value::uid(live) {
                 let why = format!(
@@ -236,7 +236,7 @@ impl Resource<'_> {
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         let said = RefCell::new(Vec::new());
-        let written = self.change(name, subresource, options, Vec::new(), |live| {
+        let written = self.change(name, subresource, options, &[], |live| {
             let mut object = live.clone();
             match patch {
                 Patch::Json(operations) => patch::json_patch(&mut object, operations),
@@ -255,6 +255,7 @@ impl Resource<'_> {
             if let Some(why) = self.definition.schema.undecodable(&object) {
                 return Err(ApiError::undecodable_patch(&why));
             }
+            let mut object = self.definition.with_type(object);
             let undecodable = |error: ApiError| ApiError::undecodable_patch(&error.message);
             self.check_type(&object).map_err(undecodable)?;
             *said.borrow_mut() = self.check_fields(&object, options).map_err(undecodable)?;
@@ -293,9 +294,8 @@ impl Resource<'_> {
         let contradiction =
             apply::check_applied(applied, &self.definition.schema, self.definition.api_version());
         contradiction.map_err(apply_error)?;
-        let warnings = self.check_fields(applied, options)?;
-        let written = self.apply_checked(name, applied, subresource, options, &warnings);
-        written.map_err(|error| error.warned(&warnings))
+        // Fields that the schema does not know are contradictions: there is nothing left to warn of.
+        self.apply_checked(name, applied, subresource, options, &[])
     }
 
     fn apply_checked(
@@ -306,7 +306,6 @@ impl Resource<'_> {
         options: &WriteOptions,
         warnings: &[String],
     ) -> Result<Written, ApiError> {
-        self.check_namespace_of(applied)?;
         let sent = value::uid(applied);
         let decode = |merged: &Value| match self.definition.schema.undecodable(merged) {
             Some(why) => {
@@ -315,6 +314,7 @@ impl Resource<'_> {
             None => Ok(()),
         };
         let check_name = |merged: &Value| {
+            self.check_namespace_of(applied)?;
             let named = if value::name(applied).is_empty() { merged } else { applied };
             check_name(named, name)
         };
@@ -341,7 +341,7 @@ impl Resource<'_> {
                 }
                 return self.insert(object, name, options, (warnings, false), Ownership::Recorded);
             }
-            let result = self.change(name, subresource, options, warnings.to_vec(), |live| {
+            let result = self.change(name, subresource, options, warnings, |live| {
                 let now = self.plane.now();
                 let writer = self.writer(options, subresource, &now);
                 let merged =
@@ -368,7 +368,7 @@ impl Resource<'_> {
         name: &str,
         subresource: &str,
         options: &WriteOptions,
-        warnings: Vec<String>,
+        warnings: &[String],
         make: impl Fn(&Value) -> Result<(Value, Ownership), ApiError>,
     ) -> Result<Written, ApiError> {
         let table = &self.definition.table;
@@ -381,11 +381,16 @@ impl Resource<'_> {
             }
             let (proposed, ownership) = make(&live)?;
             let sent = value::text(&proposed, "/metadata/resourceVersion");
-            if !sent.is_empty() && sent != value::text(&live, "/metadata/resourceVersion") {
+            if !sent.is_empty() && sent.parse::<u64>().is_err() {
+                let why = format!("strconv.ParseUint: parsing \"{sent}\": invalid syntax");
+                return Err(ApiError::unclassified(why));
+            }
+            let stale = !sent.is_empty() && sent != value::text(&live, "/metadata/resourceVersion");
+            if stale && !sabotage::is(Bug::StaleWritesTaken) {
                 return Err(ApiError::modified(self.definition.subject(name)));
             }
             let mut object = self.settle(&live, proposed, subresource, options, ownership)?;
-            let mut warnings = warnings.clone();
+            let mut warnings = warnings.to_vec();
             warnings.extend(naming::doubtful_finalizers(self.definition, Some(&live), &object));
             self.protect_labels(&key, &mut object)?;
             let mut object = versions::to_storage(self.definition, object);

@@ -11,6 +11,7 @@ use super::operation::{is_other_version, present, without_cluster};
 use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::selector::{FieldSelector, LabelSelector};
 use crate::control_plane::plane::{Plane, View};
+use crate::control_plane::sabotage::{self, Bug};
 use crate::control_plane::storage::{Change, ChangeKind, Cursor, Expired, ObjectKey, Scope, Wanted};
 use crate::control_plane::value;
 
@@ -94,7 +95,11 @@ pub(crate) fn list(plane: &Plane, selection: &Selection, paging: &Paging) -> Res
         selection.labels != LabelSelector::default() || selection.fields != FieldSelector::default();
     let limit = paging.limit.filter(|limit| *limit > 0).and_then(|l| usize::try_from(l).ok());
     let wanted = Wanted {
-        at: token.as_ref().map(|token| token.revision).or(paging.exactly),
+        at: token
+            .as_ref()
+            .filter(|_| !sabotage::is(Bug::PagesDrift))
+            .map(|token| token.revision)
+            .or(paging.exactly),
         after: token.as_ref().map(|token| &token.after),
         limit,
         counts: limit.is_some() && !selective && !selection.view.is_partial(),
@@ -110,7 +115,9 @@ pub(crate) fn list(plane: &Plane, selection: &Selection, paging: &Paging) -> Res
             ApiError::expired(expired.to_string())
         }
     })?;
-    let last = listing.items.last().filter(|_| listing.more > 0);
+    // Of one name there is one at most.
+    let ends = selection.name.is_some() || selection.fields.fixed("metadata.name").is_some();
+    let last = listing.items.last().filter(|_| listing.more > 0 && !ends);
     let next = last.map(|(key, _)| Token { revision: listing.revision, after: key.clone() }.encode());
     let remaining = Some(listing.more).filter(|more| *more > 0 && wanted.counts);
     let items = listing.items.iter().map(|(_, object)| selection.present(object)).collect();
@@ -272,6 +279,7 @@ impl Watch {
             (false, true) => Some(selection.event("ADDED", change)),
             (true, true) => Some(selection.event("MODIFIED", change)),
             (true, false) if change.kind == ChangeKind::Deleted => Some(selection.event("DELETED", change)),
+            (true, false) if sabotage::is(Bug::LeavingUnseen) => None,
             (true, false) => {
                 let mut last = Value::clone(change.previous.as_ref()?);
                 value::set(&mut last, &["metadata", "resourceVersion"], json!(change.revision.to_string()));

@@ -244,7 +244,7 @@ fn check_lease(object: &Value, causes: &mut Vec<Cause>) {
         ("leaseDurationSeconds", 1, "must be greater than 0"),
         ("leaseTransitions", 0, "must be greater than or equal to 0"),
     ] {
-        let value = &object["spec"][field];
+        let value = value::at(object, &format!("/spec/{field}"));
         if value.as_i64().is_some_and(|number| number < least) {
             causes.push(Cause::invalid(&format!("spec.{field}"), value, why));
         }

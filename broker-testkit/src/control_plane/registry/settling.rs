@@ -29,7 +29,7 @@ impl Resource<'_> {
         if self.kind_error(&object).is_some() {
             self.validate(Some(live), &object, &name, Vec::new())?;
         }
-        self.check_immutable_metadata(live, &object, &name)?;
+        let mut causes = Self::immutable_metadata(live, &object);
         let schema = &definition.schema;
         schema.prune(&mut object);
         match ownership {
@@ -58,7 +58,7 @@ impl Resource<'_> {
             set_or_remove(&mut object, &["status"], status);
         }
         restore_system_metadata(live, &mut object);
-        let causes = rules::on_update(self.plane, definition, self.cluster, live, &mut object)?;
+        causes.extend(rules::on_update(self.plane, definition, self.cluster, live, &mut object)?);
         self.guard.admit(definition, self.cluster, Some(live), &object)?;
         if definition.generation && desired_state_differs(definition, live, &object) {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;

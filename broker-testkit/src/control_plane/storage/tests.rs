@@ -117,7 +117,8 @@ fn pages_of_one_revision_are_one_list_whatever_happens_between_them() {
         let page = store.page(&table, &scope, &wanted, admits).unwrap();
         assert_eq!(page.more, 6_usize.saturating_sub(2 * (round + 1)));
         let uncounted = store.page(&table, &scope, &Wanted { counts: false, ..wanted }, admits).unwrap();
-        assert_eq!(uncounted.more > 0, page.more > 0);
+        // The last page but one of those that nobody counts may be followed by an empty one.
+        assert!(uncounted.more > 0 || page.more == 0);
         found.extend(page.items.iter().map(|(key, _)| key.name.to_string()));
         if page.more == 0 {
             break;

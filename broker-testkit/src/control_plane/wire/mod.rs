@@ -10,7 +10,7 @@ mod left_out;
 mod metrics;
 pub(crate) mod path;
 mod protobuf;
-mod response;
+pub(crate) mod response;
 #[cfg(feature = "simulation")]
 mod seen;
 mod watching;

@@ -1,7 +1,7 @@
 //! A request for a resource that is served and allowed: writing and deleting.
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::body;
 use super::call::Call;
@@ -96,20 +96,6 @@ impl Call<'_> {
         }
     }
 
-    /// Clients of built-in kinds may leave the type out: the URL says it.
-    fn with_type(&self, mut object: Value) -> Value {
-        let lacks = |field: &str| object.is_object() && value::text(&object, field).is_empty();
-        let native = self.definition.is_native();
-        let (kind, version) = (native && lacks("/kind"), native && lacks("/apiVersion"));
-        if kind {
-            value::set(&mut object, &["kind"], json!(self.definition.kind));
-        }
-        if version {
-            value::set(&mut object, &["apiVersion"], json!(self.definition.api_version()));
-        }
-        object
-    }
-
     /// The object in the body. Only built-in kinds have protobuf messages.
     fn object(&self, content: &[u8]) -> Result<Value, ApiError> {
         let headers = &self.parts.headers;
@@ -117,7 +103,7 @@ impl Call<'_> {
         {
             return Err(ApiError::unsupported_media_type("application/json, application/yaml"));
         }
-        Ok(self.with_type(body::object(headers, content)?))
+        Ok(self.definition.with_type(body::object(headers, content)?))
     }
 
     fn patch(&self, name: &str, subresource: &str, content: &[u8]) -> Result<Answer, ApiError> {
@@ -129,7 +115,7 @@ impl Call<'_> {
             media_type.as_str(),
             "application/json-patch+json" | "application/merge-patch+json" | "application/apply-patch+yaml"
         );
-        if !known && !(strategic && media_type == "application/strategic-merge-patch+json") {
+        if !(known || strategic && media_type == "application/strategic-merge-patch+json") {
             let accepted =
                 "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
             return Err(ApiError::unsupported_media_type(accepted));

@@ -64,16 +64,17 @@ impl Draw {
         self.step += 1;
         let kind = self.kind();
         let request = match self.dice.below(100) {
-            0..18 => self.create(kind),
-            18..32 => self.update(kind),
-            32..54 => self.apply(kind),
-            54..62 => self.merge(kind),
-            62..70 => self.json_patch(kind),
-            70..75 => self.strategic(kind),
-            75..83 => self.delete(kind),
+            0..17 => self.create(kind),
+            17..31 => self.update(kind),
+            31..54 => self.apply(kind),
+            54..60 => self.merge(kind),
+            60..69 => self.relabel(kind),
+            69..74 => self.json_patch(kind),
+            74..77 => self.strategic(kind),
+            77..83 => self.delete(kind),
             83..85 => self.delete_collection(kind),
-            85..88 => self.get(kind),
-            88..95 => {
+            85..87 => self.get(kind),
+            87..92 => {
                 self.lists(kind, operations);
                 return;
             }

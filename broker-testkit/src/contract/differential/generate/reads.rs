@@ -13,6 +13,9 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;
 /// Selectors of labels, with labels that they admit.
 const LABELS: &[(&str, &[(&str, &str)])] = &[
     ("tier=a", &[("tier", "a")]),
+    ("tier=a", &[("tier", "a")]),
+    ("!tier", &[]),
+    ("tier!=a", &[]),
     ("tier==b", &[("tier", "b")]),
     ("tier!=a", &[]),
     ("tier", &[("tier", "b")]),
@@ -42,7 +45,7 @@ impl Draw {
     /// A list, in pages now and then.
     pub(super) fn lists(&mut self, kind: &str, operations: &mut Vec<Operation>) {
         let mut request = ask("GET", kind, "");
-        self.select(kind, &mut request);
+        self.select(kind, &mut request, 3);
         if self.once_in(3) {
             self.of(&[TABLE, METADATA_LIST]).clone_into(&mut request.accept);
             if self.once_in(3) && request.accept == TABLE {
@@ -81,6 +84,11 @@ impl Draw {
             let mut next = request;
             next.query.retain(|(key, _)| !key.starts_with("resourceVersion"));
             next.query.push(pair("continue", "{{continue}}"));
+            // What happens between two pages is not of their moment.
+            if !self.owners && self.once_in(2) {
+                let write = if self.once_in(2) { self.create(kind) } else { self.delete(kind) };
+                operations.push(Operation::Send(write));
+            }
             operations.push(Operation::Send(next.clone()));
             if self.once_in(3) {
                 operations.push(Operation::Send(next));
@@ -93,15 +101,16 @@ impl Draw {
         format!("{{{{version:{kind}/{name}:{}}}}}", self.dice.below(4))
     }
 
-    /// Labels and fields that are asked for; the labels and the name that something must have to be among that.
+    /// Labels (once in so many times) and fields that are asked for; the labels and the name that something must have to be among that.
     fn select(
         &mut self,
         kind: &str,
         request: &mut Request,
+        times: u64,
     ) -> (&'static [(&'static str, &'static str)], &'static str) {
         let mut labels: &[(&str, &str)] = &[];
         let mut name = "marker";
-        if self.once_in(3) {
+        if self.once_in(times) {
             let (selector, admitted) = self.of(LABELS);
             request.query.push(pair("labelSelector", selector));
             labels = admitted;
@@ -137,7 +146,7 @@ impl Draw {
 
     pub(super) fn watch(&mut self, kind: &str) -> Operation {
         let mut request = ask("GET", kind, "");
-        let (labels, name) = self.select(kind, &mut request);
+        let (labels, name) = self.select(kind, &mut request, 2);
         if self.once_in(5) {
             self.of(&[TABLE, METADATA]).clone_into(&mut request.accept);
         }
@@ -158,7 +167,7 @@ impl Draw {
             request.query.push(pair("resourceVersion", &version));
         }
         let mut marker = ask("PATCH", kind, name);
-        marker.media = "application/apply-patch+yaml".to_owned();
+        "application/apply-patch+yaml".clone_into(&mut marker.media);
         marker.query = vec![pair("fieldManager", "marker"), pair("force", "true")];
         let mut object = typed(kind, name);
         object["metadata"]["annotations"] = json!({MARKER: ""});

@@ -16,8 +16,15 @@ impl Draw {
             metadata.remove("name");
             metadata.insert("generateName".to_owned(), json!(format!("{GENERATED}{}-", self.step)));
         }
-        match self.dice.below(60) {
-            0 => object["kind"] = json!("Other"),
+        let odd = self.dice.below(60);
+        match odd {
+            0 => {
+                if kind == "gadgets" {
+                    // Its rules would be looked at even so, and nothing else.
+                    object["spec"] = json!({"size": 2});
+                }
+                object["kind"] = json!("Other");
+            }
             1 => object["apiVersion"] = json!("example.com/v9"),
             2 => object["metadata"]["resourceVersion"] = json!("1"),
             3 => drop(object.as_object_mut().map(|fields| fields.remove("kind"))),
@@ -27,6 +34,10 @@ impl Draw {
         let mut request = ask("POST", kind, "");
         request.body = Some(object);
         self.write_options(&mut request);
+        if odd == 2 {
+            // A trial answers what was sent.
+            request.query.retain(|(key, _)| key != "dryRun");
+        }
         self.form(&mut request);
         request
     }
@@ -38,6 +49,11 @@ impl Draw {
         let mut request = ask("PUT", kind, &path);
         if self.once_in(5) {
             let mut object = self.object(kind, name);
+            if status {
+                object["status"] = self.status();
+                // A spec that cannot be would be ignored, and the managed fields with it.
+                object["spec"] = json!({"size": 2});
+            }
             if self.once_in(2) {
                 object["metadata"]["resourceVersion"] = json!(self.version(kind, name));
             }
@@ -57,6 +73,10 @@ impl Draw {
             request.body = Some(change);
         }
         self.write_options(&mut request);
+        if request.edits.is_none() {
+            // Where it creates, a trial answers the version that was sent.
+            request.query.retain(|(key, _)| key != "dryRun");
+        }
         request
     }
 
@@ -112,9 +132,13 @@ impl Draw {
         let status = kind == "gadgets" && self.once_in(4);
         let path = if status { format!("{name}/status") } else { name.to_owned() };
         let mut request = ask("PATCH", kind, &path);
-        request.media = "application/apply-patch+yaml".to_owned();
+        "application/apply-patch+yaml".clone_into(&mut request.media);
         let mut object = typed(kind, name);
         self.metadata(&mut object["metadata"]);
+        if let (true, Some(metadata)) = (kind == "gadgets", object["metadata"].as_object_mut()) {
+            // Empty ones are stored with custom resources, and removed by the next write, whatever it is.
+            metadata.retain(|_, field| *field != json!({}) && *field != json!([]));
+        }
         if status {
             object["status"] = self.status();
         } else {
@@ -151,7 +175,7 @@ impl Draw {
         let status = kind == "gadgets" && self.once_in(4);
         let path = if status { format!("{name}/status") } else { name.to_owned() };
         let mut request = ask("PATCH", kind, &path);
-        request.media = "application/merge-patch+json".to_owned();
+        "application/merge-patch+json".clone_into(&mut request.media);
         let mut change = self.change(kind, status);
         if self.once_in(10) {
             change["metadata"]["resourceVersion"] = json!(self.version(kind, name));
@@ -161,9 +185,20 @@ impl Draw {
         request
     }
 
+    /// A change of labels, by which objects come to be selected or not.
+    pub(super) fn relabel(&mut self, kind: &str) -> Request {
+        let name = self.name();
+        let mut request = ask("PATCH", kind, name);
+        "application/merge-patch+json".clone_into(&mut request.media);
+        let label = self.of(&["tier", "tier", "tier", "zone"]);
+        let value = if self.once_in(2) { Value::Null } else { json!(self.of(&["a", "a", "b"])) };
+        request.body = Some(json!({"metadata": {"labels": {label: value}}}));
+        request
+    }
+
     pub(super) fn strategic(&mut self, kind: &str) -> Request {
         let mut request = self.merge(kind);
-        request.media = "application/strategic-merge-patch+json".to_owned();
+        "application/strategic-merge-patch+json".clone_into(&mut request.media);
         if self.once_in(3) {
             request.body = Some(match self.dice.below(5) {
                 0 => json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/one"]}}),
@@ -181,7 +216,7 @@ impl Draw {
         let name = self.name();
         let path = if status { format!("{name}/status") } else { name.to_owned() };
         let mut request = ask("PATCH", kind, &path);
-        request.media = "application/json-patch+json".to_owned();
+        "application/json-patch+json".clone_into(&mut request.media);
         let many = 1 + self.dice.below(3);
         let operations: Vec<Value> = (0..many).map(|_| self.json_operation(kind, status)).collect();
         request.body = Some(json!(operations));
@@ -243,6 +278,8 @@ impl Draw {
                 Odd::NamedP,
             ])
             .value();
+        // Null is something else than no bytes to who owns it, and the same once it is stored.
+        let value = if kind == "secrets" && value.is_null() { json!("aGk=") } else { value };
         match self.dice.below(12) {
             0..4 => json!({"op": "add", "path": path, "value": value}),
             4..7 => json!({"op": "replace", "path": path, "value": value}),

@@ -6,6 +6,7 @@ use super::typed::{Comparison, field_set, remove};
 use super::{ApplyError, Cause, Writer};
 use crate::control_plane::machinery::schema::Schema;
 use crate::control_plane::machinery::schema::node::Node;
+use crate::control_plane::sabotage::{self, Bug};
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -105,7 +106,7 @@ pub(super) fn update(
 
 /// Removes what the applier applied last time, does not apply now, and nobody else owns.
 pub(super) fn prune(merged: &Value, owners: &Owners, last: Option<&FieldSet>, root: &Node) -> Value {
-    let Some(last) = last.filter(|last| !last.is_empty()) else {
+    let Some(last) = last.filter(|last| !last.is_empty() && !sabotage::is(Bug::AppliedFieldsStay)) else {
         return merged.clone();
     };
     let last = last.with_declared_parents(root);

@@ -14,6 +14,7 @@ mod rules;
 mod tests;
 mod validate;
 
+use crate::control_plane::sabotage::{self, Bug};
 use node::{Kind, Node};
 use prune::Nulls;
 use serde_json::Value;
@@ -147,7 +148,9 @@ impl Schema {
     ///
     /// Of native kinds it removes empty lists and maps too, as their Go types lose them.
     pub fn prune(&self, object: &mut Value) {
-        prune::prune(object, Some(&self.root), "", &mut Vec::new());
+        if !sabotage::is(Bug::UnknownFieldsStay) {
+            prune::prune(object, Some(&self.root), "", &mut Vec::new());
+        }
         prune::tidy_metadata(object);
         if self.empties == Empties::Dropped {
             prune::drop_empties(object, &self.root);

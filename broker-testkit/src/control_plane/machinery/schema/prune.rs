@@ -117,6 +117,7 @@ fn replace_null(value: &mut Value, node: &Node) {
 /// Removes what typed metadata never shows: nulls and empty collections.
 pub(super) fn tidy_metadata(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.values_mut().for_each(empty_texts);
         // An empty managedFields list means something to server-side apply.
         metadata.retain(|name, value| match value {
             Value::Null => false,
@@ -124,6 +125,15 @@ pub(super) fn tidy_metadata(object: &mut Value) {
             Value::Array(items) => name == "managedFields" || !items.is_empty(),
             Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
         });
+    }
+}
+
+/// A Go map of texts has an empty one where there is null.
+fn empty_texts(map: &mut Value) {
+    for value in
+        map.as_object_mut().into_iter().flat_map(|map| map.values_mut()).filter(|value| value.is_null())
+    {
+        *value = Value::from("");
     }
 }
 
@@ -135,6 +145,9 @@ pub(super) fn drop_empties(value: &mut Value, node: &Node) {
                 let Some(child_node) = node.properties.get(name) else { return true };
                 drop_empties(child, child_node);
                 let is_map = matches!(child_node.additional, Additional::Each(_));
+                if matches!(&child_node.additional, Additional::Each(each) if each.kind == Kind::Text) {
+                    empty_texts(child);
+                }
                 match child {
                     Value::Null => false,
                     // Who sends an empty list of rules owns it; an empty managedFields list means something.

@@ -14,6 +14,7 @@ pub(super) fn validate(value: &Value, node: &Node, path: &str, errors: &mut Vec<
     }
     if let Some(wanted) = type_mismatch(value, node.kind) {
         errors.push(wrong_type(path, wanted, type_name(value)));
+        check_allowed(value, &node.rules, path, errors);
         return;
     }
     check_rules(value, &node.rules, path, errors);
@@ -94,6 +95,12 @@ fn check_rules(value: &Value, rules: &Rules, path: &str, errors: &mut Vec<FieldE
         Value::Object(fields) => check_object(fields, rules, path, errors),
         Value::Null | Value::Bool(_) => {}
     }
+    check_allowed(value, rules, path, errors);
+    check_conditions(value, rules, path, errors);
+}
+
+/// Whether it is one of the allowed values, which is looked at of values of any type.
+fn check_allowed(value: &Value, rules: &Rules, path: &str, errors: &mut Vec<FieldError>) {
     if let Some(allowed) = &rules.allowed
         && !allowed.iter().any(|each| equal(each, value))
     {
@@ -106,7 +113,6 @@ fn check_rules(value: &Value, rules: &Rules, path: &str, errors: &mut Vec<FieldE
             message: format!("Unsupported value: {value}: supported values: {}", supported.join(", ")),
         });
     }
-    check_conditions(value, rules, path, errors);
 }
 
 fn check_text(text: &str, rules: &Rules, path: &str, errors: &mut Vec<FieldError>) {
