@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask …`.
 
 mod bench;
+mod differential;
 mod simulate;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,8 @@ enum Chore {
     /// Measure, and print the numbers of the README as Markdown.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Let the embedded control plane and a real Kubernetes play the same sequences of requests, and compare.
+    Differential(differential::Differential),
     /// Play simulated histories of the operator with faults in them, or one of them again.
     Simulate(simulate::Simulate),
 }
@@ -27,6 +30,7 @@ async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     match Arguments::parse().chore {
         Chore::Bench(bench) => Box::pin(bench.run()).await,
+        Chore::Differential(differential) => differential.run().await,
         Chore::Simulate(simulate) => simulate.run(),
     }
 }

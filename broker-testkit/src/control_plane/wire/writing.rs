@@ -1,7 +1,7 @@
 //! A request for a resource that is served and allowed: writing and deleting.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body;
 use super::call::Call;
