@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: numbers that anybody can reproduce.
 
 mod calls;
+mod control_plane;
 mod e2e;
 mod moves;
 mod numbers;
@@ -22,6 +23,31 @@ pub(crate) enum Bench {
     /// A broker that starts beside many orders at rest: how soon it is at rest, its writes, its memory; and how long
     /// `status -A` takes.
     Restart(Restart),
+    /// The embedded control plane alone: its start, writes, watches and memory.
+    ControlPlane(PlaneBench),
+}
+
+/// How to measure the embedded control plane.
+#[derive(Debug, Args)]
+pub(crate) struct PlaneBench {
+    /// How many times it is started.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    starts: u32,
+    /// How many objects are written.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    writes: u32,
+    /// How many clients write at the same time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    clients: u32,
+    /// How many changes each watch is told.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    events: u32,
+    /// How many watches are open.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    watches: u32,
+    /// How many objects there are while their memory is measured.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    objects: u32,
 }
 
 /// How to measure a start.
@@ -90,6 +116,7 @@ impl Bench {
             Self::E2e(e2e) => e2e.run().await,
             Self::Moves(moves) => moves::run(&moves).await,
             Self::Restart(restart) => restart::run(&restart).await,
+            Self::ControlPlane(plane) => control_plane::run(&plane).await,
         }
     }
 }

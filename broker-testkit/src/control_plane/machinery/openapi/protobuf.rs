@@ -11,8 +11,9 @@ pub(super) fn document(json: &Value) -> Vec<u8> {
     let mut content = Vec::new();
     text(&mut content, 1, &json["swagger"]);
     let mut info = Vec::new();
-    text(&mut info, 1, &json["info"]["title"]);
-    text(&mut info, 2, &json["info"]["version"]);
+    let about = &json["info"];
+    text(&mut info, 1, &about["title"]);
+    text(&mut info, 2, &about["version"]);
     bytes(&mut content, 2, &info);
     bytes(&mut content, 8, &[]);
     bytes(&mut content, 9, &named_schemas(&json["definitions"]));
