@@ -111,7 +111,7 @@ impl Faulty {
                 let records = self.memory.fleet.assignments();
                 let record = records.iter().find(|record| record.name == guard.assignment);
                 let mut guard = guard.clone();
-                guard.copy = record.and_then(Assignment::serving).unwrap().key.name.clone();
+                guard.copy.clone_from(&record.and_then(Assignment::serving).unwrap().key.name);
                 Action::ApplyRelated { target: target.clone(), object: object.clone(), guard }
             }
             _ => action.clone(),
