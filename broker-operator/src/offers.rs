@@ -57,11 +57,7 @@ pub async fn print(args: &OffersArgs) -> anyhow::Result<()> {
 
 /// All offers of all shards.
 pub(crate) async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
-    let providers = if platform.is_on_plain_kubernetes() {
-        BTreeMap::new()
-    } else {
-        providers(&platform.server, &platform.workspace).await?
-    };
+    let providers = providers(platform).await?;
     let mut offers = Vec::new();
     for view in views(platform, ACCEPT_API_EXPORT).await? {
         let list = view.list::<AcceptApi>(&Api::all(view.client.clone()), ListParams::default()).await;
@@ -75,8 +71,14 @@ pub(crate) async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// Who binds the export of offers: workspaces by id, with their path, or the id again where nothing tells the path.
-pub(crate) async fn providers(server: &Server, workspace: &str) -> anyhow::Result<BTreeMap<String, String>> {
+/// Who may offer: workspaces that bind the export of offers, by id, with their path, or the id again where nothing tells
+/// the path; on plain Kubernetes every cluster that takes part, by name.
+pub(crate) async fn providers(platform: &Platform) -> anyhow::Result<BTreeMap<String, String>> {
+    if platform.is_on_plain_kubernetes() {
+        let members = platform.members().await?;
+        return Ok(members.keys().map(|name| (name.to_string(), name.to_string())).collect());
+    }
+    let Platform { server, workspace } = platform;
     let mut providers = BTreeMap::new();
     for url in endpoints(server, workspace).await? {
         for binding in all_of::<ApiBinding>(server, &url, "bindings").await? {

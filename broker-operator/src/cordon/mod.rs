@@ -49,25 +49,21 @@ pub struct CordonArgs {
 /// Has the platform say of a provider whether it takes orders, and tells what that does.
 pub async fn schedule(args: &CordonArgs, wanted: Scheduling) -> anyhow::Result<()> {
     let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
-    for line in apply(&platform.server, &platform.workspace, args, wanted).await? {
+    for line in apply(&platform, args, wanted).await? {
         println!("{line}");
     }
     Ok(())
 }
 
-/// The same for a server that is known; returns what to tell.
-async fn apply(
-    server: &Server,
-    workspace: &str,
-    args: &CordonArgs,
-    wanted: Scheduling,
-) -> anyhow::Result<Vec<String>> {
+/// The same for a platform that is known; returns what to tell.
+async fn apply(platform: &Platform, args: &CordonArgs, wanted: Scheduling) -> anyhow::Result<Vec<String>> {
+    let Platform { server, workspace } = platform;
     let api: Api<BrokeredApi> = Api::all(server.client(workspace)?);
     let failed = |what: &str, error| server.failure(format!("{what} in {workspace}"), error);
     let all =
         api.list(&ListParams::default()).await.map_err(|error| failed("listing the BrokeredAPIs", error))?;
     let names = chosen(&all.items, &args.apis, workspace)?;
-    let known = providers(server, workspace).await?;
+    let known = providers(platform).await?;
     let target = target(&args.provider, &all.items, &known)?;
     let called = target.path.clone().unwrap_or_else(|| target.id.clone());
     let assignments: Api<Assignment> = Api::all(server.client(workspace)?);
@@ -163,7 +159,7 @@ fn target(asked: &str, apis: &[BrokeredApi], known: &BTreeMap<String, String>) -
         let mut names: Vec<&str> = known.values().map(String::as_str).collect();
         names.sort_unstable();
         bail!(
-            "no provider is called `{asked}`; those that bind the export of offers are: {}",
+            "no provider is called `{asked}`; those that may offer are: {}",
             names.join(", ")
         );
     }

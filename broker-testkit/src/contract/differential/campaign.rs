@@ -32,6 +32,9 @@ pub struct Report {
     pub sequences: u64,
     /// Disagreements by their sort: how many, and the first, shortened.
     pub disagreements: BTreeMap<String, (u64, Disagreement)>,
+    /// The same, of those that were gone when their sequence was played once more: a server's controllers, which work
+    /// beside it, were at another point by then.
+    pub fleeting: BTreeMap<String, (u64, Disagreement)>,
     /// Refusals whose words for people were compared, and how many of them had the same.
     pub messages: (u64, u64),
     /// Pairs of words that differ, and how often.
@@ -56,12 +59,20 @@ impl Campaign {
                         return Ok(());
                     }
                     let sequence = Sequence::draw(self.seed, self.from + number);
-                    let played = stage.play(&sequence).await.map_err(|broken| {
+                    let told = |broken: Broken| {
                         Broken::new(
                             format!("{} in sequence {}", broken.claim(), self.from + number),
                             broken.seen(),
                         )
-                    })?;
+                    };
+                    let mut played = stage.play(&sequence).await.map_err(told)?;
+                    if let Some(found) = played.disagreement.take() {
+                        played.disagreement = stage.play(&sequence).await.map_err(told)?.disagreement;
+                        if played.disagreement.is_none() {
+                            let mut report = lock(report);
+                            report.fleeting.entry(found.signature()).or_insert((0, found)).0 += 1;
+                        }
+                    }
                     take(report, &stage, played, self.shrinks).await?;
                     progress(lock(report).sequences);
                 }
@@ -116,6 +127,9 @@ impl std::fmt::Display for Report {
         sorts.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
         for (signature, (count, disagreement)) in sorts {
             writeln!(f, "== {count} of: {signature}\n{disagreement}")?;
+        }
+        for (signature, (count, disagreement)) in &self.fleeting {
+            writeln!(f, "== {count} once, and not again, of: {signature}\n{disagreement}")?;
         }
         let mut words: Vec<_> = self.wording.iter().collect();
         words.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

@@ -5,7 +5,8 @@
 //! watches from earlier versions on. A [`Pair`] plays it on two servers, such as the embedded control plane and a real
 //! Kubernetes, and compares status codes, warnings, bodies with their managed fields, and the events of watches in
 //! order. A [`Campaign`] plays many at once, each in a namespace of its own, and shortens those about which the servers
-//! disagree. What was found so far is kept by name ([`found()`]).
+//! disagree each time; what they disagree about once, and not again, is told apart. What was found so far is kept by
+//! name ([`found()`]).
 //!
 //! ```sh
 //! cargo test -p broker-testkit --test it differential
