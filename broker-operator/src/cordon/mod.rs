@@ -158,10 +158,7 @@ fn target(asked: &str, apis: &[BrokeredApi], known: &BTreeMap<String, String>) -
     if !is_known {
         let mut names: Vec<&str> = known.values().map(String::as_str).collect();
         names.sort_unstable();
-        bail!(
-            "no provider is called `{asked}`; those that may offer are: {}",
-            names.join(", ")
-        );
+        bail!("no provider is called `{asked}`; those that may offer are: {}", names.join(", "));
     }
     Ok(target)
 }
