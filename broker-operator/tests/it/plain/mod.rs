@@ -35,7 +35,6 @@ on_plain_kubernetes! {
     a_cluster_that_does_not_answer_is_waited_for_and_the_others_go_on,
     orders_of_the_same_name_in_two_clusters_never_mix,
     a_definition_that_is_deleted_takes_its_orders_along,
-    the_commands_that_change_something_work_among_clusters,
 }
 
 /// The binary tells by a kubeconfig that points to no workspace what it works on.
@@ -43,4 +42,10 @@ on_plain_kubernetes! {
 async fn the_binary_works_on_real_clusters_and_the_commands_tell_how_it_is() {
     crate::prepare();
     scenario::the_binary_works_and_the_commands_tell_how_it_is(stage::Plain::real().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_that_change_something_work_among_real_clusters() {
+    crate::prepare();
+    scenario::the_commands_that_change_something_work_among_clusters(stage::Plain::real().await).await;
 }
