@@ -92,7 +92,7 @@ What is not in it
 pub async fn write(args: &SupportBundleArgs) -> anyhow::Result<()> {
     let platform = args.platform.open().await?;
     let now = Timestamp::now();
-    let folder = format!("resource-broker-support-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let folder = format!("resource-broker-support-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"));
     let path = args.file.clone().unwrap_or_else(|| format!("{folder}.tar.gz").into());
     if path.exists() {
         anyhow::bail!("{} is there already: nothing is overwritten", path.display());
