@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::init::Server;
 use crate::init::plan::ACCEPT_API_EXPORT;
 use crate::platform::{ListOutput, Platform, PlatformArgs, age_of};
-use crate::survey::views;
+use crate::survey::{paths, views};
 
 /// List what providers offer, and whether it is available.
 #[derive(Clone, Debug, Args)]
@@ -75,8 +75,7 @@ pub(crate) async fn read(platform: &Platform) -> anyhow::Result<Vec<Offer>> {
 /// the path; on plain Kubernetes every cluster that takes part, by name.
 pub(crate) async fn providers(platform: &Platform) -> anyhow::Result<BTreeMap<String, String>> {
     if platform.is_on_plain_kubernetes() {
-        let members = platform.members().await?;
-        return Ok(members.keys().map(|name| (name.to_string(), name.to_string())).collect());
+        return paths(platform).await;
     }
     let Platform { server, workspace } = platform;
     let mut providers = BTreeMap::new();

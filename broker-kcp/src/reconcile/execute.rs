@@ -108,21 +108,24 @@ impl KcpMigrationExecutor {
     /// seen last.
     async fn still_serves(&self, guard: &RelatedGuard) -> Result<(), PortError> {
         let target = Target::assignments(&self.fleet);
+        let refuse = |why: String| {
+            let what = format!("what {} hands over", guard.copy);
+            Err(PortError::new(PortErrorKind::Conflict, what, why))
+        };
         let there = match target.api.get(&target.resource, "", &guard.assignment).await {
-            Ok(there) => Some(there),
-            Err(error) if error.kind() == ApiErrorKind::NotFound => None,
+            Ok(there) => there,
+            Err(error) if error.kind() == ApiErrorKind::NotFound => {
+                return refuse("the order's record is gone".to_owned());
+            }
             Err(error) => return Err(port_error(&error)),
         };
-        let record = there.as_ref().and_then(|there| read_assignment(there).ok());
-        let holds = guard.holds(record.as_ref());
-        if let Some(there) = there {
-            target.show(there);
+        let record = read_assignment(&there);
+        target.show(there);
+        match record {
+            Ok(record) if guard.holds(Some(&record)) => Ok(()),
+            Ok(_) => refuse("another copy serves the order by now".to_owned()),
+            Err(error) => refuse(format!("the order's record cannot be read: {error}")),
         }
-        if holds {
-            return Ok(());
-        }
-        let what = format!("what {} hands over", guard.copy);
-        Err(PortError::new(PortErrorKind::Conflict, what, "another copy serves the order by now"))
     }
 
     /// Guarded by the version of the order too: no server looks at the uid of what is written to a status.

@@ -26,7 +26,8 @@
 //! What is not asked, since the real server's answer hangs on chance or on a mistake of its own, is left out by the
 //! generator at the place where it would be drawn, with the reason: lists from a cache that may be behind, dependents
 //! that do not block an owner in the foreground, empty maps of metadata in custom resources, trials of creations with a
-//! version, a spec sent to the status endpoint that does not fit the schema.
+//! version, a spec sent to the status endpoint that does not fit the schema. Creations that bring a `deletionTimestamp` or
+//! a `selfLink` along are not drawn at all: the real server can keep both.
 
 mod campaign;
 mod compare;
