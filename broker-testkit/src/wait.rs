@@ -1,5 +1,6 @@
 //! Waiting for the world to be as it should: by a watch, with a deadline, and with an error that shows
-//! what was there instead. What a Secret holds is never shown.
+//! what was there instead. And looking at every version of an object, up to the one that is there at the end.
+//! What a Secret holds is never shown.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 /// The world was not as it should be when the time was up.
 #[derive(Debug, Error)]
@@ -101,6 +103,68 @@ where
         present.objects.iter().map(shown).collect::<Vec<_>>().join("\n")
     };
     Err(WaitError { what: what.to_owned(), deadline, seen, error })
+}
+
+/// Why not every version of an object was seen.
+#[derive(Debug, Error)]
+pub enum VersionsError {
+    /// The watch broke off.
+    #[error("cannot watch {name:?}")]
+    Watch {
+        /// The object's name.
+        name: String,
+        /// What the server or the connection said.
+        #[source]
+        source: Box<watcher::Error>,
+    },
+    /// What is there at the end could not be read.
+    #[error("cannot read {name:?}")]
+    Read {
+        /// The object's name.
+        name: String,
+        /// What the server or the connection said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// Looks at each version that the object of this name has, its absence included, from now until `stop` is cancelled and
+/// what is there then has been seen, too.
+///
+/// # Errors
+///
+/// [`VersionsError`] with the first answer that is an error: versions may be missing after it.
+pub async fn each_version<K>(
+    api: &Api<K>,
+    name: &str,
+    stop: &CancellationToken,
+    mut look: impl FnMut(Option<&K>),
+) -> Result<(), VersionsError>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut versions = std::pin::pin!(watch_object(api.clone(), name));
+    let mut shown = None;
+    loop {
+        let version = if let Some(version) = stop.run_until_cancelled(versions.next()).await {
+            version
+        } else {
+            let present = api
+                .get_opt(name)
+                .await
+                .map_err(|source| VersionsError::Read { name: name.to_owned(), source: Box::new(source) })?;
+            if shown == Some(present.and_then(|object| object.resource_version())) {
+                return Ok(());
+            }
+            versions.next().await
+        };
+        // A watch has no end of its own.
+        let Some(version) = version else { return Ok(()) };
+        let version = version
+            .map_err(|source| VersionsError::Watch { name: name.to_owned(), source: Box::new(source) })?;
+        look(version.as_ref());
+        shown = Some(version.and_then(|object| object.resource_version()));
+    }
 }
 
 /// What a watch has shown so far, changed in place: with thousands of objects a copy of all of them at each event

@@ -7,9 +7,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client};
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -17,19 +15,14 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::verify::{AuthorityCertificate, Verdict, verify};
+use crate::wait::{VersionsError, each_version};
 
 /// Why there is no report.
 #[derive(Debug, Error)]
 pub enum ReaderError {
-    /// The watch could not be kept.
-    #[error("cannot watch Secret {name:?}")]
-    Watch {
-        /// The Secret's name.
-        name: String,
-        /// What the server or the connection said.
-        #[source]
-        source: Box<watcher::Error>,
-    },
+    /// Not every version was seen.
+    #[error("cannot see every version of a Secret")]
+    Watch(#[from] VersionsError),
     /// A reading task ended before its time.
     #[error("the reader of Secret {name:?} was aborted")]
     Aborted {
@@ -145,7 +138,7 @@ pub struct SecretReader {
     name: String,
     stop: CancellationToken,
     reads: JoinHandle<ReadReport>,
-    watch: JoinHandle<Result<ReadReport, watcher::Error>>,
+    watch: JoinHandle<Result<ReadReport, VersionsError>>,
 }
 
 impl SecretReader {
@@ -165,15 +158,13 @@ impl SecretReader {
         Self { name: name.to_owned(), stop, reads: tokio::spawn(reads), watch: tokio::spawn(watch) }
     }
 
-    /// Stops reading and tells what was seen.
+    /// Stops reading and tells what was seen, both by a last read and by the watch up to what is there now.
     pub async fn finish(mut self) -> Result<ReadReport, ReaderError> {
         self.stop.cancel();
         let aborted = || ReaderError::Aborted { name: self.name.clone() };
         let reads = (&mut self.reads).await.map_err(|_| aborted())?;
         let watched = (&mut self.watch).await.map_err(|_| aborted())?;
-        let watched = watched
-            .map_err(|source| ReaderError::Watch { name: self.name.clone(), source: Box::new(source) })?;
-        Ok(reads.merge(&watched))
+        Ok(reads.merge(&watched?))
     }
 }
 
@@ -194,7 +185,8 @@ async fn read(
     let started = Instant::now();
     let mut pace = tokio::time::interval(every);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(pace.tick()).await.is_some() {
+    loop {
+        let last = stop.run_until_cancelled(pace.tick()).await.is_none();
         let found = secrets.get_opt(&name).await;
         report.reads += 1;
         match found {
@@ -204,8 +196,10 @@ async fn read(
                 report.failed += 1;
             }
         }
+        if last {
+            return report;
+        }
     }
-    report
 }
 
 async fn observe(
@@ -213,21 +207,14 @@ async fn observe(
     name: String,
     authorities: Vec<AuthorityCertificate>,
     stop: CancellationToken,
-) -> Result<ReadReport, watcher::Error> {
+) -> Result<ReadReport, VersionsError> {
     let mut report = ReadReport::default();
     let started = Instant::now();
-    let only_this = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = std::pin::pin!(watcher(secrets, only_this));
-    while let Some(event) = stop.run_until_cancelled(events.try_next()).await {
-        let secret = match event? {
-            None => break,
-            Some(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => Some(secret),
-            Some(watcher::Event::Delete(_)) => None,
-            Some(watcher::Event::Init | watcher::Event::InitDone) => continue,
-        };
+    each_version(&secrets, &name, &stop, |secret| {
         report.versions += 1;
-        report.look(&verify(secret.as_ref(), &authorities), started.elapsed());
-    }
+        report.look(&verify(secret, &authorities), started.elapsed());
+    })
+    .await?;
     Ok(report)
 }
 

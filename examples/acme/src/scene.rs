@@ -11,8 +11,7 @@ use broker_operator::{Operator, OperatorError};
 use broker_testkit::pebble::{Pebble, Settings};
 use broker_testkit::provider::verify::verify;
 use broker_testkit::provider::{CertificateAuthority, certificate_resource, samples};
-use broker_testkit::wait::{until, until_all};
-use futures::TryStreamExt as _;
+use broker_testkit::wait::{each_version, until, until_all};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::runtime::watcher;
@@ -263,30 +262,19 @@ impl Sight {
     fn start(
         secrets: Api<Secret>,
         name: String,
-        judge: impl Fn(Option<&Secret>) -> Result<&'static str, String> + Send + 'static,
+        judge: impl Fn(Option<&Secret>) -> Result<&'static str, String> + Send + Sync + 'static,
     ) -> Self {
         let stop = CancellationToken::new();
         let token = stop.clone();
         let looking = tokio::spawn(async move {
             let mut seen = Vec::new();
-            let only_this = watcher::Config::default().fields(&format!("metadata.name={name}"));
-            let mut events = std::pin::pin!(watcher(secrets, only_this));
-            while let Some(event) = token.run_until_cancelled(events.try_next()).await {
-                match event? {
-                    None => break,
-                    Some(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {
-                        seen.push(judge(Some(&secret)));
-                    }
-                    Some(watcher::Event::Delete(_)) => seen.push(judge(None)),
-                    Some(watcher::Event::Init | watcher::Event::InitDone) => {}
-                }
-            }
+            each_version(&secrets, &name, &token, |secret| seen.push(judge(secret))).await?;
             Ok(seen)
         });
         Self { stop, looking }
     }
 
-    /// Whose certificate each version had, or what was wrong with it.
+    /// Whose certificate each version had, up to the present one, or what was wrong with it.
     pub async fn finish(self) -> anyhow::Result<Vec<Result<&'static str, String>>> {
         self.stop.cancel();
         self.looking.await?

@@ -2,11 +2,13 @@
 
 use std::pin::pin;
 
+use broker_testkit::wait::each_version;
 use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{SECRETS, SOON, admin, get, secret, send, start};
 
@@ -108,4 +110,34 @@ async fn the_watcher_of_kube_lists_and_follows_in_both_ways() {
         send(&client, "DELETE", &format!("{SECRETS}/one"), &Value::Null).await.unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), "-one");
     }
+}
+
+#[tokio::test]
+async fn whoever_looks_at_each_version_sees_the_one_that_is_there_when_told_to_stop() {
+    let server = start().await;
+    let client = admin(&server, "root");
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), "default");
+    send(&client, "POST", SECRETS, &secret("one")).await.unwrap();
+    let one = format!("{SECRETS}/one");
+    for step in ["1", "2", "3"] {
+        let patch = json!({"metadata": {"labels": {"step": step}}});
+        send(&client, "PATCH", &one, &patch).await.unwrap();
+        // Before the watch has shown anything.
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let mut seen = Vec::new();
+        each_version(&secrets, "one", &stop, |secret| seen.push(secret.cloned())).await.unwrap();
+        let labels = seen.last().unwrap().as_ref().unwrap().labels();
+        assert_eq!(labels.get("step").map(String::as_str), Some(step));
+    }
+    let stop = CancellationToken::new();
+    let mut seen = Vec::new();
+    let looking = each_version(&secrets, "one", &stop, |secret| seen.push(secret.is_some()));
+    let change = async {
+        send(&client, "DELETE", &one, &Value::Null).await.unwrap();
+        stop.cancel();
+    };
+    let (looked, ()) = tokio::join!(looking, change);
+    looked.unwrap();
+    assert_eq!(seen.last(), Some(&false), "{seen:?}");
 }
