@@ -14,5 +14,5 @@ mod path;
 pub use keys::Keys;
 pub use name::{ClusterName, Gvk, Gvr, ObjectKey, ObjectRef, ParseGvrError};
 pub use object::{Condition, ConditionStatus, NotAnObject, Object};
-pub use packed::Packed;
+pub use packed::{Packed, Packer};
 pub use path::{FieldPath, Lookup, MAX_PATH, MAX_SEGMENTS, ParsePathError};

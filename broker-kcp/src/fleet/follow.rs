@@ -78,8 +78,10 @@ impl Follower {
         let mut pour = Pour { contact, cache, keying, topic, observer, keep };
         let feed = Feed::new(api, resource, selector);
         let kept = pour.keying.clone();
+        let packer = pour.cache.read().packer().clone();
         // Packed page by page: no list is ever decoded as a whole.
-        let pack = move |object: Object| kept.key(&object).map(|key| (key, Entry::new(keep(object))));
+        let pack =
+            move |object: Object| kept.key(&object).map(|key| (key, Entry::new(keep(object), &packer)));
         let following = async move { feed.follow_as(pack, |news| pour.take(news)).await };
         Self { task: tokio::spawn(following.in_current_span()) }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use broker_core::order::LastWord;
-use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
+use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, Packer};
 use kube::Config;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -82,7 +82,11 @@ async fn what_was_never_read_of_a_silent_shard_is_unknown_until_all_of_it_was() 
     });
     let key = ObjectKey::new("provider", "", "b");
     let bindings = export.bindings().unwrap();
-    bindings.write().list(&source, "1", vec![(key, Entry::new(Object::try_from(binding).unwrap()))]);
+    bindings.write().list(
+        &source,
+        "1",
+        vec![(key, Entry::new(Object::try_from(binding).unwrap(), &Packer::default()))],
+    );
     assert!(export.is_silent(&provider), "it is seen there");
     assert_eq!(export.silence(&provider).unwrap().last_word, LastWord::Unread, "a part is not all");
     assert_eq!(states(&export), [CacheState::Silent, CacheState::Filled]);
@@ -102,7 +106,7 @@ async fn a_cluster_whose_shard_is_no_longer_told_is_silent_since_then() {
     export.bindings().unwrap().write().list(
         &source,
         "1",
-        vec![(key, Entry::new(Object::try_from(binding).unwrap()))],
+        vec![(key, Entry::new(Object::try_from(binding).unwrap(), &Packer::default()))],
     );
     let (told, _turns) = mpsc::unbounded_channel();
     export.disengage(&Turns(told));
@@ -121,7 +125,8 @@ async fn a_cluster_that_came_back_and_left_for_good_is_no_longer_waited_for() {
     });
     let key = ObjectKey::new("provider", "", "b");
     let bindings = export.bindings().unwrap();
-    let listed = || vec![(key.clone(), Entry::new(Object::try_from(binding.clone()).unwrap()))];
+    let listed =
+        || vec![(key.clone(), Entry::new(Object::try_from(binding.clone()).unwrap(), &Packer::default()))];
     bindings.write().list(&source, "1", listed());
     let (told, _turns) = mpsc::unbounded_channel();
     export.disengage(&Turns(told));

@@ -205,7 +205,8 @@ impl Watching {
         let source = endpoint.source();
         let binding = self.binding(uid, leaving);
         let key = binding.key_in(member);
-        let changes = bindings.cache.write().list(&source, NOTHING, vec![(key, Entry::new(binding))]);
+        let entry = Entry::new(binding, bindings.cache.read().packer());
+        let changes = bindings.cache.write().list(&source, NOTHING, vec![(key, entry)]);
         self.told(&bindings.topic, &changes);
     }
 

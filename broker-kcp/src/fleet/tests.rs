@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use broker_core::resource::{Object, ObjectKey};
+use broker_core::resource::{Object, ObjectKey, Packer};
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Problem};
@@ -16,7 +16,7 @@ fn cache(objects: &[Value]) -> Cache {
         .iter()
         .map(|value| {
             let object = Object::try_from(value.clone()).unwrap();
-            (ObjectKey::new(PLATFORM, "", object.name()), Entry::new(object))
+            (ObjectKey::new(PLATFORM, "", object.name()), Entry::new(object, &Packer::default()))
         })
         .collect();
     cache.write().list(&Source::new("platform"), "1", keyed);

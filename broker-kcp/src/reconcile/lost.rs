@@ -39,8 +39,8 @@ pub(super) async fn look_again(fleet: &Fleet, address: &OrderAddress) -> Result<
         .unwrap_or_default()
         .iter()
         .flat_map(|kind| {
-            let found = kind.followed.cache.find(BY_MARK, &name);
-            found.into_iter().map(|(key, _)| (kind.name.clone(), key))
+            let found = kind.followed.cache.keys_of(BY_MARK, &name);
+            found.into_iter().map(|key| (kind.name.clone(), key))
         })
         .collect();
     let is_named =
@@ -71,8 +71,7 @@ fn is_behind(fleet: &Fleet, name: &str, record: &Object) -> bool {
         .platform()
         .migrations
         .find(BY_MARK, name)
-        .iter()
-        .filter_map(|(_, object)| fleet.kept_playbooks().read_migration(object).ok().flatten())
+        .filter_map(|(_, object)| fleet.kept_playbooks().read_migration(&object).ok().flatten())
         .collect();
     !moves.is_empty() && read_assignment(record).is_ok_and(|record| moves_beyond(&record, &moves))
 }

@@ -54,8 +54,8 @@ impl KcpOrderObserver {
 
     /// The assignment that names this object as one of its copies, whatever labels it carries.
     pub fn owner_of_copy(&self, api: &str, key: &ObjectKey) -> Option<Arc<Object>> {
-        let found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
-        found.into_iter().map(|(_, assignment)| assignment).next()
+        let mut found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
+        found.next().map(|(_, assignment)| assignment)
     }
 
     fn assignment(&self, name: &str) -> Result<Option<Assignment>, PortError> {

@@ -126,8 +126,8 @@ fn orders_wait(fleet: &Fleet, api: &str, mark: &str) -> bool {
     };
     let assignments = &fleet.platform().assignments;
     let has_record = |identity: &OrderIdentity| {
-        let found = assignments.find(BY_ORDER, &object_text(api, &identity.key));
-        found.iter().any(|(_, record)| record.text(&["spec", "order", "uid"]) == Some(&identity.uid))
+        let mut found = assignments.find(BY_ORDER, &object_text(api, &identity.key));
+        found.any(|(_, record)| record.text(&["spec", "order", "uid"]) == Some(&identity.uid))
     };
     followed.cache.packed().iter().any(|(key, packed)| {
         let object = packed.object();

@@ -74,7 +74,7 @@ pub(super) fn resolve(
 ) -> Result<OrderIdentity, Answer> {
     let name = request.order_name().unwrap_or_default();
     let found = fleet.platform().assignments.find(BY_NAME, name);
-    request.resolve(found.into_iter().filter_map(|(_, object)| {
+    request.resolve(found.filter_map(|(_, object)| {
         let assignment = read_assignment(&object).ok()?;
         let serving = assignment.serving()?;
         let gvr = &assignment.order.gvr;
@@ -95,12 +95,12 @@ pub(super) fn of_order(
     registry: &KcpProviderRegistry,
     identity: &OrderIdentity,
 ) -> Vec<Asked> {
-    let found = fleet.platform().migrations.find(BY_ASKED, &identity.key.name);
-    if found.is_empty() {
+    let mut found = fleet.platform().migrations.find(BY_ASKED, &identity.key.name).peekable();
+    if found.peek().is_none() {
         return Vec::new();
     }
     let directory = Directory::of(fleet, registry);
-    let read = found.into_iter().filter_map(|(_, object)| read_request(&object).ok().flatten());
+    let read = found.filter_map(|(_, object)| read_request(&object).ok().flatten());
     let mut requests: Vec<Request> = read
         .filter(|request| resolve(fleet, &directory, request).is_ok_and(|order| order == *identity))
         .collect();

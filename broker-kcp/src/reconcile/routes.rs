@@ -221,8 +221,8 @@ impl Routes {
     }
 
     fn owner_of_copy(&self, api: &str, key: &ObjectKey) -> Option<OrderKey> {
-        let found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
-        found.first().and_then(|(_, assignment)| order_of(assignment))
+        let mut found = self.fleet.platform().assignments.find(BY_COPY, &object_text(api, key));
+        found.next().and_then(|(_, assignment)| order_of(&assignment))
     }
 
     /// The order of the assignment that a mark names.

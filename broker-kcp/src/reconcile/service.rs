@@ -341,7 +341,7 @@ impl Service {
     fn places(&self, key: &OrderKey) -> BTreeSet<ObjectKey> {
         let assignments = &self.inner.fleet.platform().assignments;
         let found = assignments.find(BY_ORDER, &object_text(&key.api, &key.key));
-        found.iter().flat_map(|(_, assignment)| offers_of(assignment)).collect()
+        found.flat_map(|(_, assignment)| offers_of(&assignment)).collect()
     }
 
     fn is_out_of_reach(&self, key: &OrderKey) -> bool {
@@ -370,7 +370,6 @@ impl Service {
             .platform()
             .assignments
             .find(BY_ORDER, &object_text(&key.api, &key.key))
-            .into_iter()
             .filter_map(|(_, assignment)| assignment.text(&["spec", "order", "uid"]).map(str::to_owned))
             .filter(|uid| order.as_ref().is_none_or(|order| order.uid() != uid))
             .map(|uid| address(Some(uid)))

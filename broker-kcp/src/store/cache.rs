@@ -42,13 +42,18 @@ impl Cache {
         packed.map(|packed| packed.object())
     }
 
-    /// The objects that an index files under a text, by key.
-    pub fn find(&self, index: &'static str, text: &str) -> Vec<(ObjectKey, Arc<Object>)> {
+    /// The objects that an index files under a text at this moment, by key; each is decoded when its turn comes, since there
+    /// may be thousands.
+    pub fn find(
+        &self,
+        index: &'static str,
+        text: &str,
+    ) -> impl Iterator<Item = (ObjectKey, Arc<Object>)> + use<> {
         let found: Vec<(ObjectKey, Packed)> = {
             let table = self.read();
             table.find_packed(index, text).map(|(key, packed)| (key.clone(), packed.clone())).collect()
         };
-        found.into_iter().map(|(key, packed)| (key, packed.object())).collect()
+        found.into_iter().map(|(key, packed)| (key, packed.object()))
     }
 
     /// The keys of the objects that an index files under a text.

@@ -1,6 +1,6 @@
 //! Objects as a table keeps them, and what changes.
 
-use broker_core::resource::{Object, ObjectKey, Packed};
+use broker_core::resource::{Object, ObjectKey, Packed, Packer};
 
 /// One object that is not what it was.
 #[derive(Clone, Debug)]
@@ -22,9 +22,9 @@ pub struct Entry {
 
 impl Entry {
     /// Packs what is kept of an object: all but its managed fields.
-    pub fn new(object: Object) -> Self {
+    pub fn new(object: Object, packer: &Packer) -> Self {
         let version = number(object.resource_version());
-        Self { packed: stripped(object).into(), version }
+        Self { packed: packer.pack(&stripped(object)), version }
     }
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use broker_core::resource::{ClusterName, Keys, Object, ObjectKey, Packed};
+use broker_core::resource::{ClusterName, Keys, Object, ObjectKey, Packed, Packer};
 use broker_core::sabotage::{self, Bug};
 
 use super::ended::Ended;
@@ -77,6 +77,7 @@ struct Row {
 /// All objects of one kind.
 #[derive(Debug)]
 pub struct Table {
+    packer: Packer,
     rows: BTreeMap<Arc<ObjectKey>, Row>,
     /// Up to which version each source that is followed has told everything; `None` until its first list.
     progress: BTreeMap<Source, Option<u64>>,
@@ -92,6 +93,7 @@ impl Table {
     /// An empty table with the given indexes.
     pub fn new(indexes: &'static [Index]) -> Self {
         Self {
+            packer: Packer::default(),
             rows: BTreeMap::new(),
             progress: BTreeMap::new(),
             buried: BTreeMap::new(),
@@ -99,6 +101,11 @@ impl Table {
             indexes,
             found: BTreeMap::new(),
         }
+    }
+
+    /// What packs objects for this table.
+    pub fn packer(&self) -> &Packer {
+        &self.packer
     }
 
     /// The object, if there is one.
@@ -262,7 +269,7 @@ impl Table {
         if self.rows.get(&key).is_some_and(|row| row.version > version) {
             return None;
         }
-        self.insert(key, Entry::new(object), source, Origin::Watched)
+        self.insert(key, Entry::new(object, &self.packer), source, Origin::Watched)
     }
 
     /// Takes over that the source's watch showed this object deleted; `last` is its last state.
@@ -292,7 +299,7 @@ impl Table {
         if told || self.rows.get(&key).is_some_and(|row| row.version >= version) {
             return None;
         }
-        self.insert(key, Entry::new(object), source, Origin::Written)
+        self.insert(key, Entry::new(object, &self.packer), source, Origin::Written)
     }
 
     /// Takes over that we deleted this incarnation of an object and that nothing of it is left.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::resource::{Object, ObjectKey};
+use broker_core::resource::{Object, ObjectKey, Packer};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn object(index: u8, version: u64) -> Object {
 }
 
 fn listed(index: u8, version: u64) -> Entry {
-    Entry::new(object(index, version))
+    Entry::new(object(index, version), &Packer::default())
 }
 
 fn incarnation(index: u8, version: u64, born: u64) -> Object {
@@ -159,7 +159,9 @@ impl World {
 
     fn relist(&mut self) {
         let now = self.server.now();
-        let items = (0..6).filter_map(|i| Some((key(i), Entry::new(self.server.object(i, now)?)))).collect();
+        let items = (0..6)
+            .filter_map(|i| Some((key(i), Entry::new(self.server.object(i, now)?, self.table.packer()))))
+            .collect();
         self.table.list(&self.source, &now.to_string(), items);
         self.told = now;
     }
@@ -300,7 +302,7 @@ fn a_watch_that_lags_does_not_show_who_was_there_before_what_we_deleted() {
     assert!(table.get(&key(0)).is_some(), "who comes later is seen");
     // A server that was restored may have it again.
     table.bury(key(0), incarnation(0, 10, 10).uid());
-    table.list(&source, "7", vec![(key(0), Entry::new(before))]);
+    table.list(&source, "7", vec![(key(0), Entry::new(before, table.packer()))]);
     assert!(table.get(&key(0)).is_some());
 }
 
