@@ -21,8 +21,8 @@ use serde_json::Value;
 use crate::offers::{at, path};
 use crate::platform::Platform;
 
-/// So many objects a page.
-const PAGE: u32 = 1000;
+/// So many objects a page: what is decoded at the same time takes tens of kilobytes each.
+const PAGE: u32 = 500;
 /// So many lists at the same time.
 const WIDTH: usize = 4;
 
@@ -42,16 +42,29 @@ impl View {
     where
         K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned,
     {
-        let mut found = match pages(api, params).await {
-            Err(kube::Error::Api(status)) if self.member.is_some() && status.code == 404 => Vec::new(),
-            found => found?,
-        };
-        if let Some(member) = &self.member {
-            for object in &mut found {
+        self.list_as(api, params, |object| object).await
+    }
+
+    /// What is kept of each object of such a list.
+    async fn list_as<K, T>(
+        &self,
+        api: &Api<K>,
+        params: ListParams,
+        keep: impl Fn(K) -> T,
+    ) -> kube::Result<Vec<T>>
+    where
+        K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        let found = pages_as(api, params, |mut object| {
+            if let Some(member) = &self.member {
                 object.annotations_mut().insert(CLUSTER_ANNOTATION.to_owned(), member.to_string());
             }
+            keep(object)
+        });
+        match found.await {
+            Err(kube::Error::Api(status)) if self.member.is_some() && status.code == 404 => Ok(Vec::new()),
+            found => found,
         }
-        Ok(found)
     }
 }
 
@@ -121,8 +134,17 @@ pub(crate) async fn clusters(platform: &Platform) -> anyhow::Result<BTreeMap<Str
 
 /// The records of who serves whom.
 pub(crate) async fn assignments(platform: &Platform) -> anyhow::Result<Vec<Assignment>> {
+    assignments_as(platform, |assignment| assignment).await
+}
+
+/// What is kept of each record of who serves whom.
+pub(crate) async fn assignments_as<T>(
+    platform: &Platform,
+    keep: impl Fn(Assignment) -> T,
+) -> anyhow::Result<Vec<T>> {
     let api = Api::<Assignment>::all(platform.server.client(&platform.workspace)?);
-    listed(platform, &api, "assignments").await
+    let found = pages_as(&api, ListParams::default(), keep).await;
+    found.map_err(|error| platform.failure("listing assignments", error))
 }
 
 /// The cluster that serves an order, or is to.
@@ -132,26 +154,33 @@ pub(crate) fn server_of(assignment: &Assignment) -> Option<&str> {
     serving.or_else(|| spec.offer.as_ref().map(|offer| offer.cluster_name.as_str()))
 }
 
-/// The orders of all brokered APIs, or of one, each with its API.
-pub(crate) async fn orders(
+/// The orders of all brokered APIs, each with its API.
+pub(crate) async fn orders(platform: &Platform) -> anyhow::Result<Vec<(String, DynamicObject)>> {
+    orders_as(platform, None, |api, order| (api.to_owned(), order)).await
+}
+
+/// What is kept of each order of all brokered APIs, or of one, and its API.
+pub(crate) async fn orders_as<T>(
     platform: &Platform,
     only: Option<&str>,
-) -> anyhow::Result<Vec<(String, DynamicObject)>> {
+    keep: impl Fn(&str, DynamicObject) -> T,
+) -> anyhow::Result<Vec<T>> {
     // Copies are of the same kind.
-    brokered(platform, only, &format!("!{}", marker::ORDER_LABEL)).await
+    brokered(platform, only, &format!("!{}", marker::ORDER_LABEL), keep).await
 }
 
 /// What carries our mark of the kinds of brokered APIs: copies, as far as they are of their orders' kinds.
 pub(crate) async fn copies(platform: &Platform) -> anyhow::Result<Vec<(String, DynamicObject)>> {
-    brokered(platform, None, marker::ORDER_LABEL).await
+    brokered(platform, None, marker::ORDER_LABEL, |api, copy| (api.to_owned(), copy)).await
 }
 
-/// The objects of all brokered APIs, or of one, that are labelled so, each with its API.
-async fn brokered(
+/// What is kept of each object of all brokered APIs, or of one, that is labelled so, and its API.
+async fn brokered<T>(
     platform: &Platform,
     only: Option<&str>,
     labels: &str,
-) -> anyhow::Result<Vec<(String, DynamicObject)>> {
+    keep: impl Fn(&str, DynamicObject) -> T,
+) -> anyhow::Result<Vec<T>> {
     let plan = plan(platform).await?;
     if let Some(asked) = only
         && !plan.apis.contains_key(asked)
@@ -165,15 +194,15 @@ async fn brokered(
         let Some(kind) = planned.and_then(|planned| planned.kinds.get(api)) else { continue };
         wanted.extend(views_of(platform, planned).await?.into_iter().map(|view| (api, view, kind)));
     }
+    let keep = &keep;
     let lists = wanted.into_iter().map(|(api, view, kind)| async move {
         let resource = api_resource(kind);
         let labelled = ListParams::default().labels(labels);
-        let found =
-            view.list(&Api::<DynamicObject>::all_with(view.client.clone(), &resource), labelled).await;
-        let found = found.map_err(|error| platform.failure(&format!("listing {api}"), error))?;
-        anyhow::Ok(found.into_iter().map(|order| (api.clone(), order)).collect::<Vec<_>>())
+        let objects = Api::<DynamicObject>::all_with(view.client.clone(), &resource);
+        let found = view.list_as(&objects, labelled, |object| keep(api, object)).await;
+        found.map_err(|error| platform.failure(&format!("listing {api}"), error))
     });
-    let orders: Vec<Vec<_>> = stream::iter(lists).buffered(WIDTH).try_collect().await?;
+    let orders: Vec<Vec<T>> = stream::iter(lists).buffered(WIDTH).try_collect().await?;
     Ok(orders.into_iter().flatten().collect())
 }
 
@@ -256,11 +285,23 @@ pub(crate) async fn pages<K>(api: &Api<K>, params: ListParams) -> kube::Result<V
 where
     K: Clone + std::fmt::Debug + DeserializeOwned,
 {
+    pages_as(api, params, |object| object).await
+}
+
+/// What is kept of each object of a whole list, read page by page.
+async fn pages_as<K, T>(
+    api: &Api<K>,
+    params: ListParams,
+    mut keep: impl FnMut(K) -> T,
+) -> kube::Result<Vec<T>>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
     let mut all = Vec::new();
     let mut params = params.limit(PAGE);
     loop {
         let page = api.list(&params).await?;
-        all.extend(page.items);
+        all.extend(page.items.into_iter().map(&mut keep));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(all),

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::StatusArgs;
 use crate::platform::{ListOutput, Platform, age_of};
-use crate::survey::{assignments, orders, paths, server_of};
+use crate::survey::{assignments_as, orders_as, paths, server_of};
 
 /// An order at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,58 +82,90 @@ pub(crate) async fn rows(
     cluster: Option<&str>,
 ) -> anyhow::Result<Vec<Row>> {
     let (paths, records, orders) =
-        tokio::try_join!(paths(platform), records(platform), orders(platform, resource))?;
+        tokio::try_join!(paths(platform), records(platform), orders_as(platform, resource, order))?;
     let called = |id: &str| paths.get(id).cloned().unwrap_or_else(|| id.to_owned());
-    let mut rows: Vec<Row> = orders
-        .iter()
-        .map(|(api, order)| row(api, order, &records, &called))
-        .filter(|(id, row)| cluster.is_none_or(|asked| asked == id || asked == row.consumer))
-        .map(|(_, row)| row)
-        .collect();
+    let rows = orders.into_iter().map(|order| (order.cluster.clone(), row(order, &records, &called)));
+    let asked = |id: &str, row: &Row| cluster.is_none_or(|asked| asked == id || asked == row.consumer);
+    let mut rows: Vec<Row> = rows.filter(|(id, row)| asked(id, row)).map(|(_, row)| row).collect();
     rows.sort();
     Ok(rows)
 }
 
-/// The records of orders, by the orders' uids.
-async fn records(platform: &Platform) -> anyhow::Result<BTreeMap<String, Assignment>> {
-    Ok(assignments(platform).await?.into_iter().map(|it| (it.spec.order.uid.clone(), it)).collect())
+/// What the overview tells of a record: nothing else of thousands is kept.
+#[derive(Debug)]
+struct Record {
+    provider: Option<String>,
+    offer: Option<String>,
+    copy: Option<String>,
 }
 
-/// An order at a glance, and the id of its consumer's cluster.
-fn row(
-    api: &str,
-    order: &DynamicObject,
-    records: &BTreeMap<String, Assignment>,
-    called: &dyn Fn(&str) -> String,
-) -> (String, Row) {
-    let cluster = order.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default();
+/// The records of orders, by the orders' uids.
+async fn records(platform: &Platform) -> anyhow::Result<BTreeMap<String, Record>> {
+    Ok(assignments_as(platform, record).await?.into_iter().collect())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "nothing of it is kept")]
+fn record(assignment: Assignment) -> (String, Record) {
+    let within = |namespace: Option<&str>, name: &str| {
+        namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+    };
+    let spec = &assignment.spec;
+    let record = Record {
+        provider: server_of(&assignment).map(str::to_owned),
+        offer: spec.offer.as_ref().map(|offer| within(offer.namespace.as_deref(), &offer.name)),
+        copy: spec.pointer.as_ref().map(|copy| within(copy.namespace.as_deref(), &copy.name)),
+    };
+    (spec.order.uid.clone(), record)
+}
+
+/// What the overview tells of an order itself, and what leads to its record.
+#[derive(Debug)]
+struct Order {
+    uid: String,
+    cluster: String,
+    api: String,
+    namespace: String,
+    name: String,
+    ready: &'static str,
+    brokered: Option<Condition>,
+    created_at: Option<String>,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "nothing of it is kept")]
+fn order(api: &str, order: DynamicObject) -> Order {
     let conditions = order.data.pointer("/status/conditions").and_then(Value::as_array);
     let condition = |kind: &str| {
         conditions.into_iter().flatten().filter_map(Condition::from_value).find(|it| it.kind == kind)
     };
-    let brokered = condition("Brokered");
-    let record = order.uid().and_then(|uid| records.get(&uid));
-    let within = |namespace: Option<&str>, name: &str| {
-        namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
-    };
-    let row = Row {
-        consumer: called(&cluster),
+    Order {
+        uid: order.uid().unwrap_or_default(),
+        cluster: order.annotations().get(CLUSTER_ANNOTATION).cloned().unwrap_or_default(),
+        api: api.to_owned(),
         namespace: order.namespace().unwrap_or_default(),
-        resource: api.to_owned(),
         name: order.name_any(),
-        provider: record.and_then(server_of).map(called),
-        offer: record
-            .and_then(|it| it.spec.offer.as_ref())
-            .map(|offer| within(offer.namespace.as_deref(), &offer.name)),
-        copy: record
-            .and_then(|it| it.spec.pointer.as_ref())
-            .map(|copy| within(copy.namespace.as_deref(), &copy.name)),
         ready: condition("Ready").map_or(ConditionStatus::Unknown, |it| it.status).as_str(),
-        reason: brokered.as_ref().map(|it| it.reason.clone()).unwrap_or_default(),
-        message: brokered.map(|it| it.message).unwrap_or_default(),
+        brokered: condition("Brokered"),
         created_at: order.creation_timestamp().map(|at| at.0.to_string()),
-    };
-    (cluster, row)
+    }
+}
+
+/// An order at a glance.
+fn row(order: Order, records: &BTreeMap<String, Record>, called: &dyn Fn(&str) -> String) -> Row {
+    let record = records.get(&order.uid);
+    let (reason, message) = order.brokered.map(|it| (it.reason, it.message)).unwrap_or_default();
+    Row {
+        consumer: called(&order.cluster),
+        namespace: order.namespace,
+        resource: order.api,
+        name: order.name,
+        provider: record.and_then(|it| it.provider.as_deref()).map(called),
+        offer: record.and_then(|it| it.offer.clone()),
+        copy: record.and_then(|it| it.copy.clone()),
+        ready: order.ready,
+        reason,
+        message,
+        created_at: order.created_at,
+    }
 }
 
 fn table(rows: &[Row], output: ListOutput) -> Table {
@@ -176,7 +208,7 @@ mod tests {
 
     #[test]
     fn an_order_has_the_offer_and_the_copy_of_its_record() {
-        let order = json!({
+        let ordered = json!({
             "apiVersion": "example.com/v1alpha1", "kind": "Certificate",
             "metadata": {
                 "name": "my-app-cert", "namespace": "default", "uid": "u",
@@ -184,7 +216,7 @@ mod tests {
             },
         });
         let gvk = json!({"group": "example.com", "version": "v1alpha1", "kind": "Certificate"});
-        let record = json!({
+        let assignment = json!({
             "apiVersion": "broker.platform-mesh.io/v1alpha1", "kind": "Assignment", "metadata": {"name": "a-1"},
             "spec": {
                 "order": {
@@ -195,10 +227,9 @@ mod tests {
                 "pointer": {"clusterName": "9xyz", "gvk": gvk, "namespace": "default", "name": "c-1"},
             },
         });
-        let records = BTreeMap::from([("u".to_owned(), serde_json::from_value(record).unwrap())]);
-        let order: DynamicObject = serde_json::from_value(order).unwrap();
-        let called = |id: &str| format!("root:{id}");
-        let (_, row) = row("certificates.example.com", &order, &records, &called);
+        let records = BTreeMap::from([record(serde_json::from_value(assignment).unwrap())]);
+        let order = order("certificates.example.com", serde_json::from_value(ordered).unwrap());
+        let row = row(order, &records, &|id| format!("root:{id}"));
         assert_eq!(row.provider.as_deref(), Some("root:9xyz"));
         let wide = table(&[row], ListOutput::Wide).to_string();
         let line: Vec<&str> = wide.lines().nth(1).unwrap().split_whitespace().collect();

@@ -111,7 +111,7 @@ type Objects = Vec<(String, DynamicObject)>;
 /// orders.
 async fn learn(platform: &Platform, gathered: &mut Gathered) -> Option<(Objects, Objects)> {
     let read = tokio::try_join!(
-        orders(platform, None),
+        orders(platform),
         copies(platform),
         assignments(platform),
         clusters::read(platform),

@@ -88,8 +88,17 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
     causes
 }
 
+/// In what of a request something is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// In the object that was sent.
+    InObject,
+    /// In what a patch made of the object that is there, which the real server looks at after admission.
+    InPatched,
+}
+
 /// Removes references to owners that were there before word by word, and answers the warning about them.
-pub(crate) fn drop_repeated_owners(object: &mut Value) -> Option<String> {
+pub(crate) fn drop_repeated_owners(object: &mut Value, found: Found) -> Option<String> {
     let owners = list(object, "/metadata/ownerReferences");
     let (mut kept, mut repeated) = (Vec::<Value>::new(), Vec::new());
     for owner in owners {
@@ -103,8 +112,12 @@ pub(crate) fn drop_repeated_owners(object: &mut Value) -> Option<String> {
         return None;
     }
     value::set(object, &["metadata", "ownerReferences"], Value::Array(kept));
+    let when = match found {
+        Found::InObject => "",
+        Found::InPatched => " after mutating admission happens",
+    };
     Some(format!(
-        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may \
+        ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
          reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
         repeated.join(", ")
     ))

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::checks::check_name;
 use super::definition::Definition;
-use super::naming;
+use super::naming::{self, Found};
 use super::options::{DeleteOptions, Propagation, WriteOptions};
 use super::rules;
 use super::versions;
@@ -98,7 +98,7 @@ impl Resource<'_> {
         self.check_decodes(&object)?;
         let mut object = object;
         let mut warnings = self.check_fields(&object, options)?;
-        warnings.extend(naming::drop_repeated_owners(&mut object));
+        warnings.extend(naming::drop_repeated_owners(&mut object, Found::InObject));
         let written = self.create_checked(object, options, &warnings, Ownership::Record);
         written.map_err(|error| error.warned(&warnings))
     }
@@ -203,7 +203,7 @@ impl Resource<'_> {
     ) -> Result<Written, ApiError> {
         self.check_namespace_of(&object)?;
         check_name(&object, name)?;
-        warnings.extend(naming::drop_repeated_owners(&mut object));
+        warnings.extend(naming::drop_repeated_owners(&mut object, Found::InObject));
         if self.definition.creates_on_update() && subresource.is_empty() && self.visible(name).is_none() {
             let sent = value::uid(&object);
             if !sent.is_empty() {
@@ -260,7 +260,7 @@ impl Resource<'_> {
             self.check_type(&object).map_err(undecodable)?;
             *said.borrow_mut() = self.check_fields(&object, options).map_err(undecodable)?;
             self.check_namespace_of(&object)?;
-            said.borrow_mut().extend(naming::drop_repeated_owners(&mut object));
+            said.borrow_mut().extend(naming::drop_repeated_owners(&mut object, Found::InPatched));
             check_name(&object, name)?;
             self.check_lock(&object, name)?;
             Ok((object, Ownership::Record))
