@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds a server the tests run against, or another tool of theirs, keeps it in the user's cache folder, prints where it is.
 #
-#   tools/build.sh kcp [kubernetes cert-manager helm …]
+#   tools/build.sh kcp [kubernetes cert-manager client-go helm …]
 #
 # A server is built again when its go.sum, or its own program, changes. It needs Go (go.dev/dl) and, the first time, the
 # network: 5 minutes and 4 GB of Go's caches on two cores.
@@ -78,8 +78,8 @@ for server in "$@"; do
         build kubernetes "-X $v.gitVersion=v1.36.3 -X $v.gitMajor=1 -X $v.gitMinor=36" \
             k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager ./etcd
         ;;
-    cert-manager)
-        build cert-manager "" .
+    cert-manager | client-go)
+        build "$server" "" .
         ;;
     helm)
         h=helm.sh/helm/v3
@@ -89,7 +89,7 @@ for server in "$@"; do
             $h/cmd/helm
         ;;
     *)
-        say "There is no $server here: kcp, kubernetes, cert-manager, helm."
+        say "There is no $server here: kcp, kubernetes, cert-manager, client-go, helm."
         exit 1
         ;;
     esac

@@ -1,6 +1,6 @@
 //! An in-process Kubernetes and kcp API server for tests and demonstrations.
 //!
-//! It speaks HTTPS on a free loopback port, well enough for kube-rs, kubectl and this project's operator to
+//! It speaks HTTPS on a free loopback port, well enough for kube-rs, kubectl, client-go and this project's operator to
 //! use it unchanged; it starts in milliseconds and keeps everything in memory. Without a prefix its URL is a
 //! plain Kubernetes cluster (and kcp's root workspace), under `/clusters/<path or id>` it is a workspace,
 //! under `/services/apiexport/…` the virtual workspace of an export.

@@ -1,6 +1,7 @@
 //! What the test kit promises, seen from outside.
 
 mod capacity;
+mod client_go;
 mod compute;
 mod contract;
 mod control_plane;
