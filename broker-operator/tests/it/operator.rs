@@ -38,9 +38,9 @@ impl RunningOperator {
         Self::start_as(config, compute, None, LeaderElection::Lease)
     }
 
-    /// One that serves these clusters.
-    pub(crate) fn start_among(config: Config, clusters: Clusters) -> Self {
-        Self::start_as(config, None, Some(clusters), LeaderElection::Lease)
+    /// One that serves these clusters, and the helpers of moves in another.
+    pub(crate) fn start_among(config: Config, clusters: Clusters, compute: Option<Config>) -> Self {
+        Self::start_as(config, compute, Some(clusters), LeaderElection::Lease)
     }
 
     /// One that works whoever else does.

@@ -35,6 +35,7 @@ on_plain_kubernetes! {
     a_cluster_that_does_not_answer_is_waited_for_and_the_others_go_on,
     orders_of_the_same_name_in_two_clusters_never_mix,
     a_definition_that_is_deleted_takes_its_orders_along,
+    an_order_that_holds_data_moves_by_its_playbook_between_clusters,
 }
 
 /// The binary tells by a kubeconfig that points to no workspace what it works on.

@@ -1,12 +1,14 @@
 //! What people see on plain Kubernetes.
 
+use broker_kcp::api::v1alpha1::{Migration, MigrationConfiguration, MigrationState};
 use broker_testkit::gate::Passage;
 use broker_testkit::provider::samples;
-use broker_testkit::wait::until;
+use broker_testkit::wait::{until, until_all};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -315,24 +317,103 @@ pub(crate) async fn the_commands_that_change_something_work_among_clusters(plain
     let report = reader.finish().await.unwrap();
     assert_eq!(report.bad(), 0, "{report}");
 
+    // Its provider is emptied: it moves back, and stays when the provider takes orders again.
+    one.until_offer("internal-ca-certificates", "True", "ProviderReady").await;
+    done(&["drain", "two"], "two is draining (was Active)").await;
+    consumer.until_served("my-app-cert", &one).await;
+    two.until_copies(0).await;
+    done(&["uncordon", "two"], "two is active (was Draining)").await;
+    two.until_offer("internal-ca-certificates", "True", "ProviderReady").await;
+
     // Its record is lost, and written anew; the copy that serves is taken up again.
     operator.stop().await;
-    let copy = two.until_copies(1).await[0].uid();
+    let copy = one.until_copies(1).await[0].uid();
     plain.assignments().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     plain.until_no_records().await;
     done(&["recover", "--all", "--dry-run"], "my-app-cert").await;
     done(&[&["recover"], &order[..]].concat(), "serves it: ready").await;
     let operator = plain.operator();
-    consumer.until_served("my-app-cert", &two).await;
-    assert_eq!(two.until_copies(1).await[0].uid(), copy);
+    consumer.until_served("my-app-cert", &one).await;
+    assert_eq!(one.until_copies(1).await[0].uid(), copy);
 
     // The broker is taken away: copies and Secrets stay, and nothing waits for it.
     operator.stop().await;
     done(&["uninstall", "--yes"], "my-app-cert").await;
-    assert_eq!(two.until_copies(1).await[0].uid(), copy);
+    assert_eq!(one.until_copies(1).await[0].uid(), copy);
     consumer.secrets().get("my-app-cert-secret").await.unwrap();
     consumer.delete("my-app-cert").await;
     consumer.until_gone("my-app-cert").await;
     drop(commands);
     plain.shut_down().await;
+}
+
+pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_between_clusters(plain: Plain) {
+    let one = plain.provider("one", "Internal CA").await;
+    let two = plain.provider("two", "Public CA").await;
+    one.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    two.0.offer(samples::OFFER_PUBLIC).await.unwrap();
+    let consumer = plain.consumer("acme").await;
+    plain.decree(json!({"moves": "PlaybookOnly", "fence": "BestEffort"})).await;
+    let certificate = json!({"group": "example.com", "version": "v1alpha1", "kind": "Certificate"});
+    let playbook = json!({
+        "apiVersion": "broker.platform-mesh.io/v1alpha1",
+        "kind": "MigrationConfiguration",
+        "metadata": {"name": "certificates"},
+        "spec": {"from": certificate, "to": certificate, "stages": [
+            {
+                "name": "copy", "phase": "Initial",
+                "templates": {"mover": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: move-{{ .To.Name }}\n\
+                                        data:\n  from: {{ .From.Secrets.secret }}\n  to: {{ .To.Secrets.secret }}\n"},
+                "successConditions": ["has(mover.data.done) && mover.data.done == 'yes'"],
+            },
+            {"name": "compare", "phase": "Verify", "successConditions": ["to.status.observedGeneration > 0"]},
+        ]},
+    });
+    let playbooks: Api<MigrationConfiguration> = Api::all(plain.platform_client());
+    playbooks.create(&PostParams::default(), &serde_json::from_value(playbook).unwrap()).await.unwrap();
+    let operator = plain.operator_with(Some(plain.compute().await));
+    consumer.order("my-app-cert", "app.internal.corp").await;
+    consumer.until_served("my-app-cert", &one).await;
+
+    // What holds its data stays until the helper, which has both sides' credentials, is done.
+    let reader = consumer.keep_reading("my-app-cert-secret", &[&one, &two]);
+    consumer.change("my-app-cert", "app.corp.com").await;
+    let of_a_move = watcher::Config::default().labels("broker.platform-mesh.io/migration");
+    let movers: Api<ConfigMap> = Api::all(plain.platform_client());
+    let found = until_all(&movers, of_a_move.clone(), "the mover", DEADLINE, |all| all.len() == 1).await;
+    let mover = found.unwrap_or_else(|error| panic!("{error}")).remove(0);
+    let namespace = mover.namespace().unwrap();
+    let secrets: Api<Secret> = Api::namespaced(plain.platform_client(), &namespace);
+    for name in mover.data.as_ref().unwrap().values() {
+        let credentials = secrets.get(name).await.unwrap();
+        assert!(credentials.data.unwrap_or_default().contains_key("tls.crt"), "{name}");
+    }
+    let order = consumer.orders().get("my-app-cert").await.unwrap();
+    assert_eq!(order.data["status"]["issuer"], "Internal CA", "{}", order.data["status"]);
+    let done = Patch::Merge(json!({"data": {"done": "yes"}}));
+    let movers: Api<ConfigMap> = Api::namespaced(plain.platform_client(), &namespace);
+    movers.patch(&mover.name_any(), &PatchParams::default(), &done).await.unwrap();
+    consumer.until_served("my-app-cert", &two).await;
+    one.until_copies(0).await;
+    let report = reader.finish().await.unwrap();
+    assert_eq!(report.bad(), 0, "{report}");
+
+    // The helpers are gone with the move, whose record stays.
+    let namespaces: Api<Namespace> = Api::all(plain.platform_client());
+    let gone = until_all(&namespaces, of_a_move, "no helpers", DEADLINE, |all| {
+        all.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_some())
+    });
+    gone.await.unwrap_or_else(|error| panic!("{error}"));
+    let moves: Api<Migration> = Api::all(plain.platform_client());
+    let over = |all: &[Migration]| {
+        let states = all.iter().filter_map(|one| one.status.as_ref()?.state);
+        states.eq([MigrationState::Completed])
+    };
+    let all = watcher::Config::default();
+    let ended = until_all(&moves, all, "the move to be recorded as completed", DEADLINE, over).await;
+    ended.unwrap_or_else(|error| panic!("{error}"));
+    consumer.delete("my-app-cert").await;
+    consumer.until_gone("my-app-cert").await;
+    two.until_copies(0).await;
+    plain.close(operator).await;
 }

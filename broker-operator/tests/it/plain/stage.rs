@@ -17,6 +17,7 @@ use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
 use crate::actors::{Consumer, DEADLINE, Provider};
+use crate::chart;
 use crate::commands::Commands;
 use crate::operator::RunningOperator;
 use crate::stage::{GRACE, chain};
@@ -83,9 +84,7 @@ impl Plain {
         let (credentials, _) = init.cluster_credentials(NAMESPACE).await.unwrap();
         let broker = credentials.config().await.unwrap();
         let plain = Self { platform, members, broker, servers };
-        let shorter = Patch::Merge(json!({"spec": {"gracePeriod": format!("{}ms", GRACE.as_millis())}}));
-        let brokered: Api<BrokeredApi> = Api::all(plain.platform_client());
-        brokered.patch(CERTIFICATES, &PatchParams::default(), &shorter).await.unwrap();
+        plain.decree(json!({"gracePeriod": format!("{}ms", GRACE.as_millis())})).await;
         plain
     }
 
@@ -135,7 +134,26 @@ impl Plain {
 
     /// The operator that `run` starts, with the broker's own rights.
     pub(crate) fn operator(&self) -> RunningOperator {
-        RunningOperator::start_among(self.broker.clone(), Clusters::Secrets(NAMESPACE.to_owned()))
+        self.operator_with(None)
+    }
+
+    /// The same with a cluster for helpers of moves.
+    pub(crate) fn operator_with(&self, compute: Option<Config>) -> RunningOperator {
+        let clusters = Clusters::Secrets(NAMESPACE.to_owned());
+        RunningOperator::start_among(self.broker.clone(), clusters, compute)
+    }
+
+    /// The way of helpers to the platform's own cluster, with the rights that the chart gives them there.
+    pub(crate) async fn compute(&self) -> Config {
+        let token = chart::account_for_helpers(&self.platform_client()).await;
+        chart::with_token(self.platform.config(&self.platform.cluster()).unwrap(), &token)
+    }
+
+    /// The platform's word on the brokered API.
+    pub(crate) async fn decree(&self, spec: Value) {
+        let brokered: Api<BrokeredApi> = Api::all(self.platform_client());
+        let change = Patch::Merge(json!({ "spec": spec }));
+        brokered.patch(CERTIFICATES, &PatchParams::default(), &change).await.unwrap();
     }
 
     /// A consumer in a cluster that takes part.
