@@ -77,7 +77,7 @@ pub(crate) async fn providers(platform: &Platform) -> anyhow::Result<BTreeMap<St
     if platform.is_on_plain_kubernetes() {
         return paths(platform).await;
     }
-    let Platform { server, workspace } = platform;
+    let Platform { server, workspace, .. } = platform;
     let mut providers = BTreeMap::new();
     for url in endpoints(server, workspace).await? {
         for binding in all_of::<ApiBinding>(server, &url, "bindings").await? {

@@ -6,18 +6,29 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use broker_core::resource::{ClusterName, Object, marker};
 use broker_kcp::api::v1alpha1::{BrokeredApi, GoDuration, Migration};
-use broker_kcp::fleet::{Members, members_of};
-use broker_kcp::reconcile::OrderQuery;
+use broker_kcp::fleet::{Clusters, Members, members_of};
+use broker_kcp::reconcile::{Access, OrderQuery};
 use clap::{Args, ValueEnum};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
+use kube::Api;
 use kube::api::ListParams;
-use kube::{Api, Config};
+use tokio::sync::watch;
 
 use crate::election::LEASE_NAMESPACE;
 use crate::explain::OrderName;
 use crate::init::Server;
+use crate::kubeconfigs;
 use crate::offers::endpoints;
+
+/// Where the clusters of plain Kubernetes are, for commands that look into them.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct MembersArgs {
+    /// On plain Kubernetes: the folder with the kubeconfigs of consumers' and providers' clusters, as the broker has it; else
+    /// they are in the Secrets of the kubeconfig's namespace.
+    #[arg(long, value_name = "FOLDER", env = "CLUSTERS_FOLDER", hide_env_values = true)]
+    pub(crate) clusters_folder: Option<PathBuf>,
+}
 
 /// Where the platform is, as commands are told that only read it, or let go of what it holds.
 #[derive(Clone, Debug, Args)]
@@ -28,12 +39,14 @@ pub(crate) struct PlatformArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH")]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
 }
 
 impl PlatformArgs {
     /// The platform.
     pub(crate) async fn open(&self) -> anyhow::Result<Platform> {
-        Platform::open(self.kubeconfig.as_deref(), self.workspace.as_deref()).await
+        Platform::open(self.kubeconfig.as_deref(), self.workspace.as_deref(), &self.clusters).await
     }
 }
 
@@ -42,16 +55,22 @@ pub(crate) struct Platform {
     pub(crate) server: Server,
     /// The path of the workspace; the address of the cluster.
     pub(crate) workspace: String,
+    /// Where the kubeconfigs of its clusters lie, where they are in no Secrets.
+    clusters_folder: Option<PathBuf>,
 }
 
 impl Platform {
     /// By a kubeconfig, else where `kubectl` looks; the workspace is the one that it points to, where none is named. A
     /// kubeconfig that points to no workspace is that of a cluster of plain Kubernetes.
-    pub(crate) async fn open(kubeconfig: Option<&Path>, workspace: Option<&str>) -> anyhow::Result<Self> {
+    pub(crate) async fn open(
+        kubeconfig: Option<&Path>,
+        workspace: Option<&str>,
+        clusters: &MembersArgs,
+    ) -> anyhow::Result<Self> {
         let server = Server::from_kubeconfig(kubeconfig).await?;
         let workspace = workspace.map(str::to_owned).or_else(|| server.current_workspace());
         let workspace = workspace.unwrap_or_else(|| server.cluster());
-        Ok(Self { server, workspace })
+        Ok(Self { server, workspace, clusters_folder: clusters.clusters_folder.clone() })
     }
 
     /// Whether it is a cluster of plain Kubernetes.
@@ -64,8 +83,13 @@ impl Platform {
         if self.is_on_plain_kubernetes() { self.server.namespace() } else { LEASE_NAMESPACE }
     }
 
-    /// The clusters of plain Kubernetes that take part, by the Secrets in the kubeconfig's namespace.
+    /// The clusters of plain Kubernetes that take part, by the files in the folder that was named, else by the Secrets in the
+    /// kubeconfig's namespace.
     pub(crate) async fn members(&self) -> anyhow::Result<Members> {
+        if let Some(folder) = &self.clusters_folder {
+            let found = kubeconfigs::clusters(folder).await;
+            return found.with_context(|| format!("reading the kubeconfigs in {}", folder.display()));
+        }
         let client = self.server.client(&self.workspace)?;
         let secrets: Api<Secret> = Api::namespaced(client, self.server.namespace());
         let labelled = ListParams::default().labels(marker::CLUSTER_LABEL);
@@ -75,6 +99,15 @@ impl Platform {
         let objects =
             found.items.into_iter().map(|secret| Ok(Object::try_from(serde_json::to_value(secret)?)?));
         Ok(members_of(&objects.collect::<anyhow::Result<Vec<_>>>()?).await)
+    }
+
+    /// The way there, for who follows what it holds.
+    pub(crate) async fn access(&self) -> anyhow::Result<Access> {
+        let mut access = Access::from(self.server.config(&self.workspace)?);
+        if self.is_on_plain_kubernetes() && self.clusters_folder.is_some() {
+            access.clusters = Clusters::Members(watch::channel(Some(self.members().await?)).1);
+        }
+        Ok(access)
     }
 
     /// Whether it can be asked, told before what follows is tried again and again.
@@ -98,15 +131,15 @@ impl Platform {
         &self,
         timeout: Duration,
         advice: &str,
-        question: impl FnOnce(Config) -> F,
+        question: impl FnOnce(Access) -> F,
     ) -> anyhow::Result<T>
     where
         F: Future<Output = Result<T, E>>,
         E: Into<anyhow::Error>,
     {
         self.answers().await?;
-        let config = self.server.config(&self.workspace)?;
-        let answer = tokio::time::timeout(timeout, question(config)).await.with_context(|| {
+        let access = self.access().await?;
+        let answer = tokio::time::timeout(timeout, question(access)).await.with_context(|| {
             format!(
                 "not all of {} and its exports could be read within {} s: has the kubeconfig the broker's rights, and \
                  does every shard answer? {advice}",

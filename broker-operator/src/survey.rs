@@ -108,7 +108,7 @@ pub(crate) async fn paths(platform: &Platform) -> anyhow::Result<BTreeMap<String
 
 /// The workspaces that bind any of the platform's exports and show themselves to it: ids by path.
 pub(crate) async fn clusters(platform: &Platform) -> anyhow::Result<BTreeMap<String, String>> {
-    let Platform { server, workspace } = platform;
+    let Platform { server, workspace, .. } = platform;
     if platform.is_on_plain_kubernetes() {
         let members = platform.members().await?;
         return Ok(members.keys().map(|name| (name.to_string(), name.to_string())).collect());

@@ -9,9 +9,9 @@ use broker_core::broker::PassError;
 use broker_core::matching::Routing;
 use broker_core::port::{OrderAddress, PortErrorKind};
 use broker_core::resource::{ClusterName, Gvr, ObjectKey};
-use kube::Config;
 use tokio::sync::{Notify, watch};
 
+use super::access::Access;
 use super::market::{brokered_kinds, paths};
 use super::routes::Routes;
 use super::service::{Options, Service};
@@ -155,8 +155,11 @@ impl Service {
 /// Explains one order by reading the platform anew, as the broker of this configuration would see it. Writes nothing.
 ///
 /// Ends when all that the answer depends on was read; it is the caller's to lose patience.
-pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explained, ExplainError> {
-    ask_once(config, |service| match service.explain(query) {
+pub async fn explain_once(
+    platform: impl Into<Access>,
+    query: &OrderQuery,
+) -> Result<Explained, ExplainError> {
+    ask_once(platform.into(), |service| match service.explain(query) {
         Err(ExplainError::NotSynced) => None,
         answer => Some(answer),
     })
@@ -165,10 +168,10 @@ pub async fn explain_once(config: Config, query: &OrderQuery) -> Result<Explaine
 
 /// Reads the platform anew, and asks until there is an answer: `None` while not all that it depends on was read.
 pub(super) async fn ask_once<T, E: From<ExplainError>>(
-    config: Config,
+    platform: Access,
     ask: impl Fn(&Service) -> Option<Result<T, E>>,
 ) -> Result<T, E> {
-    let service = reading(config)?;
+    let service = reading(platform)?;
     let fleet = service.fleet().clone();
     let routes = service.routes();
     let following = fleet.run(routes.clone());
@@ -191,11 +194,11 @@ pub(super) async fn ask_once<T, E: From<ExplainError>>(
 /// Reads the platform anew, and asks whenever something changed, until `show` has seen enough of the answers. There is
 /// none, `None`, while not all that it depends on was read.
 pub(super) async fn ask_each<T, E: From<ExplainError>>(
-    config: Config,
+    platform: Access,
     ask: impl Fn(&Service) -> Option<Result<T, E>>,
     mut show: impl FnMut(Result<T, E>) -> ControlFlow<()>,
 ) -> Result<(), E> {
-    let service = reading(config)?;
+    let service = reading(platform)?;
     let fleet = service.fleet().clone();
     let told = Arc::new(Told { next: service.routes().clone(), something: Notify::new() });
     let following = fleet.run(told.clone());
@@ -217,9 +220,15 @@ pub(super) async fn ask_each<T, E: From<ExplainError>>(
 }
 
 /// A broker that follows everything and never leads.
-fn reading(config: Config) -> Result<Service, ExplainError> {
+fn reading(platform: Access) -> Result<Service, ExplainError> {
     let (_never_leading, leading) = watch::channel(false);
-    Service::new(config, Surroundings::default(), Options::default(), leading)
+    service(platform, leading)
+}
+
+/// A broker of this platform, and of nothing else that somebody would have to say.
+pub(super) fn service(platform: Access, leading: watch::Receiver<bool>) -> Result<Service, ExplainError> {
+    let options = Options { clusters: Some(platform.clusters), ..Options::default() };
+    Service::new(platform.config, Surroundings::default(), options, leading)
         .map_err(|error| ExplainError::Unavailable(error.to_string()))
 }
 

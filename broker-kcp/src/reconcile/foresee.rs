@@ -11,8 +11,8 @@ use broker_core::offer::OfferId;
 use broker_core::order::{Action, Compute, Decision, is_fenced};
 use broker_core::port::OrderAddress;
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey};
-use kube::Config;
 
+use super::access::Access;
 use super::explain::{ExplainError, OrderQuery, ask_once, refused};
 use super::requests::{Directory, providers};
 use super::service::Service;
@@ -377,11 +377,11 @@ fn request(query: &MoveQuery, order: &ObjectKey, from: Option<String>) -> Reques
 /// # Errors
 /// Where what is asked about is not there, or cannot be.
 pub async fn foresee_once(
-    config: Config,
+    platform: impl Into<Access>,
     question: &Question,
     compute: Compute,
 ) -> Result<Foresight, ForeseeError> {
-    ask_once(config, |service| {
+    ask_once(platform.into(), |service| {
         let answer = match question {
             Question::Move(query) => service.foresee_move(query, compute),
             Question::Change(changes) => service.foresee_change(changes, compute),

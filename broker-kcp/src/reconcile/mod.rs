@@ -9,6 +9,7 @@
 //! status and the removal of orphans write.
 
 mod absence;
+mod access;
 mod around;
 mod books;
 mod brokered;
@@ -43,6 +44,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use access::Access;
 pub use around::{AsUsual, Execute, Usual};
 pub use execute::KcpMigrationExecutor;
 pub use explain::{ExplainError, Explained, OrderQuery, explain_once};

@@ -10,18 +10,17 @@ use broker_core::order::{Action, Assignment, Loss, OrderIdentity};
 use broker_core::port::{MigrationExecutor as _, OrderAddress, OrderObserver as _, PortError};
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef, marker};
 use broker_core::translate::assignment_name;
-use kube::Config;
 use tokio::sync::watch;
 
+use super::access::Access;
 use super::execute::KcpMigrationExecutor;
-use super::explain::{ExplainError, OrderQuery, api_named, cluster_named};
+use super::explain::{self, ExplainError, OrderQuery, api_named, cluster_named};
 use super::indexes::{BY_COPY, object_text};
 use super::market::{brokered_kinds, paths};
 use super::observe::carries_our_mark;
-use super::service::{Options, Service};
+use super::service::Service;
 use crate::fleet::{Export, Followed};
 use crate::kcp::Scope;
-use crate::surroundings::Surroundings;
 
 /// What a person asks for.
 #[derive(Clone, Debug, Default)]
@@ -80,10 +79,12 @@ pub struct Recoveries {
 }
 
 /// Recovers orders. Ends when all that the answer depends on was read; it is the caller's to lose patience.
-pub async fn recover_once(config: Config, request: &RecoverRequest) -> Result<Recoveries, ExplainError> {
+pub async fn recover_once(
+    platform: impl Into<Access>,
+    request: &RecoverRequest,
+) -> Result<Recoveries, ExplainError> {
     let (_leads, leading) = watch::channel(true);
-    let service = Service::new(config, Surroundings::default(), Options::default(), leading.clone())
-        .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
+    let service = explain::service(platform.into(), leading.clone())?;
     let fleet = service.fleet().clone();
     let routes = service.routes();
     let following = fleet.run(routes.clone());

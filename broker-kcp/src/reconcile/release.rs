@@ -10,17 +10,16 @@ use broker_core::order::{Action, Assignment, CopyRef, CopyView};
 use broker_core::port::{MigrationExecutor as _, Observed, OrderAddress, OrderObserver as _};
 use broker_core::resource::{ClusterName, Gvr, Object, ObjectKey, ObjectRef, marker};
 use futures::StreamExt as _;
-use kube::Config;
 use tokio::sync::watch;
 
+use super::access::Access;
 use super::execute::KcpMigrationExecutor;
-use super::explain::ExplainError;
+use super::explain::{self, ExplainError};
 use super::market::{brokered_kinds, paths};
 use super::recover::has_read_everything;
-use super::service::{Options, Service};
+use super::service::Service;
 use crate::kcp::Resource;
 use crate::record::read_assignment;
-use crate::surroundings::Surroundings;
 
 /// Orders that are let go of at once; the executor has a limit of its own.
 const AT_ONCE: usize = 16;
@@ -79,10 +78,12 @@ pub struct Fenced {
 }
 
 /// Lets go of all orders. Ends when everything was read; it is the caller's to lose patience.
-pub async fn release_once(config: Config, request: ReleaseRequest) -> Result<Releases, ExplainError> {
+pub async fn release_once(
+    platform: impl Into<Access>,
+    request: ReleaseRequest,
+) -> Result<Releases, ExplainError> {
     let (_leads, leading) = watch::channel(true);
-    let service = Service::new(config, Surroundings::default(), Options::default(), leading.clone())
-        .map_err(|error| ExplainError::Unavailable(error.to_string()))?;
+    let service = explain::service(platform.into(), leading.clone())?;
     let fleet = service.fleet().clone();
     let routes = service.routes();
     let following = fleet.run(routes.clone());

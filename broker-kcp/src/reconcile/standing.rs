@@ -9,8 +9,8 @@ use broker_core::order::Decision;
 use broker_core::port::{Observed, OrderObserver as _};
 use broker_core::resource::ClusterName;
 use broker_core::time::Timestamp;
-use kube::Config;
 
+use super::access::Access;
 use super::explain::{ExplainError, OrderQuery, ask_each, ask_once, refused};
 use super::market::paths;
 use super::service::Service;
@@ -52,17 +52,20 @@ impl Service {
 /// How one order stands, by reading the platform anew, as the broker of this configuration would see it. Writes nothing.
 ///
 /// Ends when all that the answer depends on was read; it is the caller's to lose patience.
-pub async fn standing_once(config: Config, query: &OrderQuery) -> Result<Standing, ExplainError> {
-    ask_once(config, |service| settled(service.standing(query))).await
+pub async fn standing_once(
+    platform: impl Into<Access>,
+    query: &OrderQuery,
+) -> Result<Standing, ExplainError> {
+    ask_once(platform.into(), |service| settled(service.standing(query))).await
 }
 
 /// The same again and again, whenever something changed, until `show` has seen enough.
 pub async fn follow_standing(
-    config: Config,
+    platform: impl Into<Access>,
     query: &OrderQuery,
     show: impl FnMut(Result<Standing, ExplainError>) -> ControlFlow<()>,
 ) -> Result<(), ExplainError> {
-    ask_each(config, |service| settled(service.standing(query)), show).await
+    ask_each(platform.into(), |service| settled(service.standing(query)), show).await
 }
 
 /// An answer, once everything was read.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use self::change::{Change, Target, change, made_by};
 use crate::init::Server;
 use crate::offers::providers;
-use crate::platform::Platform;
+use crate::platform::{MembersArgs, Platform};
 
 /// The field manager of what is written here: by it a rule is known again that a cordon made.
 const MANAGER: &str = "resource-broker-cordon";
@@ -44,11 +44,14 @@ pub struct CordonArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH")]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
 }
 
 /// Has the platform say of a provider whether it takes orders, and tells what that does.
 pub async fn schedule(args: &CordonArgs, wanted: Scheduling) -> anyhow::Result<()> {
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform =
+        Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     for line in apply(&platform, args, wanted).await? {
         println!("{line}");
     }
@@ -57,7 +60,7 @@ pub async fn schedule(args: &CordonArgs, wanted: Scheduling) -> anyhow::Result<(
 
 /// The same for a platform that is known; returns what to tell.
 async fn apply(platform: &Platform, args: &CordonArgs, wanted: Scheduling) -> anyhow::Result<Vec<String>> {
-    let Platform { server, workspace } = platform;
+    let Platform { server, workspace, .. } = platform;
     let api: Api<BrokeredApi> = Api::all(server.client(workspace)?);
     let failed = |what: &str, error| server.failure(format!("{what} in {workspace}"), error);
     let all =

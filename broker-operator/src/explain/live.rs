@@ -9,7 +9,8 @@ use crate::platform::{Platform, order_query};
 pub(super) async fn explain(args: &ExplainArgs, order: &str) -> anyhow::Result<Report> {
     let (cluster, namespace) = (args.cluster.as_deref(), args.namespace.as_deref());
     let query = order_query(order, cluster, namespace, "certificate/my-app-cert")?;
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform =
+        Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     let explaining = |config| explain_once(config, &query);
     Ok(platform.ask(args.timeout, "--timeout allows more time", explaining).await?.into())
 }

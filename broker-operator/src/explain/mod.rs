@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::platform::{Output, duration};
+use crate::platform::{MembersArgs, Output, duration};
 
 pub use report::{OrderName, Report};
 
@@ -44,6 +44,8 @@ pub struct ExplainArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH", conflicts_with = "file")]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
     /// How long the platform may take to be read.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, conflicts_with = "file")]
     timeout: Duration,

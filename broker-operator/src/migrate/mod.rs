@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::platform::Platform;
+use crate::platform::{MembersArgs, Platform};
 
 /// Move an order to another provider, follow the move, and steer it.
 ///
@@ -46,6 +46,8 @@ struct PlatformArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH", global = true)]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
 }
 
 /// What is to be moved, and where to.
@@ -115,8 +117,8 @@ enum Action {
 
 /// Starts, follows or steers a move.
 pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
-    let PlatformArgs { kubeconfig, workspace } = &args.platform;
-    let platform = Platform::open(kubeconfig.as_deref(), workspace.as_deref()).await?;
+    let PlatformArgs { kubeconfig, workspace, clusters } = &args.platform;
+    let platform = Platform::open(kubeconfig.as_deref(), workspace.as_deref(), clusters).await?;
     let Some(action) = &args.action else {
         let name = start::start(&platform, &args.start).await?;
         println!("{name}");

@@ -17,7 +17,7 @@ use clap::Args;
 pub use report::{Planned, Report};
 
 use crate::files::{files_in, read_objects};
-use crate::platform::{Output, Platform, duration, order_query};
+use crate::platform::{MembersArgs, Output, Platform, duration, order_query};
 
 /// What `plan` ends with where an order would not move, or a change would leave one that must move where it is.
 const HELD_UP: u8 = 1;
@@ -69,6 +69,8 @@ pub struct PlanArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH")]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
     /// How long the platform may take to be read.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
@@ -80,7 +82,8 @@ pub struct PlanArgs {
 /// Plans, and prints what would be.
 pub async fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let question = question(args)?;
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform =
+        Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     let compute = if args.no_compute { Compute::Missing } else { Compute::Answers };
     let foreseeing = |config| foresee_once(config, &question, compute);
     let foresight = platform.ask(args.timeout, "--timeout allows more time", foreseeing).await?;

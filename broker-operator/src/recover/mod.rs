@@ -15,7 +15,7 @@ use broker_core::resource::ObjectKey;
 use broker_kcp::reconcile::{RecoverRequest, Recoveries, recover_once};
 use clap::Args;
 
-use crate::platform::{Output, Platform, duration, order_query};
+use crate::platform::{MembersArgs, Output, Platform, duration, order_query};
 
 pub use report::Report;
 
@@ -66,6 +66,8 @@ pub struct RecoverArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH")]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
     /// How long the platform may take to be read and written.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     timeout: Duration,
@@ -77,7 +79,8 @@ pub struct RecoverArgs {
 /// Recovers, and prints what was found and done.
 pub async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let request = request(args)?;
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform =
+        Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     let advice = "--timeout allows more time; asking again is safe";
     let recovering = |config| recover_once(config, &request);
     let Recoveries { orders, unclaimed, paths } = platform.ask(args.timeout, advice, recovering).await?;

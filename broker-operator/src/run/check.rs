@@ -26,8 +26,7 @@ use super::settings::Settings;
 use crate::init::Server;
 use crate::init::plan::broker_rights;
 use crate::init::{ACCEPT_APIS, member_rights, platform_rights};
-use crate::kubeconfigs;
-use crate::platform::Platform;
+use crate::platform::{MembersArgs, Platform};
 use crate::survey::{api_resource, platform_objects, playbooks};
 use crate::validate;
 
@@ -108,7 +107,8 @@ pub(super) async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 /// The platform's workspace, the exports and the rights there. The playbooks that can be followed.
 async fn platform(settings: &Settings, looked: &mut Looked) -> Vec<Playbook> {
-    let platform = match Platform::open(settings.kubeconfig.as_deref(), None).await {
+    let clusters = MembersArgs { clusters_folder: settings.clusters_folder.clone() };
+    let platform = match Platform::open(settings.kubeconfig.as_deref(), None, &clusters).await {
         Ok(mut platform) => {
             if let Some(namespace) = &settings.clusters_namespace {
                 platform.server = platform.server.in_namespace(namespace);
@@ -129,11 +129,7 @@ async fn platform(settings: &Settings, looked: &mut Looked) -> Vec<Playbook> {
     };
     looked.fine(format!("{} answers", platform.workspace));
     let members = if platform.is_on_plain_kubernetes() {
-        let found = match &settings.clusters_folder {
-            Some(folder) => kubeconfigs::clusters(folder).await.map_err(anyhow::Error::from),
-            None => platform.members().await,
-        };
-        match found {
+        match platform.members().await {
             Ok(members) => Some(members),
             Err(error) => {
                 looked.missing(format!("{error:#}"));

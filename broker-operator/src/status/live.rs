@@ -16,12 +16,12 @@ pub(super) async fn follow(
     args: &StatusArgs,
 ) -> anyhow::Result<ExitCode> {
     platform.answers().await?;
-    let config = platform.server.config(&platform.workspace)?;
+    let access = platform.access().await?;
     let is_text = matches!(args.output, ListOutput::Table | ListOutput::Wide);
     let redraws = is_text && std::io::stdout().is_terminal();
     let mut last = String::new();
     let mut failure = None;
-    follow_standing(config, query, |answer| {
+    follow_standing(access, query, |answer| {
         let text = match answer.map_err(anyhow::Error::from).and_then(|standing| {
             let status = OrderStatus::from(&standing);
             shown(&status, args.output)

@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use broker_kcp::reconcile::{ReleaseRequest, release_once};
 use clap::Args;
 
-use crate::platform::{Output, Platform, duration};
+use crate::platform::{MembersArgs, Output, Platform, duration};
 
 pub use report::Report;
 
@@ -44,6 +44,8 @@ pub struct UninstallArgs {
     /// The path of the platform's workspace [default: the one the kubeconfig points to].
     #[arg(long, value_name = "PATH")]
     workspace: Option<String>,
+    #[command(flatten)]
+    clusters: MembersArgs,
     /// How long the platform may take to be read and written.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
@@ -54,7 +56,8 @@ pub struct UninstallArgs {
 
 /// Lets go of all orders, and prints what of them stays.
 pub async fn uninstall(args: &UninstallArgs) -> anyhow::Result<ExitCode> {
-    let platform = Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref()).await?;
+    let platform =
+        Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     if args.yes
         && !args.force
         && let Some(holder) = holder::holder(&platform).await?

@@ -236,6 +236,22 @@ pub(crate) async fn the_binary_works_and_the_commands_tell_how_it_is(plain: Plai
     write("acme").await;
     consumer.order("second", "second.internal.corp").await;
     consumer.until_served("second", &one).await;
+    // The commands look where the broker does: there are no Secrets any more.
+    plain.leave("one").await;
+    plain.leave("acme").await;
+    let place = ["--clusters-folder", folder.path().to_str().unwrap()];
+    let all = ask(&[&["status", "-A"], &place[..]].concat()).await;
+    let served = all.as_array().unwrap().iter().map(|row| (row["name"].as_str(), row["provider"].as_str()));
+    let expected = ["my-app-cert", "second"].map(|name| (Some(name), Some("one")));
+    assert_eq!(served.collect::<Vec<_>>(), expected, "{all}");
+    assert_eq!(ask(&[&["why"], &order[..], &place[..]].concat()).await["reason"], "Bound");
+    let explained = ask(&[&["explain"], &order[..], &place[..]].concat()).await;
+    assert!(explained.to_string().contains("internal-ca-certificates"), "{explained}");
+    let clusters = ask(&[&["clusters"], &place[..]].concat()).await;
+    let names: Vec<_> = clusters.as_array().unwrap().iter().map(|cluster| &cluster["id"]).collect();
+    assert_eq!(names, ["acme", "one"], "{clusters}");
+    let leaving = commands.as_admin(&[&["uninstall"], &place[..]].concat()).await;
+    assert!(leaving.out.contains("second"), "{leaving:?}");
     broker.stop().await;
     drop(commands);
     plain.shut_down().await;
