@@ -26,7 +26,7 @@ use crate::offers::endpoints;
 pub(crate) struct MembersArgs {
     /// On plain Kubernetes: the folder with the kubeconfigs of consumers' and providers' clusters, as the broker has it; else
     /// they are in the Secrets of the kubeconfig's namespace.
-    #[arg(long, value_name = "FOLDER", env = "CLUSTERS_FOLDER", hide_env_values = true)]
+    #[arg(long, value_name = "FOLDER", env = "CLUSTERS_FOLDER", hide_env_values = true, global = true)]
     pub(crate) clusters_folder: Option<PathBuf>,
 }
 
