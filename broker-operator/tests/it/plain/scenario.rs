@@ -5,9 +5,9 @@ use broker_testkit::gate::Passage;
 use broker_testkit::provider::samples;
 use broker_testkit::wait::{until, until_all};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::stage::Plain;
 use crate::actors::DEADLINE;
 use crate::look;
+use crate::scenario::playbooks::{OF_A_MOVE, finish, until_mover, with_a_mover};
 
 pub(crate) async fn orders_of_one_cluster_are_served_by_others_and_move_between_them(plain: Plain) {
     let one = plain.provider("one", "Internal CA").await;
@@ -370,23 +371,8 @@ pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_between_clust
     two.0.offer(samples::OFFER_PUBLIC).await.unwrap();
     let consumer = plain.consumer("acme").await;
     plain.decree(json!({"moves": "PlaybookOnly", "fence": "BestEffort"})).await;
-    let certificate = json!({"group": "example.com", "version": "v1alpha1", "kind": "Certificate"});
-    let playbook = json!({
-        "apiVersion": "broker.platform-mesh.io/v1alpha1",
-        "kind": "MigrationConfiguration",
-        "metadata": {"name": "certificates"},
-        "spec": {"from": certificate, "to": certificate, "stages": [
-            {
-                "name": "copy", "phase": "Initial",
-                "templates": {"mover": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: move-{{ .To.Name }}\n\
-                                        data:\n  from: {{ .From.Secrets.secret }}\n  to: {{ .To.Secrets.secret }}\n"},
-                "successConditions": ["has(mover.data.done) && mover.data.done == 'yes'"],
-            },
-            {"name": "compare", "phase": "Verify", "successConditions": ["to.status.observedGeneration > 0"]},
-        ]},
-    });
     let playbooks: Api<MigrationConfiguration> = Api::all(plain.platform_client());
-    playbooks.create(&PostParams::default(), &serde_json::from_value(playbook).unwrap()).await.unwrap();
+    playbooks.create(&PostParams::default(), &serde_json::from_value(with_a_mover()).unwrap()).await.unwrap();
     let operator = plain.operator_with(Some(plain.compute().await));
     consumer.order("my-app-cert", "app.internal.corp").await;
     consumer.until_served("my-app-cert", &one).await;
@@ -394,27 +380,17 @@ pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_between_clust
     // What holds its data stays until the helper, which has both sides' credentials, is done.
     let reader = consumer.keep_reading("my-app-cert-secret", &[&one, &two]);
     consumer.change("my-app-cert", "app.corp.com").await;
-    let of_a_move = watcher::Config::default().labels("broker.platform-mesh.io/migration");
-    let movers: Api<ConfigMap> = Api::all(plain.platform_client());
-    let found = until_all(&movers, of_a_move.clone(), "the mover", DEADLINE, |all| all.len() == 1).await;
-    let mover = found.unwrap_or_else(|error| panic!("{error}")).remove(0);
-    let namespace = mover.namespace().unwrap();
-    let secrets: Api<Secret> = Api::namespaced(plain.platform_client(), &namespace);
-    for name in mover.data.as_ref().unwrap().values() {
-        let credentials = secrets.get(name).await.unwrap();
-        assert!(credentials.data.unwrap_or_default().contains_key("tls.crt"), "{name}");
-    }
+    let mover = until_mover(&plain.platform_client()).await;
     let order = consumer.orders().get("my-app-cert").await.unwrap();
     assert_eq!(order.data["status"]["issuer"], "Internal CA", "{}", order.data["status"]);
-    let done = Patch::Merge(json!({"data": {"done": "yes"}}));
-    let movers: Api<ConfigMap> = Api::namespaced(plain.platform_client(), &namespace);
-    movers.patch(&mover.name_any(), &PatchParams::default(), &done).await.unwrap();
+    finish(&plain.platform_client(), &mover).await;
     consumer.until_served("my-app-cert", &two).await;
     one.until_copies(0).await;
     let report = reader.finish().await.unwrap();
     assert_eq!(report.bad(), 0, "{report}");
 
     // The helpers are gone with the move, whose record stays.
+    let of_a_move = watcher::Config::default().labels(OF_A_MOVE);
     let namespaces: Api<Namespace> = Api::all(plain.platform_client());
     let gone = until_all(&namespaces, of_a_move, "no helpers", DEADLINE, |all| {
         all.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_some())

@@ -6,7 +6,7 @@ use broker_testkit::wait::{until, until_all};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::actors::DEADLINE;
@@ -14,7 +14,7 @@ use crate::look;
 use crate::stage::Stage;
 
 /// What everything that is made for a move carries.
-const OF_A_MOVE: &str = "broker.platform-mesh.io/migration";
+pub(crate) const OF_A_MOVE: &str = "broker.platform-mesh.io/migration";
 /// What asks a provider to take no more writes.
 const FENCE: &str = "broker.platform-mesh.io/quiesce";
 
@@ -94,6 +94,46 @@ pub(crate) async fn a_playbook_is_told_whether_it_can_be_followed_and_how(stage:
     stage.close(world).await;
 }
 
+/// A playbook for certificates: a helper, which has both sides' Secrets, must say that it is done.
+pub(crate) fn with_a_mover() -> Value {
+    let certificate = json!({ "group": "example.com", "version": "v1alpha1", "kind": "Certificate" });
+    json!({
+        "apiVersion": "broker.platform-mesh.io/v1alpha1",
+        "kind": "MigrationConfiguration",
+        "metadata": { "name": "certificates" },
+        "spec": { "from": certificate, "to": certificate, "stages": [
+            {
+                "name": "copy", "phase": "Initial",
+                "templates": { "mover": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: move-{{ .To.Name }}\n\
+                                         data:\n  from: {{ .From.Secrets.secret }}\n  to: {{ .To.Secrets.secret }}\n" },
+                "successConditions": ["has(mover.data.done) && mover.data.done == 'yes'"],
+            },
+            { "name": "compare", "phase": "Verify", "successConditions": ["to.status.observedGeneration > 0"] },
+        ] },
+    })
+}
+
+/// Waits for its helper in the compute cluster, which must have both sides' credentials beside it.
+pub(crate) async fn until_mover(compute: &Client) -> ConfigMap {
+    let of_a_move = watcher::Config::default().labels(OF_A_MOVE);
+    let movers: Api<ConfigMap> = Api::all(compute.clone());
+    let found = until_all(&movers, of_a_move, "the mover", DEADLINE, |all| all.len() == 1).await;
+    let mover = found.unwrap_or_else(|error| panic!("{error}")).remove(0);
+    let secrets: Api<Secret> = Api::namespaced(compute.clone(), &mover.namespace().unwrap());
+    for name in mover.data.as_ref().unwrap().values() {
+        let credentials = secrets.get(name).await.unwrap();
+        assert!(credentials.data.unwrap_or_default().contains_key("tls.crt"), "{name}");
+    }
+    mover
+}
+
+/// Says for the helper that it is done.
+pub(crate) async fn finish(compute: &Client, mover: &ConfigMap) {
+    let movers: Api<ConfigMap> = Api::namespaced(compute.clone(), &mover.namespace().unwrap());
+    let done = Patch::Merge(json!({ "data": { "done": "yes" } }));
+    movers.patch(&mover.name_any(), &PatchParams::default(), &done).await.unwrap();
+}
+
 pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_and_its_helpers_leave_nothing(
     stage: Stage,
 ) {
@@ -108,32 +148,8 @@ pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_and_its_helpe
     world.consumer.until("my-app-cert", "to say that no playbook fits", without_playbook).await;
 
     // It begins the moment there is one.
-    let certificate = json!({ "group": "example.com", "version": "v1alpha1", "kind": "Certificate" });
-    let playbook = json!({
-        "apiVersion": "broker.platform-mesh.io/v1alpha1",
-        "kind": "MigrationConfiguration",
-        "metadata": { "name": "certificates" },
-        "spec": { "from": certificate, "to": certificate, "stages": [
-            {
-                "name": "copy", "phase": "Initial",
-                "templates": { "mover": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: move-{{ .To.Name }}\n\
-                                         data:\n  from: {{ .From.Secrets.secret }}\n  to: {{ .To.Secrets.secret }}\n" },
-                "successConditions": ["has(mover.data.done) && mover.data.done == 'yes'"],
-            },
-            { "name": "compare", "phase": "Verify", "successConditions": ["to.status.observedGeneration > 0"] },
-        ] },
-    });
-    create(&stage.configurations(), &playbook).await;
-    let movers: Api<ConfigMap> = Api::all(compute.clone());
-    let of_a_move = watcher::Config::default().labels(OF_A_MOVE);
-    let found = until_all(&movers, of_a_move.clone(), "the mover", DEADLINE, |all| all.len() == 1).await;
-    let mover = found.unwrap_or_else(|error| panic!("{error}")).remove(0);
-    let namespace = mover.namespace().unwrap();
-    let secrets: Api<Secret> = Api::namespaced(compute.clone(), &namespace);
-    for name in mover.data.as_ref().unwrap().values() {
-        let credentials = secrets.get(name).await.unwrap();
-        assert!(credentials.data.unwrap_or_default().contains_key("tls.crt"), "{name}");
-    }
+    create(&stage.configurations(), &with_a_mover()).await;
+    let mover = until_mover(&compute).await;
     let order = world.consumer.orders().get("my-app-cert").await.unwrap();
     assert_eq!(
         order.data["status"]["issuer"], "Internal CA",
@@ -141,10 +157,7 @@ pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_and_its_helpe
         order.data["status"]
     );
 
-    // The mover is done.
-    let movers: Api<ConfigMap> = Api::namespaced(compute.clone(), &namespace);
-    let done = Patch::Merge(json!({ "data": { "done": "yes" } }));
-    movers.patch(&mover.name_any(), &PatchParams::default(), &done).await.unwrap();
+    finish(&compute, &mover).await;
     world.consumer.until_served("my-app-cert", &world.public).await;
     let migration = world.until_migration_completed().await;
     let receipt = migration.status.unwrap().receipt.unwrap();
@@ -152,6 +165,7 @@ pub(crate) async fn an_order_that_holds_data_moves_by_its_playbook_and_its_helpe
     assert!(receipt.loss.is_some(), "no fence was asked for, and that is told");
 
     // Nothing of it is left.
+    let of_a_move = watcher::Config::default().labels(OF_A_MOVE);
     let namespaces: Api<Namespace> = Api::all(compute.clone());
     let gone = until_all(&namespaces, of_a_move, "no helpers", DEADLINE, <[Namespace]>::is_empty).await;
     gone.unwrap_or_else(|error| panic!("{error}"));
