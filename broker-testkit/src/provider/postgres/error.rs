@@ -6,8 +6,8 @@ use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
 /// How codes begin that tell of what passes: broken connections, a transaction that stood in the way of another one, no
-/// room, and a server that starts or stops.
-const PASSING: [&str; 4] = ["08", "40", "53", "57P"];
+/// room, a server that starts or stops; and what somebody made, or still uses, who was killed since it was looked for.
+const PASSING: [&str; 6] = ["08", "40", "53", "57P", "42710", "55006"];
 
 /// What can go wrong with a server.
 #[derive(Debug, Error)]

@@ -76,6 +76,25 @@ async fn a_database_that_is_written_to_moves_and_loses_nothing() {
     ground.delete(&ground.databases(1), "new").await;
 }
 
+/// One that was killed may be at work for a moment longer, while the next one begins: as if there were two.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_movers_at_once_come_as_far_as_one() {
+    let ground = Ground::new().await;
+    ground.start_a_mover();
+    ground.start_a_mover();
+    for round in 0..5 {
+        let (from, to) = (format!("old-{round}"), format!("new-{round}"));
+        let (old, new) = (ground.order(0, &from).await, ground.order(1, &to).await);
+        let (here, there) = (Session::open(&old).await.unwrap(), Session::open(&new).await.unwrap());
+        let table = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)";
+        here.run("write", table).await.unwrap();
+        let copied = ground.step("Replicate", [&from, &to]).await;
+        assert_eq!(copied["phase"], "Done", "{copied}");
+        assert_eq!(number(&there, "SELECT count(*) FROM t").await, 100);
+        ground.delete(&ground.moves(), "replicate").await;
+    }
+}
+
 /// A hundred rows, carried over up to the last one, and a mover that was killed when it had told so.
 async fn caught_up_by_somebody_who_was_killed(ground: &Ground, spoil: Option<&str>) -> Session {
     let mover = ground.start_a_mover();

@@ -35,6 +35,12 @@ pub(super) async fn publish(source: &Session, link: &str, tables: &[Table]) -> R
     source.run(what, &format!("CREATE PUBLICATION {}{of}", name(link))).await
 }
 
+/// Reserves the making of a replication, for as long as the session lasts. False where somebody else has it.
+pub(super) async fn reserve(target: &Session, link: &str) -> Result<bool, PostgresError> {
+    let query = "SELECT 1 WHERE pg_try_advisory_lock(hashtext($1))";
+    target.exists("reserve the replication", query, &[&link]).await
+}
+
 /// Makes the subscription, where it is not there. From then on the target follows by itself.
 pub(super) async fn subscribe(
     source: (&Account, &Session),

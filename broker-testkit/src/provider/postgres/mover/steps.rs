@@ -33,6 +33,10 @@ impl Ends {
     /// Everything is copied, while the source takes writes.
     pub(super) async fn replicate(&self, status: &Status) -> Result<Status, PostgresError> {
         let (source, target) = self.sessions().await?;
+        // Of two that work on it, such as one that was killed and whose servers have not noticed, one waits.
+        if !replication::reserve(&target, &self.link).await? {
+            return Ok(status.clone());
+        }
         let obstacles = schema::obstacles(&source).await?;
         if !obstacles.is_empty() {
             return Ok(status.failed(format!("cannot be replicated: {}", obstacles.join("; "))));
@@ -41,11 +45,11 @@ impl Ends {
             if !schema::tables(&target).await?.is_empty() {
                 return Ok(status.failed("the target has other tables than the source"));
             }
-            if let Err(error) = schema::copy(&self.source, &self.target, &self.owner).await {
-                // A server that went away comes back; what a program said of that is no reason to give up.
-                for session in [&source, &target] {
-                    session.run("ask whether it is there", "").await?;
-                }
+            // A server that went away comes back, and says so when it is asked again: what a program said of that is no
+            // reason to give up. And what somebody began who was killed, the target's server may have ended meanwhile.
+            if let Err(error) = schema::copy(&self.source, &self.target, &self.owner).await
+                && schema::fingerprint(&source).await? != schema::fingerprint(&target).await?
+            {
                 return Err(error);
             }
         }
