@@ -105,6 +105,9 @@ where
     Err(WaitError { what: what.to_owned(), deadline, seen, error })
 }
 
+/// For how long a watch may take to show what a read has shown.
+const CATCHING_UP: Duration = Duration::from_mins(1);
+
 /// Why not every version of an object was seen.
 #[derive(Debug, Error)]
 pub enum VersionsError {
@@ -125,6 +128,12 @@ pub enum VersionsError {
         /// What the server or the connection said.
         #[source]
         source: Box<kube::Error>,
+    },
+    /// The watch does not show what is there at the end.
+    #[error("the watch does not show what a read of {name:?} shows, for {CATCHING_UP:?}")]
+    Behind {
+        /// The object's name.
+        name: String,
     },
 }
 
@@ -156,7 +165,9 @@ where
             if shown == Some(present.and_then(|object| object.resource_version())) {
                 return Ok(());
             }
-            versions.next().await
+            tokio::time::timeout(CATCHING_UP, versions.next())
+                .await
+                .map_err(|_| VersionsError::Behind { name: name.to_owned() })?
         };
         // A watch has no end of its own.
         let Some(version) = version else { return Ok(()) };
