@@ -28,6 +28,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -507,16 +508,18 @@ func defines(ctx context.Context, it stage) error {
 	}); err != nil {
 		return fmt.Errorf("it is not established: %w", err)
 	}
-	// What discovery tells leads from the kind to the resource; it may follow a moment later.
+	// What discovery tells, which cannot be watched, leads from the kind to the resource; it may follow a moment later.
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(it.typed.Discovery()))
 	var mapping *meta.RESTMapping
-	for {
-		mapping, err = mapper.RESTMapping(schema.GroupKind{Group: "client-go.example.com", Kind: "Parcel"}, "v1")
-		if err == nil || ctx.Err() != nil {
-			break
+	err = wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
+		found, err := mapper.RESTMapping(schema.GroupKind{Group: "client-go.example.com", Kind: "Parcel"}, "v1")
+		if meta.IsNoMatchError(err) {
+			mapper.Reset()
+			return false, nil
 		}
-		mapper.Reset()
-	}
+		mapping = found
+		return err == nil, err
+	})
 	if err != nil || mapping.Scope.Name() != meta.RESTScopeNameNamespace {
 		return fmt.Errorf("the mapping is %+v: %w", mapping, err)
 	}
