@@ -1,11 +1,4 @@
 //! Orders that are decided about at once share what places there are, and no more.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::collections::BTreeMap;
 use std::task::Poll;

@@ -1,12 +1,5 @@
 //! A client in Go (`tools/client-go`) does its everyday work on the embedded control plane, and on real servers, which
 //! shows that it asks for nothing unusual.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -2,8 +2,6 @@
 //! one workspace for all: a check makes its own namespaces and workspaces), and what is not about kcp on a real
 //! Kubernetes (`kubernetes::…`, one for all) and on the embedded control plane as such (`plain::…`).
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
-
 use broker_testkit::contract::{Subject, find};
 use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kcp::Kcp;

@@ -1,7 +1,5 @@
 //! The embedded control plane and a real Kubernetes play the same sequences.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
-
 use broker_kcp::Connect as _;
 use broker_testkit::contract::differential::{Campaign, Pair, found};
 use broker_testkit::control_plane::ControlPlane;

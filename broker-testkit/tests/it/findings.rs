@@ -1,12 +1,5 @@
 //! Mistakes that simulated histories found, each in the fewest steps that show it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
-
 use std::time::Duration;
 
 use broker_core::broker::Passed;

@@ -1,12 +1,5 @@
 //! The real Kubernetes: it starts, its controllers work, it takes the Jobs that playbooks make, and it goes away with
 //! whoever started it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;

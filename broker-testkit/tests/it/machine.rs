@@ -3,13 +3,6 @@
 //! rests.
 //!
 //! `PROPTEST_CASES=2000` tries more sequences.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

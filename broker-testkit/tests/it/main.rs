@@ -1,4 +1,11 @@
 //! What the test kit promises, seen from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod capacity;
 mod client_go;

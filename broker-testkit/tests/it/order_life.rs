@@ -1,11 +1,4 @@
 //! The whole life of orders over the in-memory ports: no server, no runtime features, every write accounted for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::time::Duration;
 

@@ -1,12 +1,5 @@
 //! Moves that a person asks for, over the in-memory ports: which order is meant, what has to be there first, every crash,
 //! and what becomes of what was asked for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::time::Duration;
 

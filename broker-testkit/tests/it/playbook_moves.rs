@@ -1,11 +1,4 @@
 //! Moves by a playbook, over the in-memory ports: stages, helpers, the fence, what a person says, and every crash.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::time::Duration;
 

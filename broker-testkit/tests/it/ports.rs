@@ -1,5 +1,4 @@
 //! The shell in memory keeps the contract of the ports.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use broker_core::order::{Action, Assignment, Compute, Moves};
 use broker_core::port::{MigrationExecutor, PortError, PortErrorKind, Written};

@@ -1,11 +1,4 @@
 //! What broke in the Go system of the same name, told over the in-memory ports: `docs/predecessor.md` has the table.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,5 @@
 //! Backups restored under the broker's feet: the records missing, older than what is there, or of other uids. Nothing is
 //! placed twice, nothing that may serve somebody is removed, and a recovered record brings every order back to rest.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::collections::BTreeMap;
 

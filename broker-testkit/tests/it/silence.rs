@@ -1,11 +1,4 @@
 //! Providers that do not answer: what is waited for, what moves and when, and that nothing is forgotten.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::time::Duration;
 

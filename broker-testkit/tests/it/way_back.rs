@@ -1,11 +1,4 @@
 //! Moves by a playbook after the switch, over the in-memory ports: back, or left to a person.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,11 +1,4 @@
 //! Jobs that run as processes: on the embedded control plane, and on a real Kubernetes, which judges every status.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
 
 mod running;
 mod trouble;

@@ -1,13 +1,6 @@
 //! The embedded control plane, seen through kube-rs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail loudly"
-)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test may fail loudly")]
 
 mod exports;
 mod in_process;

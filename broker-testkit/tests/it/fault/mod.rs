@@ -1,12 +1,6 @@
 //! Faults on command: that exactly the named one happens, exactly there, and what a client sees of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail loudly"
-)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test may fail loudly")]
 
 mod contract;
 mod crash;

@@ -1,14 +1,6 @@
 //! Databases on real servers: provided, fenced, moved. On one cluster, without a broker: what it would ask for is asked
 //! by hand.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail loudly"
-)]
-
 mod fence;
 mod moving;
 
