@@ -11,6 +11,6 @@ pub(super) async fn explain(args: &ExplainArgs, order: &str) -> anyhow::Result<R
     let query = order_query(order, cluster, namespace, "certificate/my-app-cert")?;
     let platform =
         Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
-    let explaining = |config| explain_once(config, &query);
+    let explaining = |access| explain_once(access, &query);
     Ok(platform.ask(args.timeout, "--timeout allows more time", explaining).await?.into())
 }

@@ -85,7 +85,7 @@ pub async fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let platform =
         Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     let compute = if args.no_compute { Compute::Missing } else { Compute::Answers };
-    let foreseeing = |config| foresee_once(config, &question, compute);
+    let foreseeing = |access| foresee_once(access, &question, compute);
     let foresight = platform.ask(args.timeout, "--timeout allows more time", foreseeing).await?;
     let report = Report::new(&foresight);
     match args.output {

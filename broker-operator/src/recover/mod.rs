@@ -82,7 +82,7 @@ pub async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let platform =
         Platform::open(args.kubeconfig.as_deref(), args.workspace.as_deref(), &args.clusters).await?;
     let advice = "--timeout allows more time; asking again is safe";
-    let recovering = |config| recover_once(config, &request);
+    let recovering = |access| recover_once(access, &request);
     let Recoveries { orders, unclaimed, paths } = platform.ask(args.timeout, advice, recovering).await?;
     let reports: Vec<Report> =
         orders.iter().map(|recovered| Report::new(recovered, args.dry_run, &paths)).collect();

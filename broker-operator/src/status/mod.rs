@@ -80,7 +80,7 @@ pub async fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 
 /// How an order stands.
 async fn ask(platform: &Platform, query: &OrderQuery, timeout: Duration) -> anyhow::Result<OrderStatus> {
-    let asking = |config| standing_once(config, query);
+    let asking = |access| standing_once(access, query);
     let standing = platform.ask(timeout, "--timeout allows more time", asking).await?;
     Ok(OrderStatus::from(&standing))
 }

@@ -70,7 +70,7 @@ pub async fn uninstall(args: &UninstallArgs) -> anyhow::Result<ExitCode> {
     }
     let request = ReleaseRequest { dry_run: !args.yes, in_the_middle_of_moves: args.force };
     let advice = "--timeout allows more time; asking again is safe";
-    let releasing = |config| release_once(config, request);
+    let releasing = |access| release_once(access, request);
     let releases = platform.ask(args.timeout, advice, releasing).await?;
     if args.yes && !args.force && !releases.moves.is_empty() {
         let moves: Vec<&str> = releases.moves.iter().map(String::as_str).collect();

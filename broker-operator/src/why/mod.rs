@@ -81,7 +81,7 @@ pub(crate) async fn look(
     lease_namespace: &str,
     timeout: Duration,
 ) -> anyhow::Result<(OrderStatus, Option<Report>, Diagnosis)> {
-    let asking = |config| standing_once(config, query);
+    let asking = |access| standing_once(access, query);
     let standing = platform.ask(timeout, "--timeout allows more time", asking).await?;
     let status = OrderStatus::from(&standing);
     let explained = standing.routing.map(|routing| {
