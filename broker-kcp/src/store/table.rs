@@ -77,6 +77,7 @@ struct Row {
 /// All objects of one kind.
 #[derive(Debug)]
 pub struct Table {
+    /// Knows what the objects have in common.
     packer: Packer,
     rows: BTreeMap<Arc<ObjectKey>, Row>,
     /// Up to which version each source that is followed has told everything; `None` until its first list.
