@@ -274,7 +274,7 @@ impl Service {
     ) -> Result<(), AuthorityError> {
         let certificates: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), namespace, &self.resource);
-        apply_status(&certificates, &self.resource, FIELD_MANAGER, certificate, status)
+        apply_status(&certificates, &self.resource, FIELD_MANAGER, certificate, status, None)
             .await
             .map_err(failed("apply the status of Certificate", namespace, &certificate.name_any()))?;
         Ok(())

@@ -156,7 +156,7 @@ async fn serve(
     }
     let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &provider.resource);
     let (name, status) = (object.name_any(), provider.status(&object));
-    let written = apply_status(&objects, &provider.resource, FIELD_MANAGER, &object, &status).await;
+    let written = apply_status(&objects, &provider.resource, FIELD_MANAGER, &object, &status, None).await;
     if written.map_err(call("apply the status of", &name))? {
         tracing::info!(zone = provider.zone, namespace, name, "provided");
     }

@@ -45,24 +45,29 @@ pub(super) fn related_secret(owner: &DynamicObject, name: &str) -> Value {
     json!({"namespace": owner.namespace(), "name": name, "gvk": gvk})
 }
 
-/// Applies the status of an object, as `manager`, unless it has it. True where something was written.
+/// Applies the status of an object, as `manager`, unless it has it; with `as_of`, only while the object has that version.
+/// True where something was written.
 pub(super) async fn apply_status(
     api: &Api<DynamicObject>,
     resource: &ApiResource,
     manager: &str,
     object: &DynamicObject,
     status: &Value,
+    as_of: Option<&str>,
 ) -> kube::Result<bool> {
     if object.data.get("status") == Some(status) {
         return Ok(false);
     }
     let name = object.name_any();
     // The uid keeps what is gone from being made again. No server tells a namesake by it: that is reconciled next.
-    let patch = json!({
+    let mut patch = json!({
         "apiVersion": resource.api_version, "kind": resource.kind,
         "metadata": {"namespace": object.namespace(), "name": name, "uid": object.metadata.uid},
         "status": status,
     });
+    if let Some(version) = as_of {
+        patch["metadata"]["resourceVersion"] = json!(version);
+    }
     api.patch_status(&name, &PatchParams::apply(manager).force(), &Patch::Apply(patch)).await?;
     Ok(true)
 }

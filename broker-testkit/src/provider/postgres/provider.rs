@@ -291,10 +291,12 @@ impl Service {
         object: &DynamicObject,
         status: &Value,
     ) -> Result<Action, ProviderError> {
-        apply_status(api, &database_resource(), FIELD_MANAGER, object, status).await.map_err(|source| {
-            let (action, name) = ("apply the status of Database", object.name_any());
-            ProviderError::Call { action, name, source: Box::new(source) }
-        })?;
+        apply_status(api, &database_resource(), FIELD_MANAGER, object, status, None).await.map_err(
+            |source| {
+                let (action, name) = ("apply the status of Database", object.name_any());
+                ProviderError::Call { action, name, source: Box::new(source) }
+            },
+        )?;
         Ok(Action::await_change())
     }
 }

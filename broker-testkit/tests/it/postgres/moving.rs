@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use broker_testkit::provider::postgres::{Account, Load, LoadOptions, Session};
+use broker_testkit::wait::until;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{Ground, kill, number};
+use super::{DEADLINE, Ground, kill, number};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_written_to_moves_and_loses_nothing() {
@@ -93,6 +94,64 @@ async fn two_movers_at_once_come_as_far_as_one() {
         assert_eq!(number(&there, "SELECT count(*) FROM t").await, 100);
         ground.delete(&ground.moves(), "replicate").await;
     }
+}
+
+/// A server tells every database which subscriptions there are in all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_of_another_database_of_the_server_is_not_taken_for_ones_own() {
+    let ground = Ground::new().await;
+    ground.start_a_mover();
+    let (old, new) = (ground.order(0, "old").await, ground.order(1, "new").await);
+    let (here, there) = (Session::open(&old).await.unwrap(), Session::open(&new).await.unwrap());
+    let table = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)";
+    here.run("write", table).await.unwrap();
+    ground.step("Replicate", ["old", "new"]).await;
+    let link = ground.administer(1, &new).await;
+    let link = link.one("ask", "SELECT subname::text FROM pg_subscription", &[]).await.unwrap();
+    let link: String = link.get(0);
+    ground.delete(&ground.moves(), "replicate").await;
+    there.run("empty", "DELETE FROM t").await.unwrap();
+    let other = ground.order(1, "other").await;
+    let namesake = format!(
+        "CREATE SUBSCRIPTION {link} CONNECTION 'host=127.0.0.1 port=1' PUBLICATION {link} \
+         WITH (connect = false, slot_name = NONE)"
+    );
+    ground.administer(1, &other).await.run("subscribe", &namesake).await.unwrap();
+    let copied = ground.step("Replicate", ["old", "new"]).await;
+    assert_eq!((&copied["phase"], &copied["tables"]), (&json!("Done"), &json!(1)), "{copied}");
+    assert_eq!(number(&there, "SELECT count(*) FROM t").await, 100);
+    ground.delete(&ground.moves(), "replicate").await;
+    let other = ground.administer(1, &other).await;
+    assert_eq!(number(&other, "SELECT count(*) FROM pg_subscription").await, 1, "it is somebody else's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_mover_still_makes_another_does_not_clean_up_before() {
+    const RESERVED: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let ground = Ground::new().await;
+    ground.start_a_mover();
+    let (old, new) = (ground.order(0, "old").await, ground.order(1, "new").await);
+    let here = Session::open(&old).await.unwrap();
+    here.run("write", "CREATE TABLE t (n integer PRIMARY KEY)").await.unwrap();
+    ground.step("Replicate", ["old", "new"]).await;
+    // As another mover would: the name of what is made is what is reserved.
+    let other = ground.administer(1, &new).await;
+    let reserve = "SELECT pg_advisory_lock(hashtext(subname::text)) FROM pg_subscription";
+    other.rows("reserve", reserve, &[]).await.unwrap();
+    ground.moves().delete("replicate", &DeleteParams::default()).await.unwrap();
+    let waits = async {
+        while number(&other, RESERVED).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waits).await.expect("whoever cleans up waits for who makes");
+    assert_eq!(number(&other, "SELECT count(*) FROM pg_subscription").await, 1);
+    other.run("make an end", "SELECT pg_advisory_unlock_all()").await.unwrap();
+    let moves = ground.moves();
+    until(&moves, "replicate", "it to be gone", DEADLINE, |found| found.is_none())
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(number(&other, "SELECT count(*) FROM pg_subscription").await, 0);
 }
 
 /// A hundred rows, carried over up to the last one, and a mover that was killed when it had told so.

@@ -113,9 +113,7 @@ struct Service {
 }
 
 async fn reconcile(object: Arc<DynamicObject>, service: Arc<Service>) -> Result<Action, MoverError> {
-    let namespace = object.namespace().unwrap_or_default();
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(service.client.clone(), &namespace, &database_move_resource());
+    let api = service.moves(&object);
     let spec = serde_json::from_value::<Spec>(object.data.get("spec").cloned().unwrap_or_default());
     let Ok(spec) = spec else {
         let status = Status::of(&object).failed("spec needs step, from and to");
@@ -191,12 +189,46 @@ impl Service {
             return Ok(known.running("begins"));
         }
         Ok(match spec.step {
-            Step::Replicate => ends.replicate(&known).await?,
+            Step::Replicate => self.replicate(object, &ends, known).await?,
             Step::Compare => ends.compare(&known).await?,
             Step::CatchUp => ends.catch_up(&known).await?,
             Step::Verify => ends.verify(self.snapshot(object).await?.as_deref(), &known).await?,
             Step::Unchanged => ends.unchanged(&known).await?,
         })
+    }
+
+    /// Of two that work on it, such as one that was killed and whose servers have not noticed, one waits. And whoever saw
+    /// the object late makes nothing again that another has cleaned up.
+    async fn replicate(
+        &self,
+        object: &DynamicObject,
+        ends: &Ends,
+        known: Status,
+    ) -> Result<Status, MoverError> {
+        let (source, target) = ends.sessions().await?;
+        if !replication::reserve(&target, &ends.link).await? || !self.is_wanted(object).await? {
+            return Ok(known);
+        }
+        Ok(ends.replicate((&source, &target), &known).await?)
+    }
+
+    /// Whether the object is there now, and nobody asked for its end.
+    async fn is_wanted(&self, object: &DynamicObject) -> Result<bool, MoverError> {
+        let found = self.moves(object).get_opt(&object.name_any()).await;
+        let found = found.map_err(|source| MoverError::Call {
+            action: "get DatabaseMove",
+            name: object.name_any(),
+            source: Box::new(source),
+        })?;
+        Ok(found.is_some_and(|found| {
+            found.metadata.uid == object.metadata.uid && found.metadata.deletion_timestamp.is_none()
+        }))
+    }
+
+    /// The helpers of a move.
+    fn moves(&self, object: &DynamicObject) -> Api<DynamicObject> {
+        let namespace = object.namespace().unwrap_or_default();
+        Api::namespaced_with(self.client.clone(), &namespace, &database_move_resource())
     }
 
     /// Where the two databases are, by the Secrets beside the helper.
@@ -230,30 +262,32 @@ impl Service {
 
     /// The snapshot that the step before named.
     async fn snapshot(&self, object: &DynamicObject) -> Result<Option<String>, MoverError> {
-        let namespace = &object.namespace().unwrap_or_default();
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), namespace, &database_move_resource());
-        let all = api.list(&ListParams::default()).await.map_err(|source| MoverError::Call {
+        let all = self.moves(object).list(&ListParams::default()).await;
+        let all = all.map_err(|source| MoverError::Call {
             action: "list DatabaseMoves in",
-            name: namespace.clone(),
+            name: object.namespace().unwrap_or_default(),
             source: Box::new(source),
         })?;
         Ok(all.iter().find_map(|object| Status::of(object).snapshot))
     }
 
-    /// Removes what a replication left on both servers. A database that is gone has nothing left.
+    /// Removes what a replication left on both servers, when nobody makes it any more. A database that is gone has nothing
+    /// left.
     async fn clean_up(&self, object: &DynamicObject) -> Result<Action, MoverError> {
         let (status, link) = (Status::of(object), link(object));
-        // Both are tried, whatever comes of the first.
+        // Both are tried, whatever comes of the first; its session has the replication reserved until then.
         let target = match self.database(status.target.as_deref()).await {
-            Ok(Some(target)) => forget(&target, &link).await.map_err(MoverError::from),
-            Ok(None) => Ok(()),
+            Ok(Some(target)) => {
+                let forgotten = forget(&target, &link).await.map_err(MoverError::from);
+                forgotten.map(|()| Some(target))
+            }
+            Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
         if let Some(source) = self.database(status.source.as_deref()).await? {
             replication::unpublish(&source, &link).await?;
         }
-        target.map(|()| Action::await_change())
+        target.map(|_| Action::await_change())
     }
 
     /// A session in a database that a status names; none where it is gone.
@@ -273,7 +307,12 @@ impl Service {
         status: &Status,
     ) -> Result<Action, MoverError> {
         let (resource, name) = (database_move_resource(), object.name_any());
-        let written = apply_status(api, &resource, FIELD_MANAGER, object, &json!(status)).await;
+        let seen = object.metadata.resource_version.as_deref();
+        let written = match apply_status(api, &resource, FIELD_MANAGER, object, &json!(status), seen).await {
+            // Another mover wrote since, or the object is another one: what it is now is on its way.
+            Err(kube::Error::Api(answer)) if answer.is_conflict() => return Ok(Action::await_change()),
+            written => written,
+        };
         let written = written.map_err(|source| {
             let action = "apply the status of DatabaseMove";
             MoverError::Call { action, name: name.clone(), source: Box::new(source) }
@@ -287,6 +326,7 @@ impl Service {
 
 /// Removes what a move left in its target.
 async fn forget(target: &Session, link: &str) -> Result<(), PostgresError> {
+    replication::reserve_next(target, link).await?;
     moment::release(target, link).await?;
     replication::unsubscribe(target, link).await
 }

@@ -11,6 +11,10 @@ use super::schema::{self, Table};
 
 /// The pause before a source is asked again how far its target is: writers may wait for the answer.
 const ASKED_AGAIN: Duration = Duration::from_millis(3);
+/// In seconds: longer than a pass that makes a replication takes. Who waits for one asks again then.
+const LONGEST_PASS: u32 = 30;
+/// Restricts `pg_subscription`, in which a server keeps those of all its databases.
+const HERE: &str = "subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// How far the first copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +39,17 @@ pub(super) async fn publish(source: &Session, link: &str, tables: &[Table]) -> R
     source.run(what, &format!("CREATE PUBLICATION {}{of}", name(link))).await
 }
 
-/// Reserves the making of a replication, for as long as the session lasts. False where somebody else has it.
+/// Reserves a replication for its making or its end, for as long as the session lasts. False where somebody else has it.
 pub(super) async fn reserve(target: &Session, link: &str) -> Result<bool, PostgresError> {
     let query = "SELECT 1 WHERE pg_try_advisory_lock(hashtext($1))";
     target.exists("reserve the replication", query, &[&link]).await
+}
+
+/// Waits until nobody else has the replication reserved, and reserves it.
+pub(super) async fn reserve_next(target: &Session, link: &str) -> Result<(), PostgresError> {
+    let what = "wait for who works on the replication";
+    target.run(what, &format!("SET lock_timeout = '{LONGEST_PASS}s'")).await?;
+    target.rows(what, "SELECT pg_advisory_lock(hashtext($1))", &[&link]).await.map(drop)
 }
 
 /// Makes the subscription, where it is not there. From then on the target follows by itself.
@@ -61,9 +72,8 @@ pub(super) async fn subscribe(
 }
 
 async fn is_subscribed(target: &Session, link: &str) -> Result<bool, PostgresError> {
-    target
-        .exists("look for the subscription", "SELECT 1 FROM pg_subscription WHERE subname = $1", &[&link])
-        .await
+    let query = format!("SELECT 1 FROM pg_subscription WHERE subname = $1 AND {HERE}");
+    target.exists("look for the subscription", &query, &[&link]).await
 }
 
 /// How far the first copy is.
@@ -73,15 +83,17 @@ pub(super) async fn progress(
     link: &str,
 ) -> Result<Progress, PostgresError> {
     let what = "ask how far the copy is";
-    let query = "SELECT format('%I.%I', n.nspname, c.relname), r.srsubstate IN ('r', 's'), \
+    let query = format!(
+        "SELECT format('%I.%I', n.nspname, c.relname), r.srsubstate IN ('r', 's'), \
             coalesce((SELECT p.bytes_processed FROM pg_stat_progress_copy p \
                       WHERE p.relid = c.oid AND p.datname = current_database()), 0), \
             coalesce((SELECT e.apply_error_count + e.sync_error_count FROM pg_stat_subscription_stats e \
                       WHERE e.subid = s.oid), 0) \
          FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid \
             JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE s.subname = $1";
-    let states = target.rows(what, query, &[&link]).await?;
+         WHERE s.subname = $1 AND s.{HERE}"
+    );
+    let states = target.rows(what, &query, &[&link]).await?;
     let tables = schema::tables(source).await?;
     let (mut arrived, mut missing, mut errors) = (0_i64, 0_i32, 0_i64);
     let all: i64 = tables.iter().map(|table| table.bytes).sum();

@@ -26,36 +26,35 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    async fn sessions(&self) -> Result<(Session, Session), PostgresError> {
+    pub(super) async fn sessions(&self) -> Result<(Session, Session), PostgresError> {
         tokio::try_join!(Session::open(&self.source), Session::open(&self.target))
     }
 
-    /// Everything is copied, while the source takes writes.
-    pub(super) async fn replicate(&self, status: &Status) -> Result<Status, PostgresError> {
-        let (source, target) = self.sessions().await?;
-        // Of two that work on it, such as one that was killed and whose servers have not noticed, one waits.
-        if !replication::reserve(&target, &self.link).await? {
-            return Ok(status.clone());
-        }
-        let obstacles = schema::obstacles(&source).await?;
+    /// Everything is copied, while the source takes writes. The target's session has the replication reserved.
+    pub(super) async fn replicate(
+        &self,
+        (source, target): (&Session, &Session),
+        status: &Status,
+    ) -> Result<Status, PostgresError> {
+        let obstacles = schema::obstacles(source).await?;
         if !obstacles.is_empty() {
             return Ok(status.failed(format!("cannot be replicated: {}", obstacles.join("; "))));
         }
-        if schema::fingerprint(&source).await? != schema::fingerprint(&target).await? {
-            if !schema::tables(&target).await?.is_empty() {
+        if schema::fingerprint(source).await? != schema::fingerprint(target).await? {
+            if !schema::tables(target).await?.is_empty() {
                 return Ok(status.failed("the target has other tables than the source"));
             }
             // A server that went away comes back, and says so when it is asked again: what a program said of that is no
             // reason to give up. And what somebody began who was killed, the target's server may have ended meanwhile.
             if let Err(error) = schema::copy(&self.source, &self.target, &self.owner).await
-                && schema::fingerprint(&source).await? != schema::fingerprint(&target).await?
+                && schema::fingerprint(source).await? != schema::fingerprint(target).await?
             {
                 return Err(error);
             }
         }
-        replication::publish(&source, &self.link, &schema::tables(&source).await?).await?;
-        replication::subscribe((&self.source, &source), &target, &self.link).await?;
-        let progress = replication::progress(&source, &target, &self.link).await?;
+        replication::publish(source, &self.link, &schema::tables(source).await?).await?;
+        replication::subscribe((&self.source, source), target, &self.link).await?;
+        let progress = replication::progress(source, target, &self.link).await?;
         let status =
             Status { copy_progress: Some(progress.percent), tables: Some(progress.tables), ..status.clone() };
         Ok(if progress.percent == 100 {
