@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use broker_kcp::Connect as _;
-use broker_testkit::contract::differential::{Campaign, Pair};
+use broker_testkit::contract::differential::{Campaign, News, Pair};
 use broker_testkit::control_plane::ControlPlane;
 use broker_testkit::kubernetes::Kubernetes;
 use clap::Args;
@@ -43,10 +43,12 @@ impl Differential {
             format!("{played} sequences in {seconds} s, {} a minute", played * 60 / seconds)
         };
         let report = campaign
-            .run(&pair, |played| {
-                if played % STEP == 0 {
+            .run(&pair, |news| match news {
+                News::Played(played) if played % STEP == 0 => {
                     println!("{}; seed {seed}, from {from}", rate(played));
                 }
+                News::Played(_) => {}
+                News::Found(disagreement) => println!("{disagreement}"),
             })
             .await?;
         println!("{report}\n{}", rate(report.sequences));

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::machinery::schema::FieldReason;
+
 const NO_SUCH_PATH: &str = "404 page not found";
 
 /// An answer other than success.
@@ -244,8 +246,7 @@ impl ApiError {
 /// One field with a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cause {
-    /// `FieldValueRequired`, `FieldValueInvalid`, …
-    pub(crate) reason: String,
+    pub(crate) reason: FieldReason,
     /// `Required value`, `Invalid value: "x": why`, …
     pub(crate) message: String,
     /// The field's path.
@@ -255,7 +256,7 @@ pub(crate) struct Cause {
 impl Cause {
     pub(crate) fn invalid(field: &str, value: &Value, why: &str) -> Self {
         Self {
-            reason: "FieldValueInvalid".to_owned(),
+            reason: FieldReason::Invalid,
             message: format!("Invalid value: {value}: {why}"),
             field: field.to_owned(),
         }
@@ -264,14 +265,14 @@ impl Cause {
     pub(crate) fn required(field: &str, why: &str) -> Self {
         let message =
             if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
-        Self { reason: "FieldValueRequired".to_owned(), message, field: field.to_owned() }
+        Self { reason: FieldReason::Required, message, field: field.to_owned() }
     }
 
     /// A value that is none of the allowed ones.
     pub(crate) fn unsupported(field: &str, value: &Value, supported: &[&str]) -> Self {
         let supported: Vec<String> = supported.iter().map(|word| format!("{word:?}")).collect();
         Self {
-            reason: "FieldValueNotSupported".to_owned(),
+            reason: FieldReason::NotSupported,
             message: format!("Unsupported value: {value}: supported values: {}", supported.join(", ")),
             field: field.to_owned(),
         }
@@ -279,14 +280,10 @@ impl Cause {
 
     /// A value where there may be none.
     pub(crate) fn forbidden(field: &str, why: &str) -> Self {
-        Self {
-            reason: "FieldValueForbidden".to_owned(),
-            message: format!("Forbidden: {why}"),
-            field: field.to_owned(),
-        }
+        Self { reason: FieldReason::Forbidden, message: format!("Forbidden: {why}"), field: field.to_owned() }
     }
 
     fn into_json(self) -> Value {
-        json!({"reason": self.reason, "message": self.message, "field": self.field})
+        json!({"reason": self.reason.as_str(), "message": self.message, "field": self.field})
     }
 }

@@ -25,6 +25,15 @@ pub struct Campaign {
     pub shrinks: bool,
 }
 
+/// What a campaign tells while it is under way.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// So many sequences were played.
+    Played(u64),
+    /// A sort of disagreement that was not met before, shortened.
+    Found(&'a Disagreement),
+}
+
 /// What came of a campaign.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -42,15 +51,15 @@ pub struct Report {
 }
 
 impl Campaign {
-    /// Plays them; `progress` is told how many were played, after each.
+    /// Plays them; `tell` is told how many were played, after each, and each sort of disagreement as it comes.
     ///
     /// # Errors
     /// A server could not be asked.
-    pub async fn run(self, pair: &Pair, progress: impl Fn(u64)) -> Result<Report, Broken> {
+    pub async fn run(self, pair: &Pair, tell: impl Fn(News<'_>)) -> Result<Report, Broken> {
         let next = AtomicU64::new(0);
         let report = Mutex::new(Report::default());
         let stages = (0..self.stages).map(|index| {
-            let (next, report, progress) = (&next, &report, &progress);
+            let (next, report, tell) = (&next, &report, &tell);
             async move {
                 let stage = pair.stage(&format!("differential-{index}")).await?;
                 loop {
@@ -73,8 +82,10 @@ impl Campaign {
                             report.fleeting.entry(found.signature()).or_insert((0, found)).0 += 1;
                         }
                     }
-                    take(report, &stage, played, self.shrinks).await?;
-                    progress(lock(report).sequences);
+                    if let Some(found) = take(report, &stage, played, self.shrinks).await? {
+                        tell(News::Found(&found));
+                    }
+                    tell(News::Played(lock(report).sequences));
                 }
             }
         });
@@ -87,7 +98,13 @@ fn lock(report: &Mutex<Report>) -> std::sync::MutexGuard<'_, Report> {
     report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn take(report: &Mutex<Report>, stage: &Stage, played: Played, shrinks: bool) -> Result<(), Broken> {
+/// Notes what came of a sequence; gives back a disagreement of a new sort.
+async fn take(
+    report: &Mutex<Report>,
+    stage: &Stage,
+    played: Played,
+    shrinks: bool,
+) -> Result<Option<Disagreement>, Broken> {
     let mut disagreement = played.disagreement;
     {
         let mut report = lock(report);
@@ -111,14 +128,16 @@ async fn take(report: &Mutex<Report>, stage: &Stage, played: Played, shrinks: bo
         }
     }
     // Shortening takes a while; whoever finds the same meanwhile counts it.
-    if let Some(found) = disagreement.filter(|_| shrinks) {
-        let signature = found.signature();
-        let small = stage.shrink(found).await?;
-        if let Some(known) = lock(report).disagreements.get_mut(&signature) {
-            known.1 = small;
-        }
+    let Some(found) = disagreement else { return Ok(None) };
+    if !shrinks {
+        return Ok(Some(found));
     }
-    Ok(())
+    let signature = found.signature();
+    let small = stage.shrink(found).await?;
+    if let Some(known) = lock(report).disagreements.get_mut(&signature) {
+        known.1 = small.clone();
+    }
+    Ok(Some(small))
 }
 
 impl std::fmt::Display for Report {

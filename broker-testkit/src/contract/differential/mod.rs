@@ -15,7 +15,8 @@
 //!
 //! The first plays 2,000 sequences and what was found before; `DIFFERENTIAL_SEED`, `DIFFERENTIAL_FROM` and
 //! `DIFFERENTIAL_SEQUENCES` choose others. The second plays as many as one likes and prints every sort of disagreement
-//! once, as short as it gets, with the sequence in the form in which `found.json` keeps it.
+//! when it comes and once more at the end, as short as it gets, with the sequence in the form in which `found.json`
+//! keeps it.
 //!
 //! What is not compared, since it may differ:
 //!
@@ -44,7 +45,7 @@ mod shrink;
 #[cfg(test)]
 mod tests;
 
-pub use campaign::{Campaign, Report};
+pub use campaign::{Campaign, News, Report};
 pub use compare::Disagreement;
 pub use found::found;
 pub use operation::{Operation, Request, Sequence};

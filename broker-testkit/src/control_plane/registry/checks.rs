@@ -8,6 +8,7 @@ use super::operation::Resource;
 use super::options::{DeleteOptions, FieldValidation, WriteOptions};
 use super::rules;
 use crate::control_plane::error::{ApiError, Cause, Subject};
+use crate::control_plane::machinery::schema::FieldReason;
 use crate::control_plane::storage::{ObjectKey, TableId};
 use crate::control_plane::value;
 
@@ -204,7 +205,7 @@ impl Resource<'_> {
                 value::finalizers(object).into_iter().filter(|f| !before.contains(f)).collect();
             if !added.is_empty() {
                 causes.push(Cause {
-                    reason: "FieldValueForbidden".to_owned(),
+                    reason: FieldReason::Forbidden,
                     message: format!(
                         "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
                         added.iter().map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(", ")
@@ -223,35 +224,35 @@ impl Resource<'_> {
         (kind != expected).then(|| Cause::invalid("kind", &json!(kind), &format!("must be {expected}")))
     }
 
-    /// Refuses an object that is not valid, also for the causes that were found already.
+    /// Refuses an object of another kind. Nothing else is looked at then.
+    pub(super) fn check_kind(&self, object: &Value, name: &str) -> Result<(), ApiError> {
+        let Some(cause) = self.kind_error(object) else { return Ok(()) };
+        Err(self.invalid(value::text(object, "/kind"), name, vec![cause]))
+    }
+
+    /// Refuses an object that is not valid, also for the causes that were found already. It was said to be of `kind`.
     pub(super) fn validate(
         &self,
         live: Option<&Value>,
         object: &Value,
-        name: &str,
+        (kind, name): (&str, &str),
         found: Vec<Cause>,
     ) -> Result<(), ApiError> {
-        if let Some(cause) = self.kind_error(object) {
-            // Nothing else is looked at then.
-            let kind = value::text(object, "/kind");
-            return Err(ApiError::invalid(&self.definition.group, kind, name, vec![cause]));
-        }
         let mut causes = naming::check(self.definition, object);
         causes.extend(found);
         let schema = &self.definition.schema;
-        let errors =
-            live.map_or_else(|| schema.validate(object), |live| schema.validate_update(live, object));
+        let errors = schema.errors(live, object, causes.iter().any(|cause| cause.reason.blocks_rules()));
         causes.extend(errors.into_iter().map(|error| Cause {
-            reason: error.reason.as_str().to_owned(),
+            reason: error.reason,
             message: error.message,
             field: error.field,
         }));
         causes.extend(rules::check(self.definition, object));
-        if causes.is_empty() { Ok(()) } else { Err(self.invalid(name, causes)) }
+        if causes.is_empty() { Ok(()) } else { Err(self.invalid(kind, name, causes)) }
     }
 
-    pub(super) fn invalid(&self, name: &str, causes: Vec<Cause>) -> ApiError {
-        ApiError::invalid(&self.definition.group, &self.definition.kind, name, causes)
+    fn invalid(&self, kind: &str, name: &str, causes: Vec<Cause>) -> ApiError {
+        ApiError::invalid(&self.definition.group, kind, name, causes)
     }
 }
 

@@ -154,7 +154,8 @@ impl Resource<'_> {
         schema.forget_empties(&mut object);
         rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
         self.guard.admit(self.definition, self.cluster, None, &object)?;
-        self.validate(None, &object, name, Vec::new())?;
+        self.check_kind(&object, name)?;
+        self.validate(None, &object, (&self.definition.kind, name), Vec::new())?;
         warnings.extend(naming::doubtful_finalizers(self.definition, None, &object));
         let key = self.key(name);
         if versioned && !options.dry_run {

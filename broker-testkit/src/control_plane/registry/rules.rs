@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::definition::{Definition, Origin};
 use crate::control_plane::error::{ApiError, Cause};
 use crate::control_plane::kcp;
-use crate::control_plane::machinery::schema::Schema;
+use crate::control_plane::machinery::schema::{FieldReason, Schema};
 use crate::control_plane::plane::Plane;
 use crate::control_plane::value::{self, list, text};
 
@@ -311,6 +311,6 @@ fn check_api_resource_schema(object: &Value, causes: &mut Vec<Cause>) {
 fn check_schema(path: &str, schema: &Value, causes: &mut Vec<Cause>) {
     if let Err(error) = Schema::parse(schema) {
         let field = if error.path.is_empty() { path.to_owned() } else { format!("{path}.{}", error.path) };
-        causes.push(Cause { reason: "FieldValueInvalid".to_owned(), message: error.message, field });
+        causes.push(Cause { reason: FieldReason::Invalid, message: error.message, field });
     }
 }

@@ -67,6 +67,14 @@ impl FieldReason {
             Self::Forbidden => "FieldValueForbidden",
         }
     }
+
+    /// Whether the rules of an object that is wrong in this way are not looked at.
+    pub(crate) fn blocks_rules(self) -> bool {
+        match self {
+            Self::Required | Self::TypeInvalid | Self::NotSupported | Self::TooLong | Self::TooMany => true,
+            Self::Invalid | Self::Duplicate | Self::Forbidden => false,
+        }
+    }
 }
 
 /// One reason why an object is refused: `spec.fqdn: Required value`.
@@ -151,7 +159,12 @@ impl Schema {
         if !sabotage::is(Bug::UnknownFieldsStay) {
             prune::prune(object, Some(&self.root), "", &mut Vec::new());
         }
-        prune::tidy_metadata(object);
+        if self.is_native() {
+            prune::fill_nulls_in_lists(object, &self.root);
+        } else if let Some(metadata) = object.get_mut("metadata") {
+            prune::fill_nulls_in_lists(metadata, metadata::node());
+        }
+        prune::tidy_metadata(object, self.is_native());
         if self.empties == Empties::Dropped {
             prune::drop_empties(object, &self.root);
         }
@@ -211,15 +224,17 @@ impl Schema {
     ///
     /// What the server demands of metadata (names, label syntax) is not looked at.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        self.errors(None, object)
+        self.errors(None, object, false)
     }
 
     /// Like [`Schema::validate`] for a changed object: rules that compare with `live` (`oldSelf`) hold too.
     pub fn validate_update(&self, live: &Value, object: &Value) -> Vec<FieldError> {
-        self.errors(Some(live), object)
+        self.errors(Some(live), object, false)
     }
 
-    fn errors(&self, live: Option<&Value>, object: &Value) -> Vec<FieldError> {
+    /// Both; rules are not looked at where anything else is so wrong, here or (`is_blocked`) elsewhere, that they would
+    /// mislead.
+    pub(crate) fn errors(&self, live: Option<&Value>, object: &Value, is_blocked: bool) -> Vec<FieldError> {
         let mut errors = Vec::new();
         validate::validate(object, &self.root, "", &mut errors);
         // Metadata has rules of its own. In native kinds null is as good as nothing, and whether lists repeat something is
@@ -232,15 +247,7 @@ impl Schema {
         if !self.has_rules {
             return errors;
         }
-        let blocks = |error: &FieldError| match error.reason {
-            FieldReason::Required
-            | FieldReason::TypeInvalid
-            | FieldReason::NotSupported
-            | FieldReason::TooLong
-            | FieldReason::TooMany => true,
-            FieldReason::Invalid | FieldReason::Duplicate | FieldReason::Forbidden => false,
-        };
-        if errors.iter().any(blocks) {
+        if is_blocked || errors.iter().any(|error| error.reason.blocks_rules()) {
             errors.push(FieldError {
                 field: "<nil>".to_owned(),
                 reason: FieldReason::Invalid,

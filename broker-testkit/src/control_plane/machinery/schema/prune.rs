@@ -1,7 +1,7 @@
 //! Removing what a schema does not know, and filling in what it sets by default.
 
 use super::node::{Additional, Kind, Node};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Removes unknown fields below `value`, and writes the path of each removed one to `unknown`.
 ///
@@ -115,16 +115,51 @@ fn replace_null(value: &mut Value, node: &Node) {
 }
 
 /// Removes what typed metadata never shows: nulls and empty collections.
-pub(super) fn tidy_metadata(object: &mut Value) {
+///
+/// In a native kind an empty `managedFields` means something to server-side apply; of a custom resource the real server
+/// has lost it by then.
+pub(super) fn tidy_metadata(object: &mut Value, is_native: bool) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.values_mut().for_each(empty_texts);
-        // An empty managedFields list means something to server-side apply.
         metadata.retain(|name, value| match value {
             Value::Null => false,
             Value::Object(fields) => !fields.is_empty(),
-            Value::Array(items) => name == "managedFields" || !items.is_empty(),
+            Value::Array(items) => !items.is_empty() || is_native && name == "managedFields",
             Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
         });
+    }
+}
+
+/// A Go list has the zero of its items' type where there is null.
+pub(super) fn fill_nulls_in_lists(value: &mut Value, node: &Node) {
+    match value {
+        Value::Object(fields) => {
+            for (name, child) in fields.iter_mut() {
+                if let Some(child_node) = node.field(name) {
+                    fill_nulls_in_lists(child, child_node);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let Some(item_node) = node.items.as_deref() else { return };
+            for item in items {
+                if item.is_null() {
+                    *item = zero(item_node.kind);
+                }
+                fill_nulls_in_lists(item, item_node);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn zero(kind: Kind) -> Value {
+    match kind {
+        Kind::Any | Kind::Array => Value::Null,
+        Kind::Object => json!({}),
+        Kind::Text => json!(""),
+        Kind::Integer | Kind::Number | Kind::IntOrString => json!(0),
+        Kind::Boolean => json!(false),
     }
 }
 
