@@ -144,3 +144,49 @@ pub async fn a_definition_is_served_from_established_to_deleted(subject: &Subjec
     session.until_gone(&path).await?;
     eventually(|| async { session.get(&objects).await?.coded(404) }).await.map(|_| ())
 }
+
+/// A definition whose names another one of its group has is not served until that one is gone.
+pub async fn names_that_are_taken_are_not_accepted(subject: &Subject) -> Result<(), Broken> {
+    let place = subject.place().await?;
+    let word: String = place.namespace.chars().filter(char::is_ascii_alphanumeric).collect();
+    let kind = format!("N{}", word.get(1..).unwrap_or_default());
+    let session = &place.session;
+    let path = |plural: &str| format!("{}/{plural}.{GROUP}", DEFINITIONS.path(""));
+    let condition = |found: &Value, kind: &str| {
+        list(&found["status"]["conditions"]).iter().find(|c| c["type"] == kind).cloned().unwrap_or_default()
+    };
+    let (first, second) = (format!("{word}ns"), format!("{word}nz"));
+    session.post(&DEFINITIONS.path(""), &definition(&first, &kind)).await?.coded(201)?;
+    let accepted = |found: &Value| condition(found, "NamesAccepted")["status"] == "True";
+    session.until(&path(&first), "the names of the first are accepted", accepted).await?;
+    session.post(&DEFINITIONS.path(""), &definition(&second, &kind)).await?.coded(201)?;
+    let refused = |found: &Value| condition(found, "NamesAccepted")["status"] == "False";
+    let found = session.until(&path(&second), "the names of the second are not", refused).await?;
+    same(
+        &condition(&found, "NamesAccepted")["reason"],
+        &json!("ListKindConflict"),
+        "the last of the reasons",
+    )?;
+    same(&condition(&found, "Established")["reason"], &json!("NotAccepted"), "why it is not established")?;
+    same(&found["status"]["acceptedNames"]["plural"], &json!(second), "the name that nobody has")?;
+    same(&found["status"]["acceptedNames"]["kind"], &json!(""), "the kind that it does not get")?;
+    session.delete(&path(&first)).await?.accepted()?;
+    session.until(&path(&second), "the names are free when the first is gone", accepted).await?;
+    session.delete(&path(&second)).await?.accepted()?;
+    session.until_gone(&path(&second)).await
+}
+
+/// A definition of a group that is Kubernetes' own says who approved of it.
+pub async fn a_protected_group_needs_an_approval(subject: &Subject) -> Result<(), Broken> {
+    let place = subject.place().await?;
+    let mut protected = definition("gauges", "Gauge");
+    set(&mut protected, "/metadata/name", json!("gauges.contract.k8s.io"));
+    set(&mut protected, "/spec/group", json!("contract.k8s.io"));
+    let path = format!("{}?dryRun=All", DEFINITIONS.path(""));
+    let refusal = place.session.post(&path, &protected).await?.refused(422, "Invalid")?;
+    let field = "metadata.annotations[api-approved.kubernetes.io]";
+    caused_by(&refusal, &[("FieldValueRequired", field)])?;
+    let approved = json!({"api-approved.kubernetes.io": "unapproved, of the contract"});
+    set(&mut protected, "/metadata/annotations", approved);
+    place.session.post(&path, &protected).await?.coded(201).map(|_| ())
+}

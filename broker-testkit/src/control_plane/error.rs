@@ -87,6 +87,11 @@ impl ApiError {
         Self { details: about.details(), ..Self::new(404, "NotFound", message) }
     }
 
+    /// A resource that a group does not have, where the group itself answers.
+    pub(crate) fn no_such_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
     /// The path names nothing that is served. The only refusal that is no `Status` on the wire.
     pub(crate) fn no_such_path() -> Self {
         Self::new(404, "", NO_SUCH_PATH)

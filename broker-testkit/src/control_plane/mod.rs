@@ -32,11 +32,12 @@
 //! | who asks | tokens of service accounts (`TokenRequest`, Secrets), impersonation of users, groups, accounts, uids and extras | tokens are remembered, not verified; client certificates |
 //! | what one may | RBAC, also by name and path; aggregated roles; `escalate` and `bind`; access and rules reviews | built-in roles count without being listed, and name the kinds above only |
 //! | documents | discovery, aggregated too; OpenAPI v3, and v2 for what kubectl asks of it; `/version`, health, a counter of requests | aggregated API servers: `501` |
-//! | kcp | workspaces and their tree, logical clusters, schemas, exports, bindings, permission claims with selectors, identities, virtual workspaces, endpoint slices, shards | workspace types have no meaning; one process serves all shards out of one store ([`ControlPlane::serve_shard`]) |
+//! | kcp | workspaces and their tree, their types (defaults, labels, which may be where), logical clusters, schemas, exports, bindings, permission claims with selectors, identities, virtual workspaces, endpoint slices, shards | initializers and default bindings of workspace types have no meaning, and no mounts; one process serves all shards out of one store ([`ControlPlane::serve_shard`]) |
 //! | operation | | nothing is written to disk; one replica |
 //!
 //! `501` is a `Status` with the reason `NotImplemented` that names what is missing. What a kcp workspace does not
-//! have either is `404` there, as on the real one.
+//! have either is `404` there, as on the real one. What kcp's admission refuses is refused; of what the real one lets its
+//! privileged users do the administrator here may do nothing, as people's administrators there.
 
 mod changes;
 mod error;

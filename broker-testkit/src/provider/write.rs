@@ -60,14 +60,16 @@ pub(super) async fn apply_status(
     }
     let name = object.name_any();
     // The uid keeps what is gone from being made again. No server tells a namesake by it: that is reconciled next.
-    let mut patch = json!({
-        "apiVersion": resource.api_version, "kind": resource.kind,
-        "metadata": {"namespace": object.namespace(), "name": name, "uid": object.metadata.uid},
-        "status": status,
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        namespace: object.namespace(),
+        uid: object.uid(),
+        resource_version: as_of.map(str::to_owned),
+        ..ObjectMeta::default()
+    };
+    let patch = json!({
+        "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "status": status,
     });
-    if let Some(version) = as_of {
-        patch["metadata"]["resourceVersion"] = json!(version);
-    }
     api.patch_status(&name, &PatchParams::apply(manager).force(), &Patch::Apply(patch)).await?;
     Ok(true)
 }

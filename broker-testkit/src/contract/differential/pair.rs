@@ -7,6 +7,7 @@ use tokio::time::{Duration, Instant};
 use super::super::broken::Broken;
 use super::super::session::{Session, eventually};
 use super::compare::{Disagreement, compare};
+use super::generate::GENERATED;
 use super::kinds;
 use super::normal::normal;
 use super::operation::Sequence;
@@ -15,6 +16,8 @@ use super::shrink::smaller;
 
 /// How long a sequence about which two servers disagree is shortened and played again.
 const SHRINKING: Duration = Duration::from_secs(30);
+/// The namespace in which is found out what is collected.
+const COLLECTED: &str = "differential-collected";
 
 /// Two servers that play the same sequences, each as its administrator.
 #[derive(Clone)]
@@ -46,10 +49,11 @@ pub struct Played {
 }
 
 impl Pair {
-    /// Prepares two servers: they get the kind that sequences are about.
+    /// Prepares two servers: they get the kind that sequences are about. A real garbage collector looks for new kinds
+    /// every 30 s.
     ///
     /// # Errors
-    /// One of them does not serve it.
+    /// One of them does not serve it, or does not collect what is of it.
     pub async fn new(first: Client, second: Client) -> Result<Self, Broken> {
         let pair = Self { first: Session::over(first), second: Session::over(second) };
         for session in pair.sessions() {
@@ -59,6 +63,9 @@ impl Pair {
             // That it is served cannot be watched before it is.
             eventually(|| async { session.get(&collection).await?.accepted() }).await?;
         }
+        pair.stage(COLLECTED).await?;
+        let [first, second] = pair.sessions().map(collects);
+        tokio::try_join!(first, second)?;
         Ok(pair)
     }
 
@@ -79,6 +86,26 @@ impl Pair {
         }
         Ok(Stage { pair: self.clone(), namespace: namespace.to_owned() })
     }
+}
+
+/// Waits until the garbage collector knows the kind: what has an owner that never was is gone then.
+async fn collects(session: &Session) -> Result<(), Broken> {
+    let kind = "gadgets";
+    let (version, name) = kinds::type_of(kind);
+    let uid = "00000000-0000-4000-8000-000000000000";
+    let orphan = json!({
+        "apiVersion": version, "kind": name, "spec": {"size": 1},
+        "metadata": {
+            "generateName": GENERATED,
+            "ownerReferences": [{"apiVersion": version, "kind": name, "name": "none", "uid": uid}],
+        },
+    });
+    session.post(&kinds::path(kind, COLLECTED), &orphan).await?.accepted()?;
+    let mut player = Player::new(session.clone(), COLLECTED, vec![kind.to_owned()]).await?;
+    if player.settle().await? {
+        return Ok(());
+    }
+    Err(Broken::new("the garbage collector knows gadgets", "it left one whose owner is not there"))
 }
 
 impl Stage {

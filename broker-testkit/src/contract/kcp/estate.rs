@@ -16,9 +16,9 @@ pub(super) const GADGETS: Kind = Kind::of("/apis/contract.example.com/v1", "gadg
 pub(super) const WORKSPACES: Kind = Kind::of("/apis/tenancy.kcp.io/v1alpha1", "workspaces");
 pub(super) const LOGICAL_CLUSTERS: Kind = Kind::of("/apis/core.kcp.io/v1alpha1", "logicalclusters");
 pub(super) const BINDINGS: Kind = Kind::of("/apis/apis.kcp.io/v1alpha2", "apibindings");
-const EXPORTS: Kind = Kind::of("/apis/apis.kcp.io/v1alpha2", "apiexports");
-const SCHEMAS: Kind = Kind::of("/apis/apis.kcp.io/v1alpha1", "apiresourceschemas");
-const SLICES: Kind = Kind::of("/apis/apis.kcp.io/v1alpha1", "apiexportendpointslices");
+pub(super) const EXPORTS: Kind = Kind::of("/apis/apis.kcp.io/v1alpha2", "apiexports");
+pub(super) const SCHEMAS: Kind = Kind::of("/apis/apis.kcp.io/v1alpha1", "apiresourceschemas");
+pub(super) const SLICES: Kind = Kind::of("/apis/apis.kcp.io/v1alpha1", "apiexportendpointslices");
 
 /// A workspace.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ pub mod claims;
 pub mod endings;
 mod estate;
 pub mod exports;
+pub mod refusals;
 pub mod workspaces;
 
 pub(super) use estate::Estate;

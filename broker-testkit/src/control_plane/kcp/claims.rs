@@ -162,10 +162,12 @@ fn selects(claim: &Value, object: &Value) -> bool {
 
 /// Where the export is that a binding names.
 pub(crate) fn referenced_cluster(plane: &Plane, cluster: &str, binding: &Value) -> Option<String> {
-    match text(binding, "/spec/reference/export/path") {
-        "" => Some(cluster.to_owned()),
-        path => door::resolve(plane, path),
-    }
+    at_path(plane, cluster, text(binding, "/spec/reference/export/path"))
+}
+
+/// The cluster that a path means to somebody in another one: without a path it is that one.
+pub(super) fn at_path(plane: &Plane, cluster: &str, path: &str) -> Option<String> {
+    if path.is_empty() { Some(cluster.to_owned()) } else { door::resolve(plane, path) }
 }
 
 /// Whether the claim covers the verb.

@@ -58,6 +58,10 @@ pub(crate) fn enter(
             Ok(View { served, cluster: Some(names::ROOT.into()), export: None, shard: None, plain: true })
         }
         Target::Cluster(path) => {
+            if !path.split(':').all(is_name) {
+                let why = format!("invalid cluster: {path:?} does not match the regex");
+                return Err(ApiError::bad_request(why));
+            }
             let Some(cluster) = resolve(plane, path) else { return Err(nowhere(path, user, action)) };
             authorize_in_workspace(plane, &cluster, user, action)?;
             let served = plane.catalog.served(&cluster);
@@ -92,6 +96,16 @@ fn authorize_in_workspace(
     let access = Action::Path { verb: "access", path: "/" };
     let let_in = at_home || rbac::is_allowed(plane, cluster, user, &access);
     if let_in && rbac::is_allowed(plane, cluster, user, action) { Ok(()) } else { Err(outside(user, action)) }
+}
+
+/// Whether a part of a path, or an id, is spelt as they are.
+fn is_name(part: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    part.len() <= 63
+        && !part.is_empty()
+        && part.chars().all(inner)
+        && !part.starts_with('-')
+        && !part.ends_with('-')
 }
 
 /// A path that leads nowhere is not found; an id that means nothing is refused, so that nobody can guess.

@@ -3,6 +3,7 @@
 //! Decides which clusters there are and what they see of each other. Objects are written by small
 //! controllers after the fact, as in the real one: a client has to wait for `Ready` and `Bound`.
 
+pub(crate) mod admission;
 pub(crate) mod binding;
 pub(crate) mod claims;
 pub(crate) mod convert;
@@ -11,4 +12,5 @@ pub(crate) mod export;
 pub(crate) mod names;
 pub(crate) mod rules;
 pub(crate) mod shards;
+mod types;
 pub(crate) mod workspace;

@@ -19,6 +19,10 @@ pub(crate) fn workspaces() -> TableId {
     TableId::of("tenancy.kcp.io", "workspaces")
 }
 
+pub(crate) fn workspace_types() -> TableId {
+    TableId::of("tenancy.kcp.io", "workspacetypes")
+}
+
 pub(crate) fn logical_clusters() -> TableId {
     TableId::of("core.kcp.io", "logicalclusters")
 }

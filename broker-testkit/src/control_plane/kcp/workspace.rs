@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::names;
 use super::rules::{OWNER, WORKSPACE_FINALIZER};
+use super::{names, types};
 use crate::control_plane::plane::Plane;
-use crate::control_plane::storage::{CommitError, Expected, ObjectKey, Scope, TableId};
+use crate::control_plane::storage::{CommitError, ObjectKey, Scope, TableId};
 use crate::control_plane::value::{self, text};
 
 /// The finalizer of a logical cluster that still has objects in it.
@@ -15,11 +15,11 @@ const CONTENT_FINALIZER: &str = "core.kcp.io/logicalcluster-deletion";
 const PHASE: &str = "tenancy.kcp.io/phase";
 
 /// Makes a logical cluster: its object, its first namespaces.
-pub(crate) fn found(plane: &Plane, cluster: &str, path: &str, owner: Option<&Value>) {
+fn found(plane: &Plane, cluster: &str, path: &str, type_: &str, owner: Option<&Value>) {
     let key = names::logical_cluster(cluster);
     let mut object = plane.fresh("core.kcp.io/v1alpha1", "LogicalCluster", &key, true);
     value::set_annotation(&mut object, names::PATH, path);
-    value::set_annotation(&mut object, "internal.tenancy.kcp.io/type", "root:universal");
+    value::set_annotation(&mut object, types::TYPE, type_);
     value::set(&mut object, &["spec"], json!({"directlyDeletable": false}));
     if let Some(owner) = owner {
         value::set(&mut object, &["spec", "owner"], owner.clone());
@@ -91,7 +91,7 @@ pub(crate) fn reconcile(plane: &Plane, key: &ObjectKey) {
     });
     let path = format!("{}:{}", path_of(plane, &key.cluster), key.name);
     plane.shards.settle(&key.name, &cluster);
-    found(plane, &cluster, &path, Some(&owner));
+    found(plane, &cluster, &path, &types::remembered(&workspace), Some(&owner));
     if let Some(user) = value::annotation(&workspace, OWNER) {
         hand_over(plane, &cluster, user);
     }
@@ -172,14 +172,6 @@ fn new_id(plane: &Plane) -> String {
 
 /// The root workspace, with which everything begins.
 pub(crate) fn found_root(plane: &Plane) {
-    found(plane, names::ROOT, names::ROOT, None);
-    let key = ObjectKey::new(names::ROOT, "", "universal");
-    let mut object = plane.fresh("tenancy.kcp.io/v1alpha1", "WorkspaceType", &key, true);
-    value::set(
-        &mut object,
-        &["spec"],
-        json!({"defaultChildWorkspaceType": {"name": "universal", "path": "root"}}),
-    );
-    let table = TableId::of("tenancy.kcp.io", "workspacetypes");
-    plane.store.commit(&table, key, &Expected::Absent, Some(object)).ok();
+    found(plane, names::ROOT, names::ROOT, "root:root", None);
+    types::found(plane);
 }

@@ -48,7 +48,10 @@ fn dispatch(plane: &Plane, change: &Change) {
         ("", "namespaces") => namespace::reconcile(plane, key),
         ("", "secrets") => secret::reconcile(plane, key),
         ("", "serviceaccounts") => secret::reconcile_namespace(plane, key),
-        ("apiextensions.k8s.io", "customresourcedefinitions") => crd::reconcile(plane, key),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            crd::reconcile(plane, key);
+            crd::reconcile_waiting(plane, &key.cluster);
+        }
         ("rbac.authorization.k8s.io", "clusterroles") => aggregation::reconcile(plane, &key.cluster),
         ("tenancy.kcp.io", "workspaces") => workspace::reconcile(plane, key),
         ("core.kcp.io", "logicalclusters") => {
@@ -76,6 +79,7 @@ fn dispatch(plane: &Plane, change: &Change) {
         ("apis.kcp.io", "apibindings") => {
             if change.kind == ChangeKind::Deleted {
                 binding::gone(plane, key, &change.object);
+                crd::reconcile_waiting(plane, &key.cluster);
             } else {
                 binding::reconcile(plane, key);
             }

@@ -11,74 +11,66 @@ use super::authorize::{covers, matches_path, referenced, rules_of};
 use super::{Action, User, bootstrap, is_allowed};
 use crate::control_plane::error::{ApiError, Subject};
 use crate::control_plane::plane::Plane;
-use crate::control_plane::registry::{Definition, Guard, Origin};
+use crate::control_plane::registry::{Definition, Origin};
 use crate::control_plane::value::{list, name, text, texts};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-/// Who writes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Writer<'a> {
-    pub(crate) plane: &'a Plane,
-    pub(crate) user: &'a User,
-}
-
-impl Guard for Writer<'_> {
-    fn admit(
-        &self,
-        definition: &Definition,
-        cluster: &str,
-        before: Option<&Value>,
-        after: &Value,
-    ) -> Result<(), ApiError> {
-        if definition.group != GROUP
-            || definition.origin != Origin::Builtin
-            || self.user.is_master()
-            || before.is_some_and(|before| only_metadata_differs(before, after))
-        {
-            return Ok(());
-        }
-        let user = self.user.within(cluster);
-        let namespace = text(after, "/metadata/namespace");
-        let about = Subject { group: GROUP, resource: &definition.plural, name: name(after) };
-        let may = |verb, resource, name| {
-            let action = Action::Resource { verb, group: GROUP, resource, subresource: "", namespace, name };
-            is_allowed(self.plane, cluster, self.user, &action)
-        };
-        let granted = match definition.kind.as_str() {
-            "Role" | "ClusterRole" if may("escalate", &definition.plural, about.name) => return Ok(()),
-            "Role" | "ClusterRole" => list(after, "/rules").to_vec(),
-            _ => {
-                let (kind, role) = (text(after, "/roleRef/kind"), text(after, "/roleRef/name"));
-                let resource = if kind == "Role" { "roles" } else { "clusterroles" };
-                if may("bind", resource, role) {
-                    return Ok(());
-                }
-                let missing = Subject { group: GROUP, resource, name: role };
-                referenced(self.plane, cluster, namespace, after)
-                    .ok_or_else(|| ApiError::not_found(missing))?
-            }
-        };
-        let held = rules_of(self.plane, cluster, &user, namespace);
-        let missing = uncovered(&held, &granted);
-        if !missing.is_empty() {
-            let why = format!(
-                "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
-                user.name,
-                quoted(user.groups.iter().map(String::as_str)),
-                described(&missing),
-            );
-            return Err(ApiError::forbidden(about, &why));
-        }
-        let aggregates = |role: &Value| !list(role, "/aggregationRule/clusterRoleSelectors").is_empty();
-        if (aggregates(after) || before.is_some_and(aggregates))
-            && !uncovered(&held, &bootstrap::cluster_role("cluster-admin")).is_empty()
-        {
-            let why = "must have cluster-admin privileges to use the aggregationRule";
-            return Err(ApiError::forbidden(about, why));
-        }
-        Ok(())
+/// Refuses what grants more than the user has.
+pub(crate) fn may_grant(
+    plane: &Plane,
+    user: &User,
+    definition: &Definition,
+    cluster: &str,
+    before: Option<&Value>,
+    after: &Value,
+) -> Result<(), ApiError> {
+    if definition.group != GROUP
+        || definition.origin != Origin::Builtin
+        || user.is_master()
+        || before.is_some_and(|before| only_metadata_differs(before, after))
+    {
+        return Ok(());
     }
+    let within = user.within(cluster);
+    let namespace = text(after, "/metadata/namespace");
+    let about = Subject { group: GROUP, resource: &definition.plural, name: name(after) };
+    let may = |verb, resource, name| {
+        let action = Action::Resource { verb, group: GROUP, resource, subresource: "", namespace, name };
+        is_allowed(plane, cluster, user, &action)
+    };
+    let granted = match definition.kind.as_str() {
+        "Role" | "ClusterRole" if may("escalate", &definition.plural, about.name) => return Ok(()),
+        "Role" | "ClusterRole" => list(after, "/rules").to_vec(),
+        _ => {
+            let (kind, role) = (text(after, "/roleRef/kind"), text(after, "/roleRef/name"));
+            let resource = if kind == "Role" { "roles" } else { "clusterroles" };
+            if may("bind", resource, role) {
+                return Ok(());
+            }
+            let missing = Subject { group: GROUP, resource, name: role };
+            referenced(plane, cluster, namespace, after).ok_or_else(|| ApiError::not_found(missing))?
+        }
+    };
+    let held = rules_of(plane, cluster, &within, namespace);
+    let missing = uncovered(&held, &granted);
+    if !missing.is_empty() {
+        let why = format!(
+            "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
+            within.name,
+            quoted(within.groups.iter().map(String::as_str)),
+            described(&missing),
+        );
+        return Err(ApiError::forbidden(about, &why));
+    }
+    let aggregates = |role: &Value| !list(role, "/aggregationRule/clusterRoleSelectors").is_empty();
+    if (aggregates(after) || before.is_some_and(aggregates))
+        && !uncovered(&held, &bootstrap::cluster_role("cluster-admin")).is_empty()
+    {
+        let why = "must have cluster-admin privileges to use the aggregationRule";
+        return Err(ApiError::forbidden(about, why));
+    }
+    Ok(())
 }
 
 /// What the garbage collector and owners of finalizers change is nobody's right.

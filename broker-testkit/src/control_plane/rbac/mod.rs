@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use authorize::rules_of;
 pub(crate) use authorize::{is_allowed, refusal};
-pub(crate) use escalation::Writer;
+pub(crate) use escalation::may_grant;
 pub(crate) use impersonation::{Stage, impersonate, is_asked_for};
 pub(crate) use review::review;
 pub(crate) use token::{Tokens, authenticate, issue_for_secret, request_token};

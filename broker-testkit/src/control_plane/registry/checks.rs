@@ -159,14 +159,20 @@ impl Resource<'_> {
         if options.field_validation == FieldValidation::Ignore {
             return Ok(Vec::new());
         }
-        // What is of another kind has other fields, but for metadata.
-        let other = self.kind_error(object).is_some();
+        // What is of another kind or group has other fields, but for metadata; of a version that is not there, none.
+        let version = value::text(object, "/apiVersion");
+        let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+        let is_other = self.kind_error(object).is_some() || group != self.definition.group;
+        let is_versionless = !is_other && version != self.definition.api_version();
+        let fields = object.as_object().into_iter().flatten().map(|(field, _)| field);
+        let unknowable = fields.filter(|field| !matches!(field.as_str(), "apiVersion" | "kind" | "metadata"));
         let unknown: Vec<String> = self
             .definition
             .schema
             .unknown_fields(object)
             .into_iter()
-            .filter(|path| !other || path.starts_with("metadata."))
+            .filter(|path| !(is_other || is_versionless) || path.starts_with("metadata."))
+            .chain(unknowable.filter(|_| is_versionless).cloned())
             .map(|path| format!("unknown field \"{path}\""))
             .collect();
         if options.field_validation == FieldValidation::Strict && !unknown.is_empty() {
@@ -180,6 +186,14 @@ impl Resource<'_> {
             return Err(ApiError::bad_request(message));
         }
         Ok(unknown)
+    }
+
+    /// A refusal of a custom resource that is of another type, with warnings about its metadata: that was read already.
+    pub(super) fn warned(&self, error: ApiError, object: &Value, options: &WriteOptions) -> ApiError {
+        match self.check_fields(object, options) {
+            Ok(warnings) if !self.definition.is_native() => error.warned(&warnings),
+            Ok(_) | Err(_) => error,
+        }
     }
 
     /// What of metadata was changed that cannot be.

@@ -19,3 +19,4 @@ pub(crate) use definition::{Definition, Origin, READ_VERBS, api_version};
 pub(crate) use operation::{Deleted, Guard, Patch, Resource, Written};
 pub(crate) use options::{DeleteOptions, FieldValidation, WriteOptions};
 pub(crate) use reading::{Event, Page, Paging, Selection, Start, Watch, list};
+pub(crate) use rules::approval;

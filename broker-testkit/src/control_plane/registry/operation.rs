@@ -23,9 +23,19 @@ use crate::control_plane::sabotage::{self, Bug};
 use crate::control_plane::storage::{CommitError, ObjectKey};
 use crate::control_plane::value;
 
-/// What somebody besides the resource itself has to say about a write that is in order.
+/// What somebody besides the resource itself has to say about a write. `before` is the object as it is, `None` for a new
+/// one.
 pub(crate) trait Guard: fmt::Debug + Sync {
-    /// Refuses what shall not be stored; `before` is the object as it is, `None` for a new one.
+    /// Refuses what the writer may not grant, before it is looked at whether it is in order.
+    fn authorize(
+        &self,
+        definition: &Definition,
+        cluster: &str,
+        before: Option<&Value>,
+        after: &Value,
+    ) -> Result<(), ApiError>;
+
+    /// Refuses of what is in order what shall not be stored all the same.
     fn admit(
         &self,
         definition: &Definition,
@@ -94,7 +104,7 @@ impl Resource<'_> {
 
     /// A new object.
     pub(crate) fn create(&self, object: Value, options: &WriteOptions) -> Result<Written, ApiError> {
-        self.check_type(&object)?;
+        self.check_type(&object).map_err(|error| self.warned(error, &object, options))?;
         self.check_decodes(&object)?;
         let mut object = object;
         let mut warnings = self.check_fields(&object, options)?;
@@ -153,9 +163,10 @@ impl Resource<'_> {
         }
         schema.forget_empties(&mut object);
         rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
-        self.guard.admit(self.definition, self.cluster, None, &object)?;
+        self.guard.authorize(self.definition, self.cluster, None, &object)?;
         self.check_kind(&object, name)?;
         self.validate(None, &object, (&self.definition.kind, name), Vec::new())?;
+        self.guard.admit(self.definition, self.cluster, None, &object)?;
         warnings.extend(naming::doubtful_finalizers(self.definition, None, &object));
         let key = self.key(name);
         if versioned && !options.dry_run {
@@ -187,7 +198,7 @@ impl Resource<'_> {
         subresource: &str,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
-        self.check_type(object)?;
+        self.check_type(object).map_err(|error| self.warned(error, object, options))?;
         self.check_decodes(object)?;
         let mut warnings = self.check_fields(object, options)?;
         let written = self.update_checked(name, object.clone(), subresource, options, &mut warnings);

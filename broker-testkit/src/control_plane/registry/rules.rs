@@ -37,7 +37,7 @@ pub(crate) fn on_create(
             refuse_conversion(object)?;
             value::set_finalizers(object, &["customresourcecleanup.apiextensions.k8s.io".to_owned()]);
         }
-        "Workspace" | "APIBinding" | "APIExport" | "LogicalCluster" => {
+        "Workspace" | "APIBinding" | "APIExport" => {
             kcp::rules::on_create(plane, &definition.kind, cluster, object)?;
         }
         _ => {}
@@ -47,9 +47,7 @@ pub(crate) fn on_create(
 
 /// Adds to a changed object what the server itself writes; answers which changes of what cannot change it has.
 pub(crate) fn on_update(
-    plane: &Plane,
     definition: &Definition,
-    _cluster: &str,
     live: &Value,
     object: &mut Value,
 ) -> Result<Vec<Cause>, ApiError> {
@@ -91,11 +89,7 @@ pub(crate) fn on_update(
             keep("spec.names.plural");
             keep("spec.names.kind");
         }
-        "APIResourceSchema" => keep("spec"),
-        "Workspace" | "APIBinding" | "APIExport" => {
-            causes.extend(kcp::rules::on_update(plane, &definition.kind, live, object));
-        }
-        _ => {}
+        kind => kcp::rules::on_update(kind, object),
     }
     Ok(causes)
 }
@@ -113,6 +107,12 @@ pub(crate) fn on_delete(definition: &Definition, live: &Value) -> Result<(), Api
     let name = value::name(live);
     if definition.kind == "Namespace" && matches!(name, "default" | "kube-system" | "kube-public") {
         return Err(ApiError::forbidden(definition.subject(name), "this namespace may not be deleted"));
+    }
+    if definition.kind == "LogicalCluster"
+        && definition.origin == Origin::Builtin
+        && value::at(live, "/spec/directlyDeletable") != true
+    {
+        return Err(ApiError::forbidden(definition.subject(name), "LogicalCluster cannot be deleted"));
     }
     Ok(())
 }
@@ -132,12 +132,12 @@ pub(crate) fn check(definition: &Definition, object: &Value) -> Vec<Cause> {
         "Lease" => check_lease(object, &mut causes),
         "Role" => check_role(object, &mut causes),
         "CustomResourceDefinition" => check_crd(object, &mut causes),
-        "APIResourceSchema" => check_api_resource_schema(object, &mut causes),
         "RoleBinding" | "ClusterRoleBinding" if text(object, "/roleRef/name").is_empty() => {
             causes.push(Cause::required("roleRef.name", ""));
         }
-        "APIBinding" if text(object, "/spec/reference/export/name").is_empty() => {
-            causes.push(Cause::required("spec.reference.export.name", ""));
+        "LogicalCluster" if value::name(object) != kcp::names::LOGICAL_CLUSTER => {
+            let (field, name) = ("metadata.name", json!(value::name(object)));
+            causes.push(Cause::unsupported(field, &name, &[kcp::names::LOGICAL_CLUSTER]));
         }
         _ => {}
     }
@@ -272,6 +272,7 @@ fn check_crd(object: &Value, causes: &mut Vec<Cause>) {
         let why = "must be spec.names.plural+\".\"+spec.group";
         causes.push(Cause::invalid("metadata.name", &json!(value::name(object)), why));
     }
+    causes.extend(approval(group, object));
     let versions = list(object, "/spec/versions");
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let why = "must have exactly one version marked as storage version";
@@ -286,24 +287,29 @@ fn check_crd(object: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
-fn check_api_resource_schema(object: &Value, causes: &mut Vec<Cause>) {
-    let group = match text(object, "/spec/group") {
-        "" => "core",
-        group => group,
-    };
-    let plural = text(object, "/spec/names/plural");
-    let fits = value::name(object)
-        .strip_suffix(&format!(".{plural}.{group}"))
-        .is_some_and(|prefix| !prefix.is_empty() && !prefix.contains('.'));
-    if !fits {
-        let why = format!("must match <prefix>.{plural}.{group}");
-        causes.push(Cause::invalid("metadata.name", &json!(value::name(object)), &why));
+/// What is missing where a definition is of a group that is Kubernetes' own.
+pub(crate) fn approval(group: &str, object: &Value) -> Option<Cause> {
+    const ANNOTATION: &str = "api-approved.kubernetes.io";
+    let is_protected = ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|domain| group.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+    if !is_protected {
+        return None;
     }
-    for (index, version) in list(object, "/spec/versions").iter().enumerate() {
-        let path = format!("spec.versions[{index}].schema");
-        match version.get("schema") {
-            None => causes.push(Cause::required(&path, "")),
-            Some(schema) => check_schema(&path, schema, causes),
+    let field = format!("metadata.annotations[{ANNOTATION}]");
+    let about = "see https://github.com/kubernetes/enhancements/pull/1111";
+    match value::annotation(object, ANNOTATION) {
+        None | Some("") => {
+            let why = format!("protected groups must have approval annotation {ANNOTATION:?}, {about}");
+            Some(Cause::required(&field, &why))
+        }
+        Some(found) if found.starts_with("unapproved") || found.contains("://") => None,
+        Some(found) => {
+            let why = format!(
+                "protected groups must have approval annotation {ANNOTATION:?} with either a URL or a reason starting \
+                 with \"unapproved\", {about}"
+            );
+            Some(Cause::invalid(&field, &json!(found), &why))
         }
     }
 }

@@ -53,25 +53,36 @@ impl Resource<'_> {
                 rules::complete(definition, &mut object);
             }
         }
-        schema.forget_empties(&mut object);
+        // What goes with this is answered as it was written; what stays is read back.
+        if !(value::is_terminating(live) && value::finalizers(&object).is_empty()) {
+            schema.forget_empties(&mut object);
+        }
         if subresource == "status" {
-            let managed = value::at(&object, "/metadata/managedFields").clone();
-            let status = value::at(&object, "/status").clone();
+            // Where it came in something of another kind, the real server loses sight of who owns what.
+            let is_known = kind == definition.kind;
+            let managed = value::at(&object, "/metadata/managedFields");
+            let managed = if is_known { managed.clone() } else { Value::Null };
+            let status = object.get("status").cloned();
             object = live.clone();
-            set_or_remove(&mut object, &["status"], status);
+            match status {
+                // Null is what is left where nothing is applied any more of what was there: it is told that it may not be.
+                Some(status) => value::set(&mut object, &["status"], status),
+                None => value::remove(&mut object, &["status"]),
+            }
             set_or_remove(&mut object, &["metadata", "managedFields"], managed);
         } else if definition.status {
             let status = live.get("status").cloned().unwrap_or(Value::Null);
             set_or_remove(&mut object, &["status"], status);
         }
         restore_system_metadata(live, &mut object);
-        causes.extend(rules::on_update(self.plane, definition, self.cluster, live, &mut object)?);
-        self.guard.admit(definition, self.cluster, Some(live), &object)?;
+        causes.extend(rules::on_update(definition, live, &mut object)?);
+        self.guard.authorize(definition, self.cluster, Some(live), &object)?;
         if definition.generation && desired_state_differs(definition, live, &object) {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));
         }
         self.validate(Some(live), &object, (&kind, &name), causes)?;
+        self.guard.admit(definition, self.cluster, Some(live), &object)?;
         Ok(object)
     }
 

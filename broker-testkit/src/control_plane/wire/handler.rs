@@ -12,11 +12,12 @@ use super::call::Call;
 use super::metrics::{Counters, RequestKind};
 use super::path::{self, Query, ResourcePath, Target};
 use super::response::{self, Answer};
+use super::writer::Writer;
 use super::{body, discovery, documents, left_out};
 use crate::control_plane::error::ApiError;
 use crate::control_plane::kcp::door;
 use crate::control_plane::plane::Plane;
-use crate::control_plane::rbac::{self, Action, Stage, Writer};
+use crate::control_plane::rbac::{self, Action, Stage};
 
 /// What every connection shares.
 #[derive(Debug)]

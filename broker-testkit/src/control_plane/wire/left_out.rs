@@ -13,7 +13,7 @@ const EVERYWHERE: &[Row] = &[
     ("certificates.k8s.io", &[], "certificate signing requests"),
     ("flowcontrol.apiserver.k8s.io", &[], "priority and fairness"),
 ];
-/// What only a cluster has that runs something. A kcp workspace has none of it and says that there is no such path.
+/// What only a cluster has that runs something. A kcp workspace has none of it and says that it is not there.
 const CLUSTERS: &[Row] = &[
     ("", &["pods", "podtemplates", "replicationcontrollers", "bindings"], "workloads"),
     ("", &["nodes", "componentstatuses"], "nodes"),
@@ -37,7 +37,11 @@ pub(super) fn resource(group: &str, resource: &str, subresource: &str, plain: bo
     let rows = EVERYWHERE.iter().chain(CLUSTERS.iter().filter(|_| plain));
     let is_meant =
         |(of, resources, _): &&Row| *of == group && (resources.is_empty() || resources.contains(&resource));
-    let Some((_, _, what)) = rows.into_iter().find(is_meant) else { return ApiError::no_such_path() };
+    let Some((_, _, what)) = rows.into_iter().find(is_meant) else {
+        // There the core group is made of definitions, which answer for it.
+        let is_asked = !plain && group.is_empty();
+        return if is_asked { ApiError::no_such_resource() } else { ApiError::no_such_path() };
+    };
     let mut name = resource.to_owned();
     if !group.is_empty() {
         name = format!("{name}.{group}");

@@ -14,6 +14,7 @@ pub(crate) mod response;
 #[cfg(feature = "simulation")]
 mod seen;
 mod watching;
+mod writer;
 mod writing;
 
 pub(crate) use handler::{Server, answer};

@@ -19,8 +19,8 @@ pub(super) const GENERATED: &str = "made";
 /// Kinds, the more interesting ones more often.
 const KINDS: &[&str] =
     &["gadgets", "gadgets", "gadgets", "gadgets", "configmaps", "configmaps", "secrets", "leases", "roles"];
-/// Those that the garbage collector knows from its start.
-const OWNABLE: &[&str] = &["configmaps", "secrets", "leases"];
+/// Those that own and are owned.
+const OWNABLE: &[&str] = &["gadgets", "gadgets", "configmaps", "secrets", "leases"];
 /// Who applies.
 const MANAGERS: &[&str] = &["one", "two"];
 /// The longest sequence.

@@ -3,7 +3,8 @@
 use super::Row;
 use super::extensions::{names, printer_column, subresources};
 use super::words::{
-    Field, atomic, flag, free, keyed, kind, label_selector, list, map, object, one_of, or, set_of, text, time,
+    Field, atomic, flag, free, keyed, kind, label_selector, list, map, object, one_of, or, ruled, set_of,
+    some, text, time,
 };
 use serde_json::{Value, json};
 
@@ -106,6 +107,11 @@ fn workspace() -> Value {
         "The object it is mounted from.",
     )]);
     let location = object(vec![("selector", label_selector(), "Selects the shard.")]);
+    let fixed_type = &[
+        ("self.name == oldSelf.name", "name is immutable"),
+        ("has(oldSelf.path) == has(self.path)", "path is immutable"),
+        ("!has(oldSelf.path) || !has(self.path) || self.path == oldSelf.path", "path is immutable"),
+    ];
     kind(
         "Workspace is a place of its own for resources, served at its own address.",
         vec![
@@ -113,13 +119,23 @@ fn workspace() -> Value {
                 "spec!",
                 or(
                     json!({}),
-                    object(vec![
-                        ("type", type_reference(), "Its type."),
-                        ("location", location, "Where it should be."),
-                        ("cluster", text(), "The id of its logical cluster; set by the server."),
-                        ("URL", text(), "Its address; set by the server."),
-                        ("mount", mount, "What it is mounted from."),
-                    ]),
+                    ruled(
+                        &[
+                            ("!has(oldSelf.URL) || has(self.URL)", "URL cannot be unset"),
+                            ("!has(oldSelf.cluster) || has(self.cluster)", "cluster cannot be unset"),
+                        ],
+                        object(vec![
+                            ("type", ruled(fixed_type, type_reference()), "Its type."),
+                            ("location", location, "Where it should be."),
+                            (
+                                "cluster",
+                                ruled(&[("self == oldSelf", "cluster is immutable")], text()),
+                                "The id of its logical cluster; set by the server.",
+                            ),
+                            ("URL", text(), "Its address; set by the server."),
+                            ("mount", mount, "What it is mounted from."),
+                        ]),
+                    ),
                 ),
                 "The workspace.",
             ),
@@ -220,7 +236,7 @@ fn api_resource_schema() -> Value {
                 ("group!", text(), "The group."),
                 ("names!", names(), "The names."),
                 ("scope!", one_of(&["Cluster", "Namespaced"]), "Where objects live."),
-                ("versions!", keyed(&["name"], &version), "The versions."),
+                ("versions!", some(keyed(&["name"], &version)), "The versions."),
                 ("nameValidation", or(json!("DNS1123Subdomain"), text()), "What names may look like."),
                 ("conversion", free(), "How objects are converted between versions."),
             ]),
@@ -267,6 +283,13 @@ fn older_claim(more: Vec<Field<'static>>) -> Value {
     object(fields)
 }
 
+/// A claim of the older version as people make it.
+fn older_claim_made(more: Vec<Field<'static>>) -> Value {
+    let either =
+        "(has(self.all) && self.all) != (has(self.resourceSelector) && size(self.resourceSelector) > 0)";
+    ruled(&[(either, "either \"all\" or \"resourceSelector\" must be set")], older_claim(more))
+}
+
 fn export_with(more: Vec<Field<'static>>) -> Value {
     let secret = atomic(object(vec![
         ("name", text(), "The Secret's name."),
@@ -307,11 +330,12 @@ fn api_export() -> Value {
         ("crd", free(), "Objects are stored as those of CRDs."),
         ("virtual", free(), "Objects come from elsewhere."),
     ]);
+    let one = ("has(self.crd) != has(self.virtual)", "Exactly one of crd or virtual must be set");
     let resource = object(vec![
         ("name!", text(), "The resource."),
         ("group!", text(), "Its group."),
         ("schema!", text(), "Its APIResourceSchema."),
-        ("storage", or(json!({"crd": {}}), storage), "How objects are stored."),
+        ("storage", or(json!({"crd": {}}), ruled(&[one], storage)), "How objects are stored."),
     ]);
     export_with(vec![
         ("resources", keyed(&["name", "group"], &resource), "The resources offered."),
@@ -328,11 +352,14 @@ fn older_api_export() -> Value {
         ("latestResourceSchemas", set_of(&text()), "The APIResourceSchemas offered."),
         (
             "permissionClaims",
-            keyed(&["group", "resource"], &older_claim(Vec::new())),
+            keyed(&["group", "resource"], &older_claim_made(Vec::new())),
             "The resources of its consumers it wants access to.",
         ),
     ])
 }
+
+/// What is bound, or listed, stays what it is.
+const FIXED_REFERENCE: (&str, &str) = ("self == oldSelf", "APIExport reference must not be changed");
 
 fn state() -> Field<'static> {
     ("state!", one_of(&["Accepted", "Rejected"]), "Whether the claim is granted.")
@@ -341,7 +368,7 @@ fn state() -> Field<'static> {
 fn binding_with(spec_claims: Value, status_claims: &Value) -> Value {
     let export = object(vec![
         ("path", text(), "The export's workspace; the own one if not given."),
-        ("name!", text(), "The export's name."),
+        ("name", text(), "The export's name."),
     ]);
     let schema = object(vec![
         ("name!", text(), "The schema's name."),
@@ -362,7 +389,7 @@ fn binding_with(spec_claims: Value, status_claims: &Value) -> Value {
                 object(vec![
                     (
                         "reference!",
-                        object(vec![("export", export, "An APIExport.")]),
+                        ruled(&[FIXED_REFERENCE], object(vec![("export", export, "An APIExport.")])),
                         "What is bound; cannot be changed.",
                     ),
                     ("permissionClaims", spec_claims, "The export's claims, and whether they are granted."),
@@ -393,7 +420,7 @@ fn api_binding() -> Value {
 }
 
 fn older_api_binding() -> Value {
-    binding_with(list(&older_claim(vec![state()])), &list(&older_claim(Vec::new())))
+    binding_with(list(&older_claim_made(vec![state()])), &list(&older_claim(Vec::new())))
 }
 
 fn endpoint_slice() -> Value {
@@ -407,7 +434,7 @@ fn endpoint_slice() -> Value {
             (
                 "spec!",
                 object(vec![
-                    ("export!", export, "The export."),
+                    ("export!", ruled(&[FIXED_REFERENCE], export), "The export."),
                     ("partition", text(), "The partition whose shards are listed."),
                 ]),
                 "What is asked for.",

@@ -83,6 +83,12 @@ pub(super) fn set_of(items: &Value) -> Value {
     json!({"type": "array", "items": items, "x-kubernetes-list-type": "set"})
 }
 
+/// A list that is not empty.
+pub(super) fn some(mut list: Value) -> Value {
+    set(&mut list, "minItems", Value::from(1));
+    list
+}
+
 /// A list of objects told apart by these keys.
 pub(super) fn keyed(keys: &[&str], items: &Value) -> Value {
     json!({"type": "array", "items": items, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys})
@@ -99,6 +105,13 @@ pub(super) fn merged_by(key: &str, mut list: Value) -> Value {
 pub(super) fn atomic(mut object: Value) -> Value {
     set(&mut object, "x-kubernetes-map-type", Value::from("atomic"));
     object
+}
+
+/// What fulfils these rules in CEL; each has its message.
+pub(super) fn ruled(rules: &[(&str, &str)], mut schema: Value) -> Value {
+    let rules = rules.iter().map(|(rule, message)| json!({"rule": rule, "message": message})).collect();
+    set(&mut schema, "x-kubernetes-validations", rules);
+    schema
 }
 
 /// A field with a default.
