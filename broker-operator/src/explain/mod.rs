@@ -38,7 +38,7 @@ pub struct ExplainArgs {
     /// The consumer's workspace: its path or its id.
     #[arg(long, value_name = "PATH|ID", required_unless_present = "file", conflicts_with = "file")]
     cluster: Option<String>,
-    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config.
+    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     kubeconfig: Option<PathBuf>,
     /// The path of the platform's workspace [default: the one the kubeconfig points to].

@@ -31,8 +31,8 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// The server of a kubeconfig's current context: this file's, else `$KUBECONFIG`'s, else
-    /// `~/.kube/config`'s.
+    /// The server of a kubeconfig's current context: this file's, else `$KUBECONFIG`'s, else `~/.kube/config`'s. Where
+    /// nothing names one and there is none, the cluster in whose pod this runs, with the pod's account.
     pub async fn from_kubeconfig(path: Option<&Path>) -> Result<Self, InitError> {
         let origin = match (path, std::env::var("KUBECONFIG")) {
             (Some(path), _) => format!("kubeconfig {}", path.display()),
@@ -48,8 +48,16 @@ impl Server {
         let kubeconfig = match path {
             Some(path) => Kubeconfig::read_from(path),
             None => Kubeconfig::read(),
+        };
+        let is_named = path.is_some() || std::env::var_os("KUBECONFIG").is_some();
+        if kubeconfig.is_err()
+            && !is_named
+            && let Ok(config) = Config::incluster()
+        {
+            let origin = "the account of the pod".to_owned();
+            return Ok(Self { origin, ..Self::from_config(config) });
         }
-        .map_err(unusable)?;
+        let kubeconfig = kubeconfig.map_err(unusable)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
             .map_err(unusable)?;

@@ -63,7 +63,7 @@ pub struct PlanArgs {
     /// The broker has no cluster for the helper objects of playbooks.
     #[arg(long)]
     no_compute: bool,
-    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config.
+    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The path of the platform's workspace [default: the one the kubeconfig points to].

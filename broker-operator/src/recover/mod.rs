@@ -60,7 +60,7 @@ pub struct RecoverArgs {
     /// Show what would be done, and write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config.
+    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The path of the platform's workspace [default: the one the kubeconfig points to].

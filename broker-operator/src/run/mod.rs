@@ -35,7 +35,7 @@ pub struct RunArgs {
     /// missing, else with 1. Writes nothing.
     #[arg(long)]
     check: bool,
-    /// Kubeconfig of the platform workspace; else $KUBECONFIG, else the pod's service account.
+    /// Kubeconfig of the platform workspace; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<String>,
     /// Kubeconfig of the cluster in which the helper objects of playbooks run; without one, playbooks that make objects

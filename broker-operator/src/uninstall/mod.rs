@@ -38,7 +38,7 @@ pub struct UninstallArgs {
     /// Do it although a broker works, which takes the orders up again, or moves are under way, which stay where they are.
     #[arg(long, requires = "yes")]
     force: bool,
-    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config.
+    /// The broker's kubeconfig; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The path of the platform's workspace [default: the one the kubeconfig points to].

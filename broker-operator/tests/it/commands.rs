@@ -69,7 +69,7 @@ impl Commands {
             command.env(address, "0");
         }
         command.envs(variables.iter().copied());
-        Daemon { child: command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap() }
+        Daemon::begun(command.stderr(Stdio::piped()))
     }
 
     /// How that process is begun.
@@ -90,7 +90,7 @@ impl Commands {
     }
 }
 
-async fn ran(command: &mut Command) -> Ran {
+pub(crate) async fn ran(command: &mut Command) -> Ran {
     let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
@@ -125,6 +125,11 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Begins it.
+    pub(crate) fn begun(command: &mut Command) -> Self {
+        Self { child: command.kill_on_drop(true).spawn().unwrap() }
+    }
+
     /// Ends it as Kubernetes does, and gives back what it logged.
     pub(crate) async fn stop(&mut self) -> String {
         let id = self.child.id().expect("it ended by itself");

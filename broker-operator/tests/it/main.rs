@@ -28,6 +28,7 @@ mod market;
 mod operator;
 mod outage;
 mod plain;
+mod pod;
 mod record;
 mod scenario;
 mod server;

@@ -46,6 +46,12 @@ async fn the_binary_works_on_real_clusters_and_the_commands_tell_how_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_pod_of_a_real_platform_the_binary_needs_no_kubeconfig() {
+    crate::prepare();
+    scenario::in_a_pod_the_binary_needs_no_kubeconfig(stage::Plain::real().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_commands_that_change_something_work_among_real_clusters() {
     crate::prepare();
     scenario::the_commands_that_change_something_work_among_clusters(stage::Plain::real().await).await;

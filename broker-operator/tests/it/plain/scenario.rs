@@ -12,9 +12,10 @@ use kube::runtime::watcher;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::stage::Plain;
+use super::stage::{NAMESPACE, Plain};
 use crate::actors::DEADLINE;
 use crate::look;
+use crate::pod::Pod;
 use crate::scenario::playbooks::{OF_A_MOVE, finish, until_mover, with_a_mover};
 
 pub(crate) async fn orders_of_one_cluster_are_served_by_others_and_move_between_them(plain: Plain) {
@@ -177,6 +178,26 @@ pub(crate) async fn orders_of_the_same_name_in_two_clusters_never_mix(plain: Pla
     let (_, secret) = consumers[1].until_served("my-app-cert", &one).await;
     assert_eq!(look::entry(&secret, "tls.key"), keys[1]);
     plain.close(operator).await;
+}
+
+/// The account of its Pod says where the platform is, and who asks: to `run`, and to whoever runs a command there.
+pub(crate) async fn in_a_pod_the_binary_needs_no_kubeconfig(plain: Plain) {
+    let one = plain.provider("one", "Internal CA").await;
+    one.0.offer(samples::OFFER_INTERNAL).await.unwrap();
+    let consumer = plain.consumer("acme").await;
+    let commands = plain.commands().await;
+    let pod = Pod::of(&commands.broker, NAMESPACE);
+    let checked = pod.run(&["run", "--check"]).await;
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let mut broker = pod.daemon();
+    consumer.order("my-app-cert", "app.internal.corp").await;
+    consumer.until_served("my-app-cert", &one).await;
+    let status = pod.run(&["status", "-A", "-o", "json"]).await;
+    assert_eq!((status.code, &status.json()[0]["provider"]), (0, &json!("one")), "{status:?}");
+    let offers = pod.run(&["offers", "-o", "json"]).await;
+    assert_eq!(offers.code, 0, "{offers:?}");
+    broker.stop().await;
+    plain.shut_down().await;
 }
 
 pub(crate) async fn the_binary_works_and_the_commands_tell_how_it_is(plain: Plain) {
