@@ -168,15 +168,14 @@ fn resolve(plane: &Plane, here: &str, name: &str, path: &str) -> Result<Type, St
 /// A type last, before it all those that it builds on.
 fn with_bases(plane: &Plane, of: Type) -> Vec<Type> {
     let mut seen = BTreeSet::from([of.qualified.clone()]);
+    let mut next = vec![(of.qualified.clone(), Arc::clone(&of.object))];
     let mut bases = Vec::new();
-    let mut next = vec![Arc::clone(&of.object)];
-    let mut here = of.qualified.clone();
-    while let Some(object) = next.pop() {
+    while let Some((here, object)) = next.pop() {
         for base in list(&object, "/spec/extend/with") {
+            // What is missing is told when somebody makes a workspace of it.
             let Ok(found) = resolve(plane, &here, text(base, "/name"), text(base, "/path")) else { continue };
             if seen.insert(found.qualified.clone()) {
-                next.push(Arc::clone(&found.object));
-                here.clone_from(&found.qualified);
+                next.push((found.qualified.clone(), Arc::clone(&found.object)));
                 bases.push(found);
             }
         }
