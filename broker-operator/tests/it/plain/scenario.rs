@@ -104,6 +104,15 @@ pub(crate) async fn clusters_come_and_go_while_the_broker_runs(plain: Plain) {
     consumer.until_served("second", &one).await;
     assert!(one.until_copies(2).await.iter().any(|copy| copy.uid() == copies[0].uid()));
 
+    // Its token is replaced: by the new one the broker goes on.
+    let tokens: Api<Secret> = Api::namespaced(plain.client("one"), NAMESPACE);
+    tokens.delete("resource-broker-member-token", &DeleteParams::default()).await.unwrap();
+    plain.join("one").await;
+    consumer.order("third", "third.internal.corp").await;
+    consumer.until_served("third", &one).await;
+    consumer.delete("third").await;
+    consumer.until_gone("third").await;
+
     // Nor does a consumer's order go with its cluster.
     plain.leave("acme").await;
     consumer.delete("second").await;
