@@ -9,7 +9,7 @@ use crate::control_plane::error::ApiError;
 use crate::control_plane::machinery::schema::Schema;
 use crate::control_plane::plane::Plane;
 use crate::control_plane::rbac::{self, Action, User};
-use crate::control_plane::registry::{Definition, Origin, approval};
+use crate::control_plane::registry::{Origin, Proposal, approval};
 use crate::control_plane::storage::ObjectKey;
 use crate::control_plane::value::{self, list, text, texts};
 
@@ -36,15 +36,9 @@ const BUILT_IN: &[(&str, &[&str])] = &[
     ("authorization.k8s.io", &["subjectaccessreviews", "localsubjectaccessreviews"]),
 ];
 
-/// Refuses an object that kcp does not want; `before` is the object as it is.
-pub(crate) fn check(
-    plane: &Plane,
-    user: &User,
-    cluster: &str,
-    definition: &Definition,
-    before: Option<&Value>,
-    after: &Value,
-) -> Result<(), ApiError> {
+/// Refuses an object that kcp does not want.
+pub(crate) fn check(plane: &Plane, user: &User, proposal: &Proposal<'_>) -> Result<(), ApiError> {
+    let Proposal { definition, cluster, before, after } = *proposal;
     if definition.origin != Origin::Builtin {
         return Ok(());
     }

@@ -11,20 +11,14 @@ use super::authorize::{covers, matches_path, referenced, rules_of};
 use super::{Action, User, bootstrap, is_allowed};
 use crate::control_plane::error::{ApiError, Subject};
 use crate::control_plane::plane::Plane;
-use crate::control_plane::registry::{Definition, Origin};
+use crate::control_plane::registry::{Origin, Proposal};
 use crate::control_plane::value::{list, name, text, texts};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Refuses what grants more than the user has.
-pub(crate) fn may_grant(
-    plane: &Plane,
-    user: &User,
-    definition: &Definition,
-    cluster: &str,
-    before: Option<&Value>,
-    after: &Value,
-) -> Result<(), ApiError> {
+pub(crate) fn may_grant(plane: &Plane, user: &User, proposal: &Proposal<'_>) -> Result<(), ApiError> {
+    let Proposal { definition, cluster, before, after } = *proposal;
     if definition.group != GROUP
         || definition.origin != Origin::Builtin
         || user.is_master()

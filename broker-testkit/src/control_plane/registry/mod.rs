@@ -16,7 +16,7 @@ mod versions;
 pub(crate) use catalog::{Catalog, Served, crds};
 pub(crate) use custom::from_api_resource_schema;
 pub(crate) use definition::{Definition, Origin, READ_VERBS, api_version};
-pub(crate) use operation::{Deleted, Guard, Patch, Resource, Written};
+pub(crate) use operation::{Deleted, Guard, Patch, Proposal, Resource, Written};
 pub(crate) use options::{DeleteOptions, FieldValidation, WriteOptions};
 pub(crate) use reading::{Event, Page, Paging, Selection, Start, Watch, list};
 pub(crate) use rules::approval;

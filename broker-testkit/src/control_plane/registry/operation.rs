@@ -23,26 +23,24 @@ use crate::control_plane::sabotage::{self, Bug};
 use crate::control_plane::storage::{CommitError, ObjectKey};
 use crate::control_plane::value;
 
-/// What somebody besides the resource itself has to say about a write. `before` is the object as it is, `None` for a new
-/// one.
+/// What shall become of an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proposal<'a> {
+    pub(crate) definition: &'a Definition,
+    pub(crate) cluster: &'a str,
+    /// The object as it is; `None` for a new one.
+    pub(crate) before: Option<&'a Value>,
+    /// The object as it is to be.
+    pub(crate) after: &'a Value,
+}
+
+/// What somebody besides the resource itself has to say about a write.
 pub(crate) trait Guard: fmt::Debug + Sync {
     /// Refuses what the writer may not grant, before it is looked at whether it is in order.
-    fn authorize(
-        &self,
-        definition: &Definition,
-        cluster: &str,
-        before: Option<&Value>,
-        after: &Value,
-    ) -> Result<(), ApiError>;
+    fn authorize(&self, proposal: &Proposal<'_>) -> Result<(), ApiError>;
 
     /// Refuses of what is in order what shall not be stored all the same.
-    fn admit(
-        &self,
-        definition: &Definition,
-        cluster: &str,
-        before: Option<&Value>,
-        after: &Value,
-    ) -> Result<(), ApiError>;
+    fn admit(&self, proposal: &Proposal<'_>) -> Result<(), ApiError>;
 }
 
 /// One resource in one cluster and namespace, seen through a view.
@@ -85,6 +83,11 @@ pub(crate) enum Patch<'a> {
 impl Resource<'_> {
     fn key(&self, name: &str) -> ObjectKey {
         ObjectKey::new(self.cluster, self.namespace, name)
+    }
+
+    /// What guards are shown.
+    pub(super) fn proposal<'a>(&'a self, before: Option<&'a Value>, after: &'a Value) -> Proposal<'a> {
+        Proposal { definition: self.definition, cluster: self.cluster, before, after }
     }
 
     fn visible(&self, name: &str) -> Option<Arc<Value>> {
@@ -163,10 +166,10 @@ impl Resource<'_> {
         }
         schema.forget_empties(&mut object);
         rules::on_create(self.plane, self.definition, self.cluster, &mut object)?;
-        self.guard.authorize(self.definition, self.cluster, None, &object)?;
+        self.guard.authorize(&self.proposal(None, &object))?;
         self.check_kind(&object, name)?;
         self.validate(None, &object, (&self.definition.kind, name), Vec::new())?;
-        self.guard.admit(self.definition, self.cluster, None, &object)?;
+        self.guard.admit(&self.proposal(None, &object))?;
         warnings.extend(naming::doubtful_finalizers(self.definition, None, &object));
         let key = self.key(name);
         if versioned && !options.dry_run {

@@ -76,13 +76,13 @@ impl Resource<'_> {
         }
         restore_system_metadata(live, &mut object);
         causes.extend(rules::on_update(definition, live, &mut object)?);
-        self.guard.authorize(definition, self.cluster, Some(live), &object)?;
+        self.guard.authorize(&self.proposal(Some(live), &object))?;
         if definition.generation && desired_state_differs(definition, live, &object) {
             let generation = value::at(live, "/metadata/generation").as_i64().unwrap_or(0) + 1;
             value::set(&mut object, &["metadata", "generation"], json!(generation));
         }
         self.validate(Some(live), &object, (&kind, &name), causes)?;
-        self.guard.admit(definition, self.cluster, Some(live), &object)?;
+        self.guard.admit(&self.proposal(Some(live), &object))?;
         Ok(object)
     }
 

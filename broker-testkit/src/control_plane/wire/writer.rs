@@ -1,12 +1,10 @@
 //! Who writes.
 
-use serde_json::Value;
-
 use crate::control_plane::error::ApiError;
 use crate::control_plane::kcp::admission;
 use crate::control_plane::plane::Plane;
 use crate::control_plane::rbac::{self, User};
-use crate::control_plane::registry::{Definition, Guard};
+use crate::control_plane::registry::{Guard, Proposal};
 
 /// Somebody who may write what their rights allow, and what kcp does not refuse.
 #[derive(Debug, Clone, Copy)]
@@ -16,23 +14,11 @@ pub(super) struct Writer<'a> {
 }
 
 impl Guard for Writer<'_> {
-    fn authorize(
-        &self,
-        definition: &Definition,
-        cluster: &str,
-        before: Option<&Value>,
-        after: &Value,
-    ) -> Result<(), ApiError> {
-        rbac::may_grant(self.plane, self.user, definition, cluster, before, after)
+    fn authorize(&self, proposal: &Proposal<'_>) -> Result<(), ApiError> {
+        rbac::may_grant(self.plane, self.user, proposal)
     }
 
-    fn admit(
-        &self,
-        definition: &Definition,
-        cluster: &str,
-        before: Option<&Value>,
-        after: &Value,
-    ) -> Result<(), ApiError> {
-        admission::check(self.plane, self.user, cluster, definition, before, after)
+    fn admit(&self, proposal: &Proposal<'_>) -> Result<(), ApiError> {
+        admission::check(self.plane, self.user, proposal)
     }
 }
