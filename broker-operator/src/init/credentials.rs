@@ -75,7 +75,7 @@ impl Credentials {
         let note = self.expires.as_ref().map(|expires| {
             format!("its token expires at {expires}: run this command again before, and it gets a new one")
         });
-        Ok(Change { object: format!("kubeconfig/{}", path.display()), action, note })
+        Ok(Change { object: format!("kubeconfig {}", path.display()), action, note })
     }
 }
 

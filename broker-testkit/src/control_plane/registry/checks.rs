@@ -188,10 +188,12 @@ impl Resource<'_> {
         Ok(unknown)
     }
 
-    /// A refusal of a custom resource that is of another type, with warnings about its metadata: that was read already.
+    /// A refusal of a custom resource that is of another type, with warnings about its metadata: that was read already,
+    /// where it is of any type at all.
     pub(super) fn warned(&self, error: ApiError, object: &Value, options: &WriteOptions) -> ApiError {
+        let is_read = !self.definition.is_native() && !value::text(object, "/kind").is_empty();
         match self.check_fields(object, options) {
-            Ok(warnings) if !self.definition.is_native() => error.warned(&warnings),
+            Ok(warnings) if is_read => error.warned(&warnings),
             Ok(_) | Err(_) => error,
         }
     }
