@@ -33,7 +33,8 @@ pub(crate) struct MembersArgs {
 /// Where the platform is, as commands are told that only read it, or let go of what it holds.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlatformArgs {
-    /// The broker's kubeconfig, or another that may read the platform; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
+    /// The broker's kubeconfig, or another that may read the platform; else $KUBECONFIG, else ~/.kube/config, else the
+    /// pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The path of the platform's workspace [default: the one the kubeconfig points to].

@@ -39,7 +39,8 @@ enum RoleArgs {
 /// How a platform on plain Kubernetes is prepared.
 #[derive(Clone, Debug, Args)]
 struct ClusterArgs {
-    /// The kubeconfig of somebody who administers the platform's cluster; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
+    /// The kubeconfig of somebody who administers the platform's cluster; else $KUBECONFIG, else ~/.kube/config, else the
+    /// pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The namespace of the broker, its Lease and the kubeconfigs of clusters; made where it is missing.
@@ -66,7 +67,8 @@ struct JoinArgs {
     /// What the cluster is called, for good.
     #[arg(value_name = "NAME", value_parser = cluster_name)]
     name: String,
-    /// The kubeconfig of somebody who administers the platform's cluster; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
+    /// The kubeconfig of somebody who administers the platform's cluster; else $KUBECONFIG, else ~/.kube/config, else the
+    /// pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The kubeconfig of somebody who administers the cluster that joins. The broker reaches it at the address in it.
@@ -80,7 +82,8 @@ struct JoinArgs {
 /// What all three take.
 #[derive(Clone, Debug, Args)]
 struct CommonArgs {
-    /// The kubeconfig of somebody who administers the workspaces; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
+    /// The kubeconfig of somebody who administers the workspaces; else $KUBECONFIG, else ~/.kube/config, else the
+    /// pod's account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The path of the workspace to prepare, such as root:acme; made where it or its parents are missing.

@@ -1,12 +1,13 @@
 //! The kcp server: where it is, who we are there, and what its errors mean.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_kcp::{Connect, KubeConnect};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::InitError;
@@ -41,7 +42,7 @@ impl Server {
                 "kubeconfig ~/.kube/config (neither --kubeconfig nor $KUBECONFIG is set)".to_owned()
             }
         };
-        let unusable = |error: kube::config::KubeconfigError| InitError::Kubeconfig {
+        let unusable = |error: KubeconfigError| InitError::Kubeconfig {
             origin: origin.clone(),
             reason: error.to_string(),
         };
@@ -50,7 +51,9 @@ impl Server {
             None => Kubeconfig::read(),
         };
         let is_named = path.is_some() || std::env::var_os("KUBECONFIG").is_some();
-        if kubeconfig.is_err()
+        // One that is there and cannot be read is a mistake that is told.
+        let is_absent = matches!(&kubeconfig, Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound);
+        if is_absent
             && !is_named
             && let Ok(config) = Config::incluster()
         {

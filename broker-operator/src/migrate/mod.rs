@@ -40,7 +40,8 @@ pub struct MigrateArgs {
 /// Where the Migrations are.
 #[derive(Clone, Debug, Args)]
 struct PlatformArgs {
-    /// A kubeconfig that may write migrations in the platform's workspace; else $KUBECONFIG, else ~/.kube/config, else the pod's account.
+    /// A kubeconfig that may write migrations in the platform's workspace; else $KUBECONFIG, else ~/.kube/config, else the
+    /// pod's account.
     #[arg(long, value_name = "FILE", global = true)]
     kubeconfig: Option<PathBuf>,
     /// The path of the platform's workspace [default: the one the kubeconfig points to].

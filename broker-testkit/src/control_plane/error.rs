@@ -251,6 +251,7 @@ impl ApiError {
 /// One field with a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cause {
+    /// In which way it is not.
     pub(crate) reason: FieldReason,
     /// `Required value`, `Invalid value: "x": why`, …
     pub(crate) message: String,

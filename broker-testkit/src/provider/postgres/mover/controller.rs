@@ -277,10 +277,12 @@ impl Service {
         let (status, link) = (Status::of(object), link(object));
         // Both are tried, whatever comes of the first; its session has the replication reserved until then.
         let target = match self.database(status.target.as_deref()).await {
-            Ok(Some(target)) => {
-                let forgotten = forget(&target, &link).await.map_err(MoverError::from);
-                forgotten.map(|()| Some(target))
-            }
+            Ok(Some(target)) => match replication::reserve_next(&target, &link).await {
+                // Somebody still makes it, who needs both.
+                Err(error) if error.is_refusal() => return Err(error.into()),
+                Err(error) => Err(error.into()),
+                Ok(()) => forget(&target, &link).await.map(|()| Some(target)).map_err(MoverError::from),
+            },
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
@@ -326,7 +328,6 @@ impl Service {
 
 /// Removes what a move left in its target.
 async fn forget(target: &Session, link: &str) -> Result<(), PostgresError> {
-    replication::reserve_next(target, link).await?;
     moment::release(target, link).await?;
     replication::unsubscribe(target, link).await
 }
